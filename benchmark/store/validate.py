@@ -1,0 +1,101 @@
+"""Rules of the participant table; every violation is listed at once, with row and column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.errors import CohortError, nearest
+
+__all__ = ["validate_participants"]
+
+_MOST_SHOWN = 20
+_RANGES = {
+    v.AGE_YEARS: (0.0, 120.0),
+    v.EDUCATION_YEARS: (0.0, 40.0),
+    v.MMSE: (0.0, 30.0),
+    v.CDR_GLOBAL: (0.0, 3.0),
+    v.APOE_E4: (0.0, 2.0),
+    v.FAMILY_HISTORY: (0.0, 1.0),
+    v.IMPAIRED: (0.0, 1.0),
+    v.FIELD_STRENGTH_T: (0.1, 12.0),
+    v.HEAD_SIZE_MM3: (1e5, 5e6),
+}
+_LEVELS = {
+    v.SEX: {"F", "M"},
+    v.PART: {v.PRETRAIN, v.EVALUATE},
+    v.DIAGNOSIS: set(v.DIAGNOSES),
+}
+
+
+def _missing_columns(frame: pd.DataFrame) -> list[str]:
+    problems = []
+    for column in v.REQUIRED_COLUMNS:
+        if column not in frame:
+            close = nearest(column, map(str, frame.columns))
+            hint = f" (is it {close[0]!r}?)" if close else ""
+            problems.append(f"column {column!r} is missing{hint}")
+    return problems
+
+
+def _structure(frame: pd.DataFrame) -> list[str]:
+    problems = []
+    ids = frame[v.PARTICIPANT_ID]
+    for row in np.flatnonzero((ids.isna() | (ids.astype(str) == "")).to_numpy()):
+        problems.append(f"row {row}: {v.PARTICIPANT_ID} is empty")
+    twice = frame.duplicated([v.PARTICIPANT_ID, v.SESSION_ID], keep="first").to_numpy()
+    for row in np.flatnonzero(twice):
+        who, when = ids.iloc[row], frame[v.SESSION_ID].iloc[row]
+        problems.append(f"row {row}: {who} {when} appears twice")
+    index_visits = frame.groupby(v.PARTICIPANT_ID, sort=True)[v.IS_INDEX].sum()
+    for who, count in index_visits[index_visits != 1].items():
+        problems.append(f"participant {who}: has {int(count)} index visits, expected 1")
+    parts = frame.groupby(v.PARTICIPANT_ID, sort=True)[v.PART].nunique()
+    problems += [f"participant {who}: is in two parts" for who in parts[parts > 1].index]
+    return problems
+
+
+def _values(frame: pd.DataFrame) -> list[str]:
+    problems = []
+    for column, (low, high) in _RANGES.items():
+        if column not in frame:
+            continue
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        bad = (frame[column].notna() & ~numbers.between(low, high)).to_numpy()
+        for row in np.flatnonzero(bad):
+            got = frame[column].iloc[row]
+            problems.append(f"row {row}: {column} is {got!r}, expected {low:g} to {high:g}")
+    for column, levels in _LEVELS.items():
+        if column not in frame:
+            continue
+        bad = (frame[column].notna() & ~frame[column].isin(levels)).to_numpy()
+        for row in np.flatnonzero(bad):
+            got = frame[column].iloc[row]
+            expected = ", ".join(sorted(levels))
+            problems.append(f"row {row}: {column} is {got!r}, expected one of {expected}")
+    return problems
+
+
+def validate_participants(frame: pd.DataFrame, cohort: str) -> None:
+    """Checks a visit table against the rules of the store.
+
+    Args:
+        frame: One row per visit.
+        cohort: Name used in the message.
+
+    Raises:
+        CohortError: At least one rule is broken; up to 20 violations are listed with the count.
+    """
+    problems = _missing_columns(frame)
+    if not problems:
+        problems = _structure(frame) + _values(frame)
+    if not problems:
+        return
+    shown = "\n".join(f"  - {problem}" for problem in problems[:_MOST_SHOWN])
+    more = len(problems) - _MOST_SHOWN
+    tail = f"\n  ... and {more} more" if more > 0 else ""
+    raise CohortError(
+        f"cohort {cohort!r}: participants table breaks {len(problems)} rule(s):\n{shown}{tail}\n"
+        "Correct the source table and run `neurodx prepare` again."
+    )
