@@ -1,0 +1,63 @@
+"""All that a method's author imports.
+
+Names load on first use, so an ``info.py`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.errors import MethodError, SampleError
+    from benchmark.method import Method, RunContext
+    from benchmark.method_info import MethodInfo
+    from benchmark.prediction import Prediction
+    from benchmark.registry import register
+    from benchmark.samples.samples import Samples
+    from benchmark.sklearn_method import SklearnMethod, tabular_preprocessor
+    from benchmark.tasks import Task
+    from benchmark.training.config import TrainerConfig
+    from benchmark.training.torch_method import TorchMethod
+
+__all__ = [
+    "Method",
+    "MethodError",
+    "MethodInfo",
+    "Prediction",
+    "RunContext",
+    "SampleError",
+    "Samples",
+    "SklearnMethod",
+    "Task",
+    "TorchMethod",
+    "TrainerConfig",
+    "register",
+    "tabular_preprocessor",
+]
+
+_HOMES = {
+    "Method": "benchmark.method",
+    "MethodError": "benchmark.errors",
+    "MethodInfo": "benchmark.method_info",
+    "Prediction": "benchmark.prediction",
+    "RunContext": "benchmark.method",
+    "SampleError": "benchmark.errors",
+    "Samples": "benchmark.samples.samples",
+    "SklearnMethod": "benchmark.sklearn_method",
+    "Task": "benchmark.tasks",
+    "TorchMethod": "benchmark.training.torch_method",
+    "TrainerConfig": "benchmark.training.config",
+    "register": "benchmark.registry",
+    "tabular_preprocessor": "benchmark.sklearn_method",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

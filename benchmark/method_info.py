@@ -1,0 +1,52 @@
+"""What a method says of itself, light enough to list a hundred methods in an instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["MethodInfo"]
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The facts of a method; lives in its ``info.py``, which imports nothing heavy.
+
+    Attributes:
+        name: Its name in commands and on the board; equal to its folder's name.
+        title: How readers see it.
+        summary: One sentence: what it does.
+        model: ``"module:Class"`` of the :class:`Method`, relative to its folder: ``"model:Chance"``.
+        tasks: Tasks it can be fitted for.
+        tracks: Tracks it can run in; the first is its default.
+        requires: Modalities without which it cannot predict a person; such people are left out of
+            its rows. Others may be missing, and the method copes.
+        multitask: Whether one fit serves all tasks of a suite at once.
+        config: Dataclass of its settings with their defaults, or None.
+        variants: Further board rows of the same method: row name -> settings that differ.
+        paper: Citation.
+        doi: DOI of the paper.
+        bibtex: BibTeX entry.
+        pretraining: Cohort parts that its weights have seen, e.g. ``"phantom-population:pretrain"``.
+        licence: Licence of the method's code and weights.
+        contact: Whom to ask.
+    """
+
+    name: str
+    title: str
+    summary: str
+    model: str
+    tasks: tuple[str, ...]
+    tracks: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+    multitask: bool = False
+    config: type | None = None
+    variants: dict[str, dict[str, object]] = field(default_factory=dict)
+    paper: str = ""
+    doi: str = ""
+    bibtex: str = ""
+    pretraining: tuple[str, ...] = ()
+    licence: str = "Apache-2.0"
+    contact: str = ""
+    package: str = ""
+    folder: Path | None = None
