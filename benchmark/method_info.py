@@ -20,10 +20,13 @@ class MethodInfo:
         tasks: Tasks it can be fitted for.
         tracks: Tracks it can run in; the first is its default.
         requires: Modalities without which it cannot predict a person; such people are left out of
-            its rows. Others may be missing, and the method copes.
+            its rows.
+        copes_with_missing: Whether it can be fitted where a cohort lacks some sources of its track
+            (``requires`` excepted). If not, it is simply not entered there.
         multitask: Whether one fit serves all tasks of a suite at once.
         config: Dataclass of its settings with their defaults, or None.
-        variants: Further board rows of the same method: row name -> settings that differ.
+        variants: Further board rows of the same method: row name -> settings that differ; the
+            keys ``track`` and ``title`` set those of the row.
         paper: Citation.
         doi: DOI of the paper.
         bibtex: BibTeX entry.
@@ -39,6 +42,7 @@ class MethodInfo:
     tasks: tuple[str, ...]
     tracks: tuple[str, ...]
     requires: tuple[str, ...] = ()
+    copes_with_missing: bool = False
     multitask: bool = False
     config: type | None = None
     variants: dict[str, dict[str, object]] = field(default_factory=dict)

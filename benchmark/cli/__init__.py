@@ -1,0 +1,77 @@
+"""The command line: one file per verb, imported when it is called for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from benchmark.errors import BenchmarkError, UnknownNameError
+
+__all__ = ["VERBS", "main"]
+
+VERBS = {
+    "prepare": "make the cohort stores",
+    "splits": "make, verify and show fold files",
+    "run": "fit and predict one board row",
+    "score": "turn ledgers into scores with intervals",
+    "rank": "rank the methods and write the board",
+    "compare-reference": "compare the board with the published numbers",
+    "board": "open the leaderboard",
+    "list": "list methods, tasks, tracks, cohorts or profiles",
+    "new-method": "start a method from the template",
+    "check": "check a method against its contract",
+    "sweep": "tune a method on validation people",
+    "pipeline": "write the DVC pipelines of the profiles",
+    "doctor": "say what is installed, missing or shadowed",
+}
+
+_EPILOG = """\
+From nothing to a leaderboard: `make repro`, then `make board`.
+Enter a method:                `neurodx new-method NAME`, then `neurodx check NAME`.
+Help on one verb:              `neurodx run --help`.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; errors that a user can act on are shown without a traceback.
+
+    Returns:
+        The exit status: 0 done, 1 an error, 2 wrong usage.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help"):
+        _overview().print_help()
+        return 0 if arguments else 2
+    try:
+        if verb not in VERBS:
+            raise UnknownNameError("verb", verb, VERBS, "neurodx --help")
+        module = importlib.import_module(f"benchmark.cli.{verb.replace('-', '_')}")
+        parser = argparse.ArgumentParser(
+            prog=f"neurodx {verb}",
+            description=module.HELP,
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(parser)
+        return int(module.run(parser.parse_args(arguments[1:])))
+    except BenchmarkError as error:
+        print(f"neurodx {verb}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to continue", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, VERBS))
+    lines = "\n".join(f"  {verb:{width}}  {what}" for verb, what in VERBS.items())
+    return argparse.ArgumentParser(
+        prog="neurodx",
+        usage="neurodx VERB [options]",
+        description=f"A benchmark of neurodegenerative-disease imaging.\n\nverbs:\n{lines}",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

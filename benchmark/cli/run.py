@@ -1,0 +1,54 @@
+"""``neurodx run``: fits and predicts one board row."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+HELP = "Fit a board row on every cohort, task, fold and seed of a profile; what is done is kept."
+EPILOG = """\
+examples:
+  neurodx run method=resnet3d
+  neurodx run method=resnet3d profile=smoke
+  neurodx run method=voxel_svm cohort=phantom-memory task=dx3 fold=0
+  neurodx run method=resnet3d task=dx3 config.trainer.lr=0.003   (a trial: the plan stays as it is)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("overrides", nargs="+", help="Hydra overrides, at least method=NAME")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from benchmark.cli.compose import compose_request
+    from benchmark.cli.progress import JobProgress
+    from benchmark.runs.job import Workspace
+    from benchmark.runs.planning import Selection
+    from benchmark.runs.rows import resolve_row
+    from benchmark.runs.runner import run_row
+
+    request = compose_request(args.overrides)
+    row = resolve_row(request.method, request.profile, request.config, request.track)
+    narrowed = any(
+        value is not None
+        for value in (request.cohort, request.task, request.fold, request.seed, request.track)
+    )
+    select = None
+    if narrowed or request.config:
+        select = Selection(request.cohort, request.task, request.fold, request.seed)
+    workspace = Workspace()
+    started = time.perf_counter()
+    with JobProgress(row.name, workspace) as progress:
+        report = run_row(
+            row,
+            request.profile,
+            workspace,
+            select=select,
+            on_start=progress.start,
+            on_done=progress.done,
+            on_tick=progress.tick,
+        )
+    progress.summary(report, time.perf_counter() - started)
+    return 1 if report.failed else 0

@@ -1,0 +1,150 @@
+"""Types of every configuration value; the values are in ``configs/``.
+
+Nothing here knows Hydra: the command line composes, these classes check. A misspelt key or a value
+of the wrong type fails before any data is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmark.errors import ConfigError, nearest
+
+__all__ = ["CohortPlan", "PhantomScale", "Profile", "load_profile", "method_config", "typed"]
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
+
+@dataclass
+class CohortPlan:
+    """What is fitted on one cohort.
+
+    Attributes:
+        fit: Tasks that methods are fitted for.
+        derive: Binary tasks read from a fitted one by renormalising: task -> source task.
+        external: Cohorts that the fitted models predict as well: cohort -> tasks.
+    """
+
+    fit: list[str] = field(default_factory=list)
+    derive: dict[str, str] = field(default_factory=dict)
+    external: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class PhantomScale:
+    """Grid and size of the phantom cohorts.
+
+    Attributes:
+        spacing_mm: Voxel size of the stored volumes in mm.
+        participants: Number of people per cohort.
+    """
+
+    spacing_mm: float = MISSING
+    participants: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Profile:
+    """One size of the benchmark.
+
+    Attributes:
+        name: smoke, mini or standard.
+        phantom: Scale of the synthetic cohorts.
+        cohorts: Cohorts of the pipeline.
+        protocol: Split protocol of the default job.
+        seeds: Seeds of training; each is a full set of fits.
+        plan: What is fitted, by cohort.
+        methods: Board rows, in the order of the pipeline.
+        settings: Settings that this profile changes: method or row -> settings.
+        workers: Worker processes; 0 means one per core.
+        n_resamples: Bootstrap resamples of scores and ranks.
+        device: Where torch methods compute.
+        precision: "float32" or "amp".
+    """
+
+    name: str = MISSING
+    phantom: PhantomScale = field(default_factory=PhantomScale)
+    cohorts: list[str] = field(default_factory=list)
+    protocol: str = MISSING
+    seeds: list[int] = field(default_factory=lambda: [0])
+    plan: dict[str, CohortPlan] = field(default_factory=dict)
+    methods: list[str] = field(default_factory=list)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    workers: int = 0
+    n_resamples: int = 2000
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+def typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
+    """Returns an instance of a dataclass filled with checked values.
+
+    Args:
+        schema: A dataclass with defaults.
+        values: Values that differ from the defaults, nested or with plain keys.
+        where: Named in the error, e.g. a file.
+
+    Raises:
+        ConfigError: An unknown key (the nearest is suggested), a wrong type, or a missing value.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(values)))
+        missing = OmegaConf.missing_keys(merged)
+        if missing:
+            raise ConfigError(f"{where}: no value for {', '.join(sorted(missing))}")
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", "") or getattr(error, "key", ""))
+        known = list(OmegaConf.structured(schema))
+        close = nearest(key.rpartition(".")[2], map(str, known))
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{where}: {key or 'value'}: {reason}.{hint}") from error
+
+
+def load_profile(name: str, configs: Path = CONFIGS) -> Profile:
+    """Reads ``configs/profile/<name>.yaml`` without command-line overrides.
+
+    Raises:
+        ConfigError: No such profile, or a value in it is wrong.
+    """
+    path = configs / "profile" / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in (configs / "profile").glob("*.yaml"))
+        raise ConfigError(f"unknown profile {name!r}; there are {', '.join(known)}")
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping")
+    profile: Profile = typed(Profile, {str(k): v for k, v in values.items()}, str(path))
+    return profile
+
+
+def method_config(schema: type | None, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Resolves a method's settings to a plain nested dictionary.
+
+    Args:
+        schema: ``MethodInfo.config``; None for a method without settings.
+        settings: What differs from the defaults; dotted keys reach into nested settings.
+        where: Named in the error.
+
+    Raises:
+        ConfigError: An unknown key, a wrong type, or settings for a method that has none.
+    """
+    if schema is None:
+        if settings:
+            raise ConfigError(f"{where}: has no settings, got {', '.join(sorted(settings))}")
+        return {}
+    nested = OmegaConf.create()
+    for key, value in settings.items():
+        OmegaConf.update(nested, key, value, force_add=True)
+    values = OmegaConf.to_container(nested)
+    instance = typed(schema, values if isinstance(values, dict) else {}, where)
+    if not is_dataclass(instance) or isinstance(instance, type):
+        raise ConfigError(f"{where}: MethodInfo.config must be a dataclass, got {schema!r}")
+    return asdict(instance)

@@ -1,0 +1,97 @@
+"""The name of a run: a hash of everything that could change its predictions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from benchmark.registry import get_method
+from benchmark.runs.job import Job, Workspace
+from benchmark.splitting import read_split
+from benchmark.store import Cohort, tree_sha256
+from benchmark.store.hashing import canonical_sha256
+from benchmark.tasks import get_task, labels_for
+
+__all__ = ["input_hashes", "library_versions", "run_id"]
+
+_CORE = (
+    "config.py",
+    "method.py",
+    "prediction.py",
+    "samples",
+    "sklearn_method.py",
+    "splitting",
+    "store",
+    "tasks.py",
+    "tracks.py",
+    "training",
+    "encoders",
+    "runs/execute.py",
+)
+_LIBRARIES = ("numpy", "pandas", "scikit-learn", "torch", "monai")
+
+
+def run_id(job: Job, workspace: Workspace) -> str:
+    """Returns the identity of a run as 24 hexadecimal digits.
+
+    Two runs share it only if method, settings, people, labels, folds, core code and key library
+    versions are all the same.
+    """
+    return canonical_sha256({"job": job.to_json(), "inputs": input_hashes(job, workspace)})[:24]
+
+
+def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
+    """Hashes of all that a run reads, by name."""
+    hashes = {"core": _core_hash(), "method": _method_hash(job.method)}
+    for part in job.parts:
+        hashes[f"split/{part.cohort}"] = _split_hash(workspace.splits / part.cohort, job.protocol)
+    for part in (*job.parts, *job.external):
+        folder = workspace.data / part.cohort
+        hashes[f"cohort/{part.cohort}"] = _cohort_hash(folder)
+        for task in part.tasks:
+            hashes[f"labels/{part.cohort}/{task}"] = _label_hash(folder, task)
+    hashes |= {f"version/{name}": version for name, version in library_versions().items()}
+    return hashes
+
+
+@cache
+def library_versions() -> Mapping[str, str]:
+    """Versions of Python and of the libraries that decide numbers."""
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+@cache
+def _core_hash() -> str:
+    package = Path(__file__).resolve().parents[1]
+    return tree_sha256(package / name for name in _CORE if (package / name).exists())
+
+
+@cache
+def _method_hash(name: str) -> str:
+    folder = get_method(name).folder
+    return tree_sha256([folder]) if folder else ""
+
+
+@cache
+def _cohort_hash(folder: Path) -> str:
+    return Cohort(folder).content_hash
+
+
+@cache
+def _split_hash(folder: Path, protocol: str) -> str:
+    return read_split(folder, protocol).content_hash
+
+
+@cache
+def _label_hash(folder: Path, task: str) -> str:
+    labels = labels_for(get_task(task), Cohort(folder).visits)
+    return canonical_sha256([str(value) for value in labels.values.round(6).tolist()])

@@ -1,0 +1,109 @@
+"""One run as plain JSON: method x cohorts and tasks x protocol x fold x seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+__all__ = ["Job", "Part", "Workspace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One cohort of a run with the tasks fitted on it."""
+
+    cohort: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that decides a run, besides the inputs it reads.
+
+    Attributes:
+        row: Name on the board; equals ``method`` unless it is a variant or a tuned configuration.
+        method: The method's name in the registry.
+        track: What the method may see.
+        parts: Cohorts and tasks that one fit spans.
+        protocol: Split protocol; a joint run takes the same fold of every cohort.
+        fold: Test fold, counted over all repeats.
+        seed: Seed of the fit.
+        profile: Profile that the job belongs to.
+        config: Resolved settings of the method.
+        external: Cohorts predicted besides: (cohort, tasks).
+        tuned: Whether the settings come from a sweep.
+        device: Where torch methods compute.
+        precision: "float32" or "amp".
+    """
+
+    row: str
+    method: str
+    track: str
+    parts: tuple[Part, ...]
+    protocol: str
+    fold: int
+    seed: int
+    profile: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    external: tuple[Part, ...] = ()
+    tuned: bool = False
+    device: str = "cpu"
+    precision: str = "float32"
+
+    @property
+    def label(self) -> str:
+        """How the job is named to a person."""
+        cells = "; ".join(f"{p.cohort} {'+'.join(p.tasks)}" for p in self.parts)
+        return f"{self.row}: {cells}, fold {self.fold}, seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON that :meth:`from_json` gives back."""
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Rebuilds a job in another process or on another node."""
+        parts = tuple(Part(p["cohort"], tuple(p["tasks"])) for p in value["parts"])
+        external = tuple(Part(p["cohort"], tuple(p["tasks"])) for p in value["external"])
+        return cls(**{**value, "parts": parts, "external": external})
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder that the verbs run in, and the places inside it."""
+
+    root: Path = field(default_factory=lambda: Path())
+
+    @property
+    def data(self) -> Path:
+        """Cohort stores."""
+        return self.root / "data"
+
+    @property
+    def truth(self) -> Path:
+        """What the phantom generator knows."""
+        return self.root / "truth"
+
+    @property
+    def splits(self) -> Path:
+        """Fold files."""
+        return self.root / "splits"
+
+    @property
+    def runs(self) -> Path:
+        """Run records."""
+        return self.root / "runs"
+
+    @property
+    def scores(self) -> Path:
+        """Scores of all ledgers."""
+        return self.root / "scores"
+
+    @property
+    def board(self) -> Path:
+        """What the leaderboard reads."""
+        return self.root / "board"

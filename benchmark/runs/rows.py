@@ -1,0 +1,93 @@
+"""Board rows: a method in its default settings, a named variant, or a tuned configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from benchmark.config import CONFIGS, Profile, method_config
+from benchmark.errors import ConfigError
+from benchmark.method_info import MethodInfo
+from benchmark.registry import get_method
+from benchmark.tracks import get_track
+
+__all__ = ["Row", "resolve_row", "tuned_rows"]
+
+_ROW_KEYS = ("track", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the board before it is run."""
+
+    name: str
+    title: str
+    info: MethodInfo
+    track: str
+    config: Mapping[str, Any]
+    tuned: bool = False
+
+
+def tuned_rows(configs: Path = CONFIGS) -> dict[str, Path]:
+    """Tuned configurations by row name: ``configs/tuned/<row>.yaml``, frozen by a sweep."""
+    return {path.stem: path for path in sorted((configs / "tuned").glob("*.yaml"))}
+
+
+def resolve_row(
+    name: str,
+    profile: Profile,
+    overrides: Mapping[str, Any] | None = None,
+    track: str | None = None,
+    configs: Path = CONFIGS,
+) -> Row:
+    """Finds a row and resolves its settings.
+
+    Later layers win: the method's defaults, the variant, the profile's settings for the method and
+    for the row, the tuned configuration, the overrides.
+
+    Raises:
+        UnknownNameError: No method, variant or tuned row of that name, or no such track.
+        ConfigError: A setting is misspelt or has the wrong type, or the track is not declared.
+    """
+    frozen = tuned_rows(configs).get(name)
+    tuned: dict[str, Any] = {}
+    if frozen:
+        loaded = OmegaConf.to_container(OmegaConf.load(frozen))
+        tuned = {str(k): v for k, v in loaded.items()} if isinstance(loaded, dict) else {}
+    source = str(tuned.get("row", name))
+    info = get_method(source)
+    variant = dict(info.variants.get(source, {}))
+    chosen_track = str(track or tuned.get("track") or variant.get("track") or info.tracks[0])
+    title = str(tuned.get("title") or variant.get("title") or info.title)
+    get_track(chosen_track)
+    if chosen_track not in info.tracks:
+        raise ConfigError(
+            f"method {info.name!r} does not declare the track {chosen_track!r}; it declares "
+            f"{', '.join(info.tracks)} (MethodInfo.tracks in {info.folder}/info.py)"
+        )
+    layers = (
+        {k: v for k, v in variant.items() if k not in _ROW_KEYS},
+        profile.settings.get(info.name, {}),
+        profile.settings.get(name, {}) if name != info.name else {},
+        tuned.get("config", {}),
+        overrides or {},
+    )
+    settings: dict[str, Any] = {}
+    for layer in layers:
+        settings.update(_flat(layer))
+    config = method_config(info.config, settings, f"settings of {name!r}")
+    return Row(name, title, info, chosen_track, config, tuned=bool(frozen))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

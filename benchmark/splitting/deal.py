@@ -1,0 +1,144 @@
+"""Dealing people out without a random state: sort by strata, cut into blocks, order by hash.
+
+Each block holds neighbours in the strata, and gives one unit to each fold. Inside a block, units
+come in the order of SHA-256 of (key, unit), and each takes the fold that holds fewest of its sex,
+age band and site. So classes differ by at most one unit between folds, and so do the folds' sizes;
+repeats with another key shuffle every block anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.splitting.people import AGE_BAND, CLASS, OUTCOME, UNIT
+
+__all__ = ["deal_folds", "nested_order", "pick_share"]
+
+_STRATUM = [CLASS, OUTCOME]
+_FINE = [v.SEX, AGE_BAND, v.SITE_ID]
+
+
+def _rank_key(key: str, name: str) -> str:
+    return hashlib.sha256(f"{key}\0{name}".encode()).hexdigest()
+
+
+def _units(people: pd.DataFrame, key: str) -> pd.DataFrame:
+    """One row per unit, sorted by strata; a family counts by its member of the rarest stratum."""
+    sizes = people.groupby(_STRATUM)[UNIT].transform("size")
+    table = people.assign(
+        rarity=sizes,
+        n_people=people.groupby(UNIT)[UNIT].transform("size"),
+        order=[_rank_key(key, unit) for unit in people[UNIT]],
+    )
+    first = table.sort_values(["rarity", v.PARTICIPANT_ID]).drop_duplicates(UNIT)
+    by = [*_STRATUM, "n_people", *_FINE, "order"]
+    return first.sort_values(by, ascending=[c != "n_people" for c in by]).reset_index(drop=True)
+
+
+def _strata(units: pd.DataFrame) -> Iterable[np.ndarray]:
+    """Row numbers of each stratum, in order."""
+    return [np.asarray(rows) for rows in units.groupby(_STRATUM, sort=True).indices.values()]
+
+
+def _people_of_units(people: pd.DataFrame, units: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(people.loc[people[UNIT].isin(list(units)), v.PARTICIPANT_ID]))
+
+
+def deal_folds(people: pd.DataFrame, n_folds: int, key: str) -> list[tuple[str, ...]]:
+    """Deals people into folds, families whole, strata balanced.
+
+    Args:
+        people: As :func:`benchmark.splitting.people.people_of` returns.
+        n_folds: Number of folds, at least 2.
+        key: Decides who goes where; another key gives other folds.
+
+    Returns:
+        The participants of each fold, sorted. Every person is in exactly one.
+    """
+    units = _units(people, key)
+    order = units["order"].to_numpy()
+    levels = units[_FINE].apply(lambda column: column.name + "=" + column).to_numpy()
+    hands: list[list[str]] = [[] for _ in range(n_folds)]
+    tallies = [Counter[str]() for _ in range(n_folds)]
+    start = 0  # where the next incomplete block goes on, so that sizes differ by one at most
+    for rows in _strata(units):
+        for begin in range(0, len(rows), n_folds):
+            block = rows[begin : begin + n_folds]
+            open_folds = [(start + place) % n_folds for place in range(len(block))]
+            for row in block[np.argsort(order[block], kind="stable")]:
+                fold = _least_like(levels[row], open_folds, tallies, f"{key}/{order[row]}")
+                open_folds.remove(fold)
+                tallies[fold].update(levels[row])
+                hands[fold].append(units[UNIT].iloc[row])
+            start += len(block)
+    return [_people_of_units(people, hand) for hand in hands]
+
+
+def _least_like(
+    levels: Sequence[str], folds: Sequence[int], tallies: Sequence[Counter[str]], key: str
+) -> int:
+    """The fold that holds fewest people of the same sex, age band and site; ties by hash."""
+    return min(
+        folds,
+        key=lambda f: (sum(tallies[f][level] for level in levels), _rank_key(key, str(f))),
+    )
+
+
+def pick_share(people: pd.DataFrame, share: float, key: str) -> tuple[str, ...]:
+    """Picks a share of people, families whole, in proportion to the strata.
+
+    Each stratum of two units or more gives at least one and keeps at least one.
+
+    Args:
+        people: As :func:`benchmark.splitting.people.people_of` returns.
+        share: Between 0 and 1.
+        key: Decides who is picked.
+
+    Returns:
+        The participants picked, sorted.
+    """
+    units = _units(people, key)
+    names = units[UNIT].to_numpy()
+    order = units["order"].to_numpy()
+    strata = list(_strata(units))
+    picked = []
+    for rows, quota in zip(strata, _quotas([len(rows) for rows in strata], share), strict=True):
+        for block in np.array_split(rows, quota) if quota else []:
+            picked.append(names[block[np.argmin(order[block])]])
+    return _people_of_units(people, picked)
+
+
+def _quotas(sizes: Sequence[int], share: float) -> list[int]:
+    """Whole numbers near ``share * sizes`` that add up to the rounded total where they can."""
+    exact = [share * size for size in sizes]
+    quotas = [min(max(int(np.floor(x)), 1), size - 1) for x, size in zip(exact, sizes, strict=True)]
+    short = round(share * sum(sizes)) - sum(quotas)
+    by_need = sorted(range(len(sizes)), key=lambda i: (quotas[i] - exact[i], i))
+    for i in by_need[: max(short, 0)]:
+        quotas[i] = min(quotas[i] + 1, max(sizes[i] - 1, 0))
+    return quotas
+
+
+def nested_order(people: pd.DataFrame, key: str) -> list[str]:
+    """Orders people so that every beginning of the list is proportional to the strata.
+
+    Args:
+        people: As :func:`benchmark.splitting.people.people_of` returns.
+        key: Decides the order within a stratum.
+
+    Returns:
+        All participant ids.
+    """
+    hashes = pd.Series([_rank_key(key, i) for i in people[v.PARTICIPANT_ID]], index=people.index)
+    stratum = people[CLASS] + "\0" + people[OUTCOME]
+    rank = hashes.groupby(stratum).rank(method="first")
+    place = (rank - 0.5) / stratum.groupby(stratum).transform("size")
+    table = pd.DataFrame({"place": place, "stratum": stratum, "hash": hashes})
+    ordered = table.sort_values(["place", "stratum", "hash"]).index
+    return people.loc[ordered, v.PARTICIPANT_ID].tolist()
