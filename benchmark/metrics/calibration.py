@@ -94,7 +94,7 @@ def _recalibrate(y: Array, logit: Array, weights: Array, with_slope: bool) -> Ar
 
 
 def _newton(y: Array, design: Array, offset: Array, weights: Array, start: Array) -> Array:
-    """Coefficients (P, B) of a logistic regression with P = 1 or 2 columns; NaN if not converged."""
+    """Coefficients (P, B) of a logistic regression, P = 1 or 2; NaN where not converged."""
     dtype = weights.dtype
     result = np.full(start.shape, np.nan)
     products = (design[:, None] * design[None]).reshape(-1, len(y)).astype(dtype)

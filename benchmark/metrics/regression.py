@@ -39,7 +39,8 @@ def r2(y_true: Array, y_pred: Array, _folds: Array, weights: Array) -> Array:
 def pearson_r(y_true: Array, y_pred: Array, _folds: Array, weights: Array) -> Array:
     """Pearson correlation; NaN where the target or the prediction is constant."""
     variance_true, variance_pred, covariance = _moments(y_true, y_pred, weights)
-    return covariance / np.sqrt(variance_true * variance_pred)
+    r: Array = covariance / np.sqrt(variance_true * variance_pred)
+    return r
 
 
 def age_bias_slope(y_true: Array, y_pred: Array, _folds: Array, weights: Array) -> Array:

@@ -31,13 +31,13 @@ def acceleration(jackknife: Array, strata: Array) -> float:
     of n people.
     """
     codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)[1:]
-    means = np.bincount(codes, jackknife) / sizes
-    n = sizes[codes]
-    scaled = (n - 1) * (means[codes] - jackknife) / n
+    means: Array = np.bincount(codes, jackknife) / sizes
+    n: Array = sizes[codes]
+    scaled: Array = (n - 1) * (means[codes] - jackknife) / n
     spread = float((scaled**2).sum())
     if not spread > 1e-20:
         return math.nan
-    return float((scaled**3).sum()) / (6.0 * spread**1.5)
+    return float((scaled**3).sum() / (6.0 * spread**1.5))
 
 
 def bca_interval(

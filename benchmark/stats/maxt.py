@@ -118,4 +118,6 @@ def _adjusted_p(t: Array, critical: Array, alpha: float) -> Array:
     """Sidak's formula with the number of comparisons that fits the critical value."""
     tail_at_critical = 2.0 * norm.sf(np.maximum(critical, 1e-6))
     comparisons = math.log1p(-alpha) / np.log1p(-tail_at_critical)
-    return -np.expm1(comparisons * np.log1p(-np.minimum(2.0 * norm.sf(t), 1.0 - 1e-16)))
+    single = np.minimum(2.0 * norm.sf(t), 1.0 - 1e-16)
+    adjusted: Array = -np.expm1(comparisons * np.log1p(-single))
+    return adjusted

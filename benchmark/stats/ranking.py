@@ -1,0 +1,288 @@
+"""Ranks with honest uncertainty: one max-T test gives tie groups and rank intervals alike.
+
+- Rank interval: 1 + the number of methods separated above, to M - the number separated below.
+  All intervals together cover the true ranks with 95 % confidence; percentiles of bootstrap ranks
+  do not where methods are close, which is where it matters.
+- Tie groups by peeling: the best method and all not separated from it; remove them; repeat.
+- Share of first places: over the same resamples, ties shared equally.
+
+Changing the set of methods changes the family of comparisons: call ``rank_methods`` again.
+
+References:
+    Mogstad, Romano, Shaikh and Wilhelm 2024, 10.1093/restud/rdad006 (intervals for ranks).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import ResultError
+from benchmark.stats.candidate import Candidate, replicates_with_seed_noise
+from benchmark.stats.maxt import ALPHA, MaxT, max_t
+
+__all__ = ["Comparison", "RankRow", "Ranking", "more_to_separate", "paired_gain", "rank_methods"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RankRow:
+    """One method's place among those ranked together.
+
+    Attributes:
+        key: The candidate's key.
+        position: 1 for the best; equal scores keep distinct positions, by key.
+        rank_low: Best rank not excluded.
+        rank_high: Worst rank not excluded.
+        tie_group: 1 for the best method and all not separated from it.
+        first_place_share: Share of resamples in which it is first.
+        n_more_to_separate: Participants to add, at the same effect, for the separation from the
+            best method (for the best: from the second); 0 where separated, NaN where no number
+            would do or nobody is there to compare.
+    """
+
+    key: str
+    position: int
+    rank_low: int
+    rank_high: int
+    tie_group: int
+    first_place_share: float
+    n_more_to_separate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A paired difference ``score_a - score_b`` on the people both predicted."""
+
+    key_a: str
+    key_b: str
+    difference: float
+    low: float
+    high: float
+    t: float
+    p_adjusted: float
+    separated: bool
+    n_common: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows in order of position, all pairs, and the single-step critical value."""
+
+    rows: tuple[RankRow, ...]
+    comparisons: tuple[Comparison, ...]
+    critical: float
+
+
+def rank_methods(
+    candidates: Sequence[Candidate],
+    *,
+    higher_is_better: bool,
+    rates: bool = True,
+    alpha: float = ALPHA,
+) -> Ranking:
+    """Ranks methods of one cell.
+
+    Args:
+        candidates: Those shown together; their replicates come from shared resamples.
+        higher_is_better: Direction of the metric.
+        rates: The metric is a rate of people, so a difference is never known better than to one
+            person of the smallest class (floor of the standard error). False for regression.
+        alpha: Family-wise error rate.
+
+    Returns:
+        Ranks, tie groups and comparisons. Empty for no candidate.
+
+    Raises:
+        ResultError: Two candidates share a key, or one has no score.
+    """
+    _check(candidates)
+    if not candidates:
+        return Ranking((), (), math.nan)
+    pairs = list(combinations(range(len(candidates)), 2))
+    differences, replicates = _paired(candidates, pairs)
+    floor = np.array([_floor(candidates[a], candidates[b]) if rates else 0.0 for a, b in pairs])
+    test = max_t(differences, replicates, floor=floor, alpha=alpha)
+    sign = 1.0 if higher_is_better else -1.0
+    gains = _square(len(candidates), pairs, sign * differences)
+    separated = _square(len(candidates), pairs, test.separated * np.sign(sign * differences))
+    order = _order(candidates, gains, sign)
+    rows = _rows(candidates, order, separated, _first_shares(candidates, pairs, sign * replicates))
+    needed = _needed(candidates, order, pairs, test)
+    rows = [(*row, more) for row, more in zip(rows, needed, strict=True)]
+    return Ranking(
+        tuple(RankRow(*row) for row in rows),
+        tuple(_comparison(candidates, pair, test, differences, i) for i, pair in enumerate(pairs)),
+        test.critical,
+    )
+
+
+def paired_gain(
+    candidate: Candidate, reference: Candidate, *, higher_is_better: bool, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Gain over one reference on the people both predicted: (gain, low, high), positive = better.
+
+    The interval is the percentile interval of the paired replicates, for this one comparison.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    ours, theirs = candidate.against(reference), reference.against(candidate)
+    difference = sign * (
+        replicates_with_seed_noise(candidate, ours) - replicates_with_seed_noise(reference, theirs)
+    )
+    difference = difference[np.isfinite(difference)]
+    if len(difference) < 0.95 * len(ours.replicates):
+        return sign * (ours.score - theirs.score), math.nan, math.nan
+    low, high = np.quantile(difference, [(1 - level) / 2, (1 + level) / 2])
+    return sign * (ours.score - theirs.score), float(low), float(high)
+
+
+def more_to_separate(t: float, critical: float, n: int) -> float:
+    """Participants to add so that a difference of the same size would reach the critical value.
+
+    The ratio t grows with the square root of n, so ``n ((critical / t)^2 - 1)``, rounded up; 0
+    where it is reached already, NaN for a difference of zero or more than 1,000 n.
+    """
+    if not abs(t) > 0.0 or not math.isfinite(critical):
+        return math.nan
+    ratio = (critical / abs(t)) ** 2
+    if ratio > 1_000.0:
+        return math.nan
+    return float(max(0, math.ceil(n * (ratio - 1.0))))
+
+
+def _check(candidates: Sequence[Candidate]) -> None:
+    keys = [c.key for c in candidates]
+    if len(set(keys)) != len(keys):
+        twice = sorted({k for k in keys if keys.count(k) > 1})
+        raise ResultError(f"each method may be ranked once, got twice: {', '.join(twice)}")
+    for c in candidates:
+        if not math.isfinite(c.own.score):
+            raise ResultError(f"{c.key} has no score ({c.own.score}) and cannot be ranked")
+
+
+def _paired(
+    candidates: Sequence[Candidate], pairs: Sequence[tuple[int, int]]
+) -> tuple[Array, Array]:
+    n_resamples = len(candidates[0].own.replicates)
+    differences = np.empty(len(pairs))
+    replicates = np.empty((len(pairs), n_resamples))
+    for i, (a, b) in enumerate(pairs):
+        first, second = candidates[a], candidates[b]
+        ours, theirs = first.against(second), second.against(first)
+        differences[i] = ours.score - theirs.score
+        replicates[i] = replicates_with_seed_noise(first, ours)
+        replicates[i] -= replicates_with_seed_noise(second, theirs)
+    return differences, replicates
+
+
+def _floor(a: Candidate, b: Candidate) -> float:
+    return 1.0 / max(1, a.against(b).n_smallest_class)
+
+
+def _square(size: int, pairs: Sequence[tuple[int, int]], values: Array) -> Array:
+    """Antisymmetric matrix from the values of pairs; NaN counts as 0."""
+    square = np.zeros((size, size))
+    for (a, b), value in zip(pairs, np.nan_to_num(values), strict=True):
+        square[a, b], square[b, a] = value, -value
+    return square
+
+
+def _order(candidates: Sequence[Candidate], gains: Array, sign: float) -> list[int]:
+    """Best first: by number of pairwise losses, then the score, then the key."""
+    losses = (gains < -1e-12).sum(axis=1)
+    return sorted(
+        range(len(candidates)),
+        key=lambda i: (losses[i], -sign * candidates[i].own.score, candidates[i].key),
+    )
+
+
+def _first_shares(
+    candidates: Sequence[Candidate], pairs: Sequence[tuple[int, int]], gains: Array
+) -> Array:
+    """Share of resamples in which each has the fewest pairwise losses, ties shared."""
+    losses = np.zeros((len(candidates), len(candidates[0].own.replicates)))
+    for (a, b), gain in zip(pairs, gains, strict=True):
+        losses[a] += gain < -1e-7
+        losses[b] += gain > 1e-7
+    first = losses == losses.min(axis=0)
+    shares: Array = (first / first.sum(axis=0)).mean(axis=1)
+    return shares
+
+
+def _rows(
+    candidates: Sequence[Candidate], order: Sequence[int], separated: Array, shares: Array
+) -> list[tuple[Any, ...]]:
+    groups = _peel(order, separated)
+    total = len(candidates)
+    return [
+        (
+            candidates[i].key,
+            position,
+            1 + int((separated[i] < 0).sum()),
+            total - int((separated[i] > 0).sum()),
+            groups[i],
+            float(shares[i]),
+        )
+        for position, i in enumerate(order, start=1)
+    ]
+
+
+def _peel(order: Sequence[int], separated: Array) -> dict[int, int]:
+    groups: dict[int, int] = {}
+    left = list(order)
+    group = 0
+    while left:
+        group += 1
+        best = left[0]
+        tied = [i for i in left if i == best or separated[best, i] == 0]
+        groups.update(dict.fromkeys(tied, group))
+        left = [i for i in left if i not in groups]
+    return groups
+
+
+def _needed(
+    candidates: Sequence[Candidate],
+    order: Sequence[int],
+    pairs: Sequence[tuple[int, int]],
+    test: MaxT,
+) -> list[float]:
+    position = {frozenset(pair): i for i, pair in enumerate(pairs)}
+    needed = []
+    for i in order:
+        other = order[0] if i != order[0] else (order[1] if len(order) > 1 else None)
+        if other is None:
+            return [math.nan]
+        index = position[frozenset((i, other))]
+        n = candidates[i].against(candidates[other]).n
+        reached = bool(test.separated[index])
+        more = more_to_separate(float(test.t[index]), test.critical, n)
+        needed.append(0.0 if reached else more)
+    return needed
+
+
+def _comparison(
+    candidates: Sequence[Candidate],
+    pair: tuple[int, int],
+    test: MaxT,
+    differences: Array,
+    i: int,
+) -> Comparison:
+    first, second = candidates[pair[0]], candidates[pair[1]]
+    return Comparison(
+        first.key,
+        second.key,
+        float(differences[i]),
+        float(test.low[i]),
+        float(test.high[i]),
+        float(test.t[i]),
+        float(test.p_adjusted[i]),
+        bool(test.separated[i]),
+        first.against(second).n,
+    )
