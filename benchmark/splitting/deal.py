@@ -107,10 +107,14 @@ def pick_share(people: pd.DataFrame, share: float, key: str) -> tuple[str, ...]:
     names = units[UNIT].to_numpy()
     order = units["order"].to_numpy()
     strata = list(_strata(units))
-    picked = []
-    for rows, quota in zip(strata, _quotas([len(rows) for rows in strata], share), strict=True):
-        for block in np.array_split(rows, quota) if quota else []:
-            picked.append(names[block[np.argmin(order[block])]])
+    quotas = _quotas([len(rows) for rows in strata], share)
+    blocks = [
+        block
+        for rows, quota in zip(strata, quotas, strict=True)
+        if quota
+        for block in np.array_split(rows, quota)
+    ]
+    picked = [names[block[np.argmin(order[block])]] for block in blocks]
     return _people_of_units(people, picked)
 
 
@@ -135,10 +139,9 @@ def nested_order(people: pd.DataFrame, key: str) -> list[str]:
     Returns:
         All participant ids.
     """
-    hashes = pd.Series([_rank_key(key, i) for i in people[v.PARTICIPANT_ID]], index=people.index)
-    stratum = people[CLASS] + "\0" + people[OUTCOME]
-    rank = hashes.groupby(stratum).rank(method="first")
-    place = (rank - 0.5) / stratum.groupby(stratum).transform("size")
-    table = pd.DataFrame({"place": place, "stratum": stratum, "hash": hashes})
-    ordered = table.sort_values(["place", "stratum", "hash"]).index
-    return people.loc[ordered, v.PARTICIPANT_ID].tolist()
+    hashes = [_rank_key(key, who) for who in people[v.PARTICIPANT_ID]]
+    table = people.assign(order=hashes).sort_values([*_STRATUM, "order"])
+    groups = table.groupby(_STRATUM)[v.PARTICIPANT_ID]
+    table["place"] = (groups.cumcount().to_numpy() + 0.5) / groups.transform("size").to_numpy()
+    ordered = table.sort_values(["place", *_STRATUM])[v.PARTICIPANT_ID]
+    return [str(who) for who in ordered]

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.errors import SplitError
-from benchmark.splitting.split import FOLD, PERCENT, REPEAT, Split
+from benchmark.splitting.split import FOLD, PERCENT, REPEAT, Split, columns_of
 from benchmark.store.atomic import write_json, write_text
 
 __all__ = ["read_split", "write_split"]
@@ -85,8 +85,6 @@ def _manifest(path: Path, remake: str) -> dict[str, Any]:
 
 
 def _table(content: bytes, path: Path, remake: str) -> pd.DataFrame:
-    from benchmark.splitting.protocols import columns_of
-
     text = {"participant_id": str, "part": str}
     table = pd.read_csv(io.BytesIO(content), dtype=text, keep_default_na=False)
     expected = columns_of(path.stem)

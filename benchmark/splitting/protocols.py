@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,17 +13,24 @@ from benchmark import vocabulary as v
 from benchmark.errors import SplitError, UnknownNameError
 from benchmark.splitting.deal import deal_folds, nested_order, pick_share
 from benchmark.splitting.people import CLASS, OUTCOME, UNIT, people_of, people_sha256
-from benchmark.splitting.split import FEW_LABEL_PERCENTS, FOLD, PERCENT, REPEAT, Split
+from benchmark.splitting.split import (
+    FEW_LABEL,
+    FEW_LABEL_PERCENTS,
+    FOLD,
+    PERCENT,
+    REPEAT,
+    Split,
+    columns_of,
+)
 from benchmark.store.cohort import Cohort
 from benchmark.tasks import TASKS
 
-__all__ = ["FEW_LABEL", "PROTOCOLS", "columns_of", "make_split", "split_people"]
+__all__ = ["PROTOCOLS", "make_split", "split_people"]
 
 RULE: Final = "strata-blocks"
 RULE_VERSION: Final = 1
 VALIDATION_SHARE: Final = 1 / 6  # of the people outside the test part; 15 to 20 % when rounded
 EXTERNAL: Final = "external"
-FEW_LABEL: Final = "few-label"
 LEAVE_SITE_OUT: Final = "leave-site-out"
 _LEAST_PER_CLASS = 2  # few-label: fewer training people than this and the point is omitted
 
@@ -82,12 +89,6 @@ def split_people(
     return Split(
         cohort, protocol, seed, table, _manifest(table, people, cohort, protocol, seed, extra)
     )
-
-
-def columns_of(protocol: str) -> list[str]:
-    """Returns the columns of a protocol's fold file, in order."""
-    columns = [REPEAT, FOLD, v.PARTICIPANT_ID, v.PART]
-    return [*columns, PERCENT] if protocol == FEW_LABEL else columns
 
 
 def _canonical(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
@@ -202,7 +203,12 @@ def _counts(table: pd.DataFrame, people: pd.DataFrame) -> list[dict[str, Any]]:
     joined = table.merge(people, on=v.PARTICIPANT_ID, how="left")
     counts = []
     for (repeat, fold, part), rows in joined.groupby([REPEAT, FOLD, v.PART], sort=True):
-        entry: dict[str, Any] = {REPEAT: int(repeat), FOLD: int(fold), v.PART: part, "n": len(rows)}
+        entry: dict[str, Any] = {
+            REPEAT: int(str(repeat)),
+            FOLD: int(str(fold)),
+            v.PART: part,
+            "n": len(rows),
+        }
         for column in (CLASS, OUTCOME):
             named = rows.loc[rows[column] != "", column].value_counts()
             entry[column] = {str(name): int(n) for name, n in named.items()}

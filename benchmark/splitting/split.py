@@ -13,12 +13,31 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.errors import SplitError
 
-__all__ = ["FEW_LABEL_PERCENTS", "FOLD", "PERCENT", "REPEAT", "Fold", "Split"]
+__all__ = [
+    "FEW_LABEL",
+    "FEW_LABEL_PERCENTS",
+    "FOLD",
+    "PERCENT",
+    "REPEAT",
+    "Fold",
+    "Split",
+    "columns_of",
+]
 
 REPEAT: Final = "repeat"
 FOLD: Final = "fold"
 PERCENT: Final = "percent"  # few-label only: the smallest subset that holds a training person
+FEW_LABEL: Final = "few-label"
 FEW_LABEL_PERCENTS: Final = (1, 5, 10, 25, 50, 100)
+
+
+_PARTS: Final = (v.TRAIN, v.VALIDATION, v.TEST)
+
+
+def columns_of(protocol: str) -> list[str]:
+    """Returns the columns of a protocol's fold file, in order."""
+    columns = [REPEAT, FOLD, v.PARTICIPANT_ID, v.PART]
+    return [*columns, PERCENT] if protocol == FEW_LABEL else columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,7 @@ class Split:
 
     Attributes:
         cohort: Name of the cohort that is split.
-        protocol: ``3fold``, ``5fold``, ``5x5fold``, ``leave-site-out``, ``external``, ``few-label``.
+        protocol: The rule's name, e.g. ``3fold``.
         seed: The seed that entered the hashes.
         table: ``repeat fold participant_id part`` (few-label: also ``percent``), sorted.
         manifest: Rule, parameters, counts and hashes, as written beside the table.
@@ -79,7 +98,7 @@ class Split:
             SplitError: There is no such fold or repeat.
         """
         rows = self._rows(k, repeat)
-        return Fold(*(self._ids(rows, part) for part in (v.TRAIN, v.VALIDATION, v.TEST)))
+        return Fold(*(self._ids(rows, part) for part in _PARTS))
 
     def few_label_fold(self, k: int, percent: int, repeat: int = 0) -> Fold:
         """Returns a fold whose training part is the subset of ``percent`` % of its people.
@@ -122,6 +141,3 @@ class Split:
     @staticmethod
     def _ids(rows: pd.DataFrame, part: str) -> tuple[str, ...]:
         return tuple(sorted(rows.loc[rows[v.PART] == part, v.PARTICIPANT_ID]))
-
-
-_PARTS: Final = (v.TRAIN, v.VALIDATION, v.TEST)
