@@ -35,7 +35,7 @@ class Source:
 
 
 _SOURCES = (
-    Source("demographics", columns=(v.AGE_YEARS, v.SEX, v.EDUCATION_YEARS)),
+    Source("demographics", columns=(v.AGE_YEARS, "age_transformed", v.SEX, v.EDUCATION_YEARS)),
     Source("head_size", columns=(v.HEAD_SIZE_MM3,)),
     Source("site", columns=(v.SITE_ID,)),
     Source("t1w", modality=v.T1W),
