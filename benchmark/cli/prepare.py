@@ -1,0 +1,62 @@
+"""``neurodx prepare``: makes cohort stores."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "Make cohort stores under data/; an interrupted preparation resumes."
+EPILOG = """\
+examples:
+  neurodx prepare phantom-memory
+  neurodx prepare phantom-memory-dev --profile mini     (a twin to develop on)
+  neurodx prepare ad-csf --force
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("cohorts", nargs="*", help="names; all of the profile's by default")
+    parser.add_argument("--profile", default="mini", help="size of the phantoms (default: mini)")
+    parser.add_argument("--force", action="store_true", help="make anew what is there already")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the verb."""
+    import os
+    import shutil
+    import time
+
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # each worker keeps to one core
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from benchmark.cohorts.catalogue import get_cohort
+    from benchmark.config import load_profile
+    from benchmark.runs.job import Workspace
+
+    console = Console()
+    profile, workspace = load_profile(args.profile), Workspace()
+    sources = [get_cohort(name) for name in args.cohorts or profile.cohorts]
+    for source in sources:
+        folder, truth = workspace.data / source.name, workspace.truth / source.name
+        if (folder / "cohort.json").is_file() and not args.force:
+            console.print(f"{source.name}: already prepared in {folder} (--force makes it anew)")
+            continue
+        for old in (folder, truth):
+            if old.exists():
+                shutil.rmtree(old)
+        started = time.perf_counter()
+        workers = profile.workers or os.cpu_count() or 1
+        with Progress(console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task(source.name, total=None)
+            source.prepare(
+                profile,
+                folder,
+                truth,
+                workers,
+                lambda done, total: bar.update(task, completed=done, total=total),  # noqa: B023
+            )
+        console.print(f"{source.name}: prepared in {time.perf_counter() - started:.0f} s")
+    return 0

@@ -1,0 +1,176 @@
+"""Writes the DVC pipeline of a profile.
+
+One pipeline per profile, all of the same shape: the default profile's stands at the root of the
+repository, the others in ``profiles/<name>/``, which is then the workspace of that profile. A test
+holds the committed files against this module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.cohorts.catalogue import COHORTS
+from benchmark.config import CONFIGS, Profile
+from benchmark.registry import ROOT
+from benchmark.runs.rows import resolve_row, tuned_rows
+
+__all__ = ["DEFAULT_PROFILE", "pipeline_path", "pipeline_text"]
+
+DEFAULT_PROFILE = "mini"
+
+_HEADER = """\
+# Written by `neurodx pipeline`; change configs/profile/{name}.yaml and run it again.
+# Stages are coarse on purpose: folds, tasks and seeds fan out inside `neurodx run`.
+"""
+_FIT_CODE = (
+    "config.py",
+    "method.py",
+    "prediction.py",
+    "registry.py",
+    "runs/execute.py",
+    "runs/identity.py",
+    "runs/planning.py",
+    "samples",
+    "sklearn_method.py",
+    "splitting",
+    "store",
+    "tasks.py",
+    "tracks.py",
+    "training",
+)
+_SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/score.py")
+
+
+def pipeline_path(profile: str) -> Path:
+    """Where the pipeline of a profile stands, relative to the repository."""
+    return Path("dvc.yaml") if profile == DEFAULT_PROFILE else Path(f"profiles/{profile}/dvc.yaml")
+
+
+def pipeline_text(profile: Profile) -> str:
+    """Returns the text of a profile's ``dvc.yaml``."""
+    builder = _Builder(profile)
+    document = {
+        "stages": builder.stages(),
+        "metrics": ["board/metrics.json"],
+        "plots": [
+            {
+                "board/plots/scores.csv": {
+                    "x": "method",
+                    "y": "score",
+                    "template": "scatter",
+                    "title": "Primary metric by method",
+                }
+            }
+        ],
+    }
+    body = yaml.safe_dump(document, sort_keys=False, width=100)
+    return _HEADER.format(name=profile.name) + body
+
+
+class _Builder:
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._default = profile.name == DEFAULT_PROFILE
+        self._prefix = "" if self._default else "../../"
+
+    def stages(self) -> dict[str, Any]:
+        profile = self._profile
+        stages: dict[str, Any] = {}
+        for cohort in profile.cohorts:
+            stages[f"prepare-{cohort}"] = self._prepare(cohort)
+        for cohort in profile.plan:
+            stages[f"split-{cohort}"] = self._split(cohort)
+        stages["verify"] = self._verify()
+        for row in profile.methods:
+            stages[f"run-{row}"] = self._run(row)
+        stages["score"] = self._score()
+        stages["rank"] = self._rank()
+        return stages
+
+    def _code(self, *names: str) -> list[str]:
+        return [f"{self._prefix}benchmark/{name}" for name in names]
+
+    def _config(self) -> str:
+        return f"{self._prefix}configs/profile/{self._profile.name}.yaml"
+
+    def _prepare(self, cohort: str) -> dict[str, Any]:
+        synthetic = COHORTS[cohort].synthetic
+        code = ("cohorts/phantom", "imaging/regions.py") if synthetic else ("cohorts/ad_csf.py",)
+        outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if synthetic else [])
+        stage: dict[str, Any] = {
+            "cmd": f"neurodx prepare {cohort} --profile {self._profile.name} --force",
+            "deps": self._code("store/writer.py", *code),
+        }
+        if synthetic:
+            scale = [f"phantom.participants.{cohort}", "phantom.spacing_mm"]
+            stage["params"] = [{self._config(): scale}]
+        return stage | {"outs": [{out: {"cache": False, "persist": True}} for out in outs]}
+
+    def _split(self, cohort: str) -> dict[str, Any]:
+        protocol = self._profile.protocol
+        table = f"data/{cohort}/participants.parquet"
+        stage: dict[str, Any] = {
+            "cmd": f"neurodx splits make --cohort {cohort} --protocol {protocol}",
+            "deps": [table, *self._code("splitting")],
+            "outs": [{f"splits/{cohort}": {"cache": False, "persist": True}}],
+        }
+        # The published splits are frozen: a change of code or cohort is caught by `verify` and
+        # never moves a participant silently.
+        return {"frozen": True, **stage} if self._default else stage
+
+    def _verify(self) -> dict[str, Any]:
+        plan = self._profile.plan
+        inputs = [f"data/{c}" for c in plan] + [f"splits/{c}" for c in plan]
+        return {
+            "cmd": "neurodx splits verify --report reports/splits.json",
+            "deps": [*inputs, *self._code("leakage", "splitting")],
+            "outs": [{"reports/splits.json": {"cache": False}}],
+            "always_changed": True,
+        }
+
+    def _run(self, name: str) -> dict[str, Any]:
+        row = resolve_row(name, self._profile)
+        cohorts = [
+            cohort
+            for cohort, plan in self._profile.plan.items()
+            if set(plan.fit) & set(row.info.tasks)
+        ]
+        external = [e for cohort in cohorts for e in self._profile.plan[cohort].external]
+        folder = row.info.folder
+        deps = ["reports/splits.json", *self._code(*_FIT_CODE)]
+        if folder is not None:
+            deps.append(self._prefix + folder.relative_to(ROOT).as_posix())
+        if row.tuned:
+            deps.append(self._prefix + tuned_rows()[name].relative_to(CONFIGS.parent).as_posix())
+        deps += [f"data/{cohort}" for cohort in dict.fromkeys(cohorts + external)]
+        deps += [f"splits/{cohort}" for cohort in cohorts]
+        keys = ["protocol", "seeds", "device", "precision", "plan", "settings"]
+        return {
+            "cmd": f"neurodx run method={name} profile={self._profile.name}",
+            "deps": deps,
+            "params": [{self._config(): keys}],
+            "outs": [{f"runs/{name}": {"cache": False, "persist": True}}],
+        }
+
+    def _score(self) -> dict[str, Any]:
+        truths = [f"truth/{c}" for c in self._profile.cohorts if COHORTS[c].synthetic]
+        return {
+            "cmd": f"neurodx score --profile {self._profile.name}",
+            "deps": [
+                *(f"runs/{row}" for row in self._profile.methods),
+                *truths,
+                *self._code(*_SCORE_CODE, "cohorts/phantom/oracle.py"),
+            ],
+            "params": [{self._config(): ["n_resamples", "methods"]}],
+            "outs": [{"scores": {"cache": False}}],
+        }
+
+    def _rank(self) -> dict[str, Any]:
+        return {
+            "cmd": f"neurodx rank --profile {self._profile.name}",
+            "deps": ["scores", *self._code("stats", "results", "cli/rank.py")],
+            "outs": [{"board": {"cache": False}}],
+        }
