@@ -23,6 +23,7 @@ VERBS = {
     "new-method": "start a method from the template",
     "check": "check a method against its contract",
     "sweep": "tune a method on validation people",
+    "repro": "run the whole chain, as `make repro` does",
     "pipeline": "write the DVC pipelines of the profiles",
     "doctor": "say what is installed, missing or shadowed",
 }

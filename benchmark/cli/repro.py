@@ -1,0 +1,60 @@
+"""``neurodx repro``: the whole chain, as ``make repro`` runs it."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "Run `dvc repro` for a profile, show the ranked table and compare it with the reference."
+EPILOG = """\
+One method that fails never hides the others: what is whole is scored and ranked, the cell is shown as failed, and the
+command exits with 1. The next run retries what is missing.
+
+examples:
+  neurodx repro
+  neurodx repro --profile smoke
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("--profile", default="mini", help="smoke, mini (default) or standard")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the verb."""
+    import os
+    import subprocess
+    import sys
+    import time
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from benchmark.config import load_profile
+    from benchmark.registry import ROOT
+    from benchmark.runs.pipeline import DEFAULT_PROFILE, pipeline_path
+
+    console = Console()
+    profile = load_profile(args.profile)
+    folder = (ROOT / pipeline_path(profile.name)).parent
+    tools = str(Path(sys.executable).parent)
+    path = os.pathsep.join((tools, os.environ.get("PATH", "")))
+    environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+
+    def call(*command: str) -> int:
+        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+
+    started = time.perf_counter()
+    status = call("dvc", "repro", "--keep-going")
+    if status:
+        console.print("[red]a stage failed[/]; scoring and ranking what is whole")
+        for verb in ("score", "rank"):
+            if call("neurodx", verb, "--profile", profile.name):
+                return 1
+    call("neurodx", "rank", "--show")
+    console.print(f"{profile.name}: {(time.perf_counter() - started) / 60:.1f} minutes")
+    if profile.name == DEFAULT_PROFILE:
+        status = call("neurodx", "compare-reference") or status
+    where = folder.relative_to(ROOT) / "board"
+    console.print(f"open the board: `make board`   (or `neurodx board --board {where}`)")
+    return 1 if status else 0
