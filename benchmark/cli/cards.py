@@ -1,0 +1,57 @@
+"""Method cards: what the board says of each row beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from benchmark.config import Profile
+from benchmark.errors import BenchmarkError
+from benchmark.runs.job import Workspace
+from benchmark.runs.rows import Row, resolve_row
+
+__all__ = ["cohort_cards", "method_cards"]
+
+
+def method_cards(profile: Profile, methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns one card per board row, from its ``info.py``, its README and its settings."""
+    cards = []
+    for name in methods:
+        try:
+            cards.append(_card(resolve_row(name, profile), profile))
+        except BenchmarkError as error:
+            cards.append({"method": name, "title": name, "summary": f"unavailable: {error}"})
+    return cards
+
+
+def _card(row: Row, profile: Profile) -> dict[str, Any]:
+    info = row.info
+    readme = info.folder / "README.md" if info.folder else None
+    return {
+        "method": row.name,
+        "title": row.title,
+        "summary": info.summary,
+        "paper": info.paper,
+        "doi": info.doi,
+        "bibtex": info.bibtex,
+        "licence": info.licence,
+        "contact": info.contact,
+        "tracks": ", ".join(info.tracks),
+        "tasks": ", ".join(info.tasks),
+        "requires": ", ".join(info.requires),
+        "pretraining": ", ".join(info.pretraining),
+        "tuned": row.tuned,
+        "config_yaml": OmegaConf.to_yaml(OmegaConf.create(dict(row.config))),
+        "readme_md": readme.read_text() if readme and readme.is_file() else "",
+        "command": f"neurodx run method={row.name} profile={profile.name}",
+    }
+
+
+def cohort_cards(workspace: Workspace) -> Mapping[str, dict[str, Any]]:
+    """Returns the datasheets of all cohorts in the workspace."""
+    import json
+
+    paths = sorted(workspace.data.glob("*/cohort.json"))
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}

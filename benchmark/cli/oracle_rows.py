@@ -1,0 +1,45 @@
+"""The oracle's ledgers for every cell in which a planned method has a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from benchmark.cohorts.oracle_ledgers import OracleCell, oracle_ledger
+from benchmark.results import Ledger, RowFacts, RowKey
+from benchmark.runs.job import Workspace
+
+__all__ = ["oracle_rows"]
+
+ORACLE = "oracle"
+_EXTERNAL = "external"
+
+
+def oracle_rows(workspace: Workspace, methods: Sequence[str]) -> list[Ledger]:
+    """Answers, as the generator, every cell and track that the plans of ``methods`` mention."""
+    cells = {cell for method in methods for cell in _cells(workspace, method)}
+    ledgers = []
+    for cell in sorted(cells, key=lambda c: (c.cohort, c.task, c.track, c.protocol)):
+        frame = oracle_ledger(cell, workspace.data, workspace.truth, workspace.splits)
+        if frame is None or frame.empty:
+            continue
+        key = RowKey(cell.cohort, cell.task, cell.track, cell.protocol or _EXTERNAL, ORACLE)
+        title = "Oracle: the best possible from these inputs"
+        ledgers.append(Ledger(key, frame, RowFacts(title=title)))
+    return ledgers
+
+
+def _cells(workspace: Workspace, method: str) -> Iterator[OracleCell]:
+    path = workspace.runs / method / "plan.json"
+    if not path.is_file():
+        return
+    for run in json.loads(path.read_text())["runs"]:
+        if run["track"] == "none":
+            continue
+        derived = run["derived"]
+        for task in (*run["tasks"], *derived):
+            yield OracleCell(run["cohort"], task, run["track"], run["protocol"])
+        for cohort, tasks in run["external"].items():
+            sources = [task for task, source in derived.items() if source in tasks]
+            for task in (*tasks, *sources):
+                yield OracleCell(cohort, task, run["track"], "")
