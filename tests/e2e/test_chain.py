@@ -1,0 +1,167 @@
+"""The whole chain in profile smoke, in a copy of the repository: first run, no-op, edit, failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BROKEN = """
+from benchmark.api import SklearnMethod
+
+
+class Broken(SklearnMethod):
+    def estimator(self, task):
+        raise RuntimeError("this method always fails")
+"""
+
+pytestmark = pytest.mark.e2e
+
+
+class Clone:
+    """A copy of the repository that runs with this environment's libraries."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split("\n")
+        for name in filter(None, listed):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "profiles" / "smoke"
+
+    def call(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        tools = str(Path(sys.executable).parent)
+        environment = os.environ | {
+            "PATH": os.pathsep.join((tools, os.environ["PATH"])),
+            "PYTHONPATH": str(self.folder),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        return subprocess.run(
+            command,
+            cwd=cwd or self.workspace,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def repro(self) -> subprocess.CompletedProcess[str]:
+        return self.call("neurodx", "repro", "--profile", "smoke", cwd=self.folder)
+
+    def board(self) -> pd.DataFrame:
+        return pd.read_csv(self.workspace / "board" / "leaderboard.csv")
+
+    def run_folders(self) -> dict[str, set[str]]:
+        runs = self.workspace / "runs"
+        return {
+            row.name: {p.parent.name for p in row.glob("*/result.json")} for row in runs.iterdir()
+        }
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    made = Clone(tmp_path_factory.mktemp("clone"))
+    first = made.repro()
+    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
+    return made
+
+
+def test_first_run_fills_every_planned_cell(clone: Clone) -> None:
+    board = clone.board()
+    ranked = board[board["method"] != "oracle"]
+    assert (ranked["status"] == "ok").all()
+    assert {"phantom-memory", "phantom-movement", "phantom-population", "ad-csf"} <= set(
+        board["cohort"]
+    )
+    assert {"dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "brain_age", "impaired"} <= set(
+        board["task"]
+    )
+    chance = board[(board["method"] == "chance") & (board["metric"] == "roc_auc")]
+    assert (chance["score"] == 0.5).all()
+    real = board[board["cohort"] == "ad-csf"]
+    assert not real["synthetic"].astype(bool).any()
+    assert "oracle" not in set(real["method"])
+    assert board.loc[board["cohort"] != "ad-csf", "synthetic"].astype(bool).all()
+
+
+def test_nothing_to_do_is_quick_and_runs_no_method(clone: Clone) -> None:
+    before = clone.run_folders()
+    started = time.perf_counter()
+    again = clone.call("dvc", "repro")
+    assert again.returncode == 0, again.stderr
+    assert "Running stage 'run-" not in again.stdout
+    assert "Running stage 'verify'" in again.stdout
+    assert clone.run_folders() == before
+    assert time.perf_counter() - started < 60  # a hang, not a speed test
+
+
+def test_dvc_shows_metrics_and_plots(clone: Clone) -> None:
+    metrics = clone.call("dvc", "metrics", "show")
+    assert metrics.returncode == 0, metrics.stderr
+    assert "age_sex" in metrics.stdout
+    plots = clone.call("dvc", "plots", "show", "--json")
+    assert plots.returncode == 0, plots.stderr
+    assert "score" in plots.stdout
+
+
+def test_editing_one_method_reruns_that_method_only(clone: Clone) -> None:
+    before = clone.run_folders()
+    model = clone.folder / "baselines" / "age_sex" / "model.py"
+    model.write_text(model.read_text() + "\n# a change\n")
+    again = clone.call("dvc", "repro")
+    assert again.returncode == 0, again.stdout + again.stderr
+    rerun = {line for line in again.stdout.splitlines() if line.startswith("Running stage 'run-")}
+    assert rerun == {"Running stage 'run-age_sex':"}
+    after = clone.run_folders()
+    assert {row for row in before if before[row] != after[row]} == {"age_sex"}
+    assert before["age_sex"] < after["age_sex"]  # the old records are kept
+
+
+def test_a_method_that_fails_hides_nobody(clone: Clone) -> None:
+    model = clone.folder / "baselines" / "confound" / "model.py"
+    good = model.read_text()
+    model.write_text(BROKEN.replace("Broken", "Confound"))
+    failed = clone.repro()
+    assert failed.returncode == 1
+    assert "this method always fails" in failed.stdout
+    board = clone.board()
+    rows = board[board["method"] == "confound"]
+    assert len(rows)
+    assert set(rows["status"]) == {"failed"}
+    assert rows["score"].isna().all()
+    others = board[(board["method"] != "confound") & (board["method"] != "oracle")]
+    assert (others["status"] == "ok").all()
+
+    model.write_text(good)
+    mended = clone.repro()
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert (clone.board().query("method == 'confound'")["status"] == "ok").all()
+
+
+def test_splits_are_verified_and_a_moved_person_is_named(clone: Clone) -> None:
+    assert clone.call("neurodx", "splits", "verify").returncode == 0
+    path = clone.workspace / "splits" / "phantom-memory" / "3fold.csv"
+    good = path.read_text()
+    path.write_text(good.replace(",train\n", ",test\n", 1))
+    refused = clone.call("neurodx", "splits", "verify")
+    path.write_text(good)
+    assert refused.returncode == 1
+    assert "phantom-memory" in refused.stdout + refused.stderr
