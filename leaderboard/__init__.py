@@ -1,0 +1,1 @@
+"""The leaderboard: a Streamlit app that reads ``board/`` and nothing else."""

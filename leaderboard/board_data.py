@@ -1,0 +1,141 @@
+"""The only file input of the leaderboard: the tables of ``board/``, read once and cached."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from benchmark.stats import Candidate, SetScore
+from leaderboard.rows import keyed
+
+__all__ = ["Board", "BoardError", "NoBoardError", "board_folder", "load_board", "load_candidates"]
+
+ENVIRONMENT: Final = "NEURODX_BOARD"
+TABLES: Final = ("leaderboard", "methods", "runs")
+REBUILD: Final = "write the board again with `neurodx rank`"
+
+
+class BoardError(Exception):
+    """A file of the board is missing or damaged; the message names it."""
+
+
+class NoBoardError(BoardError):
+    """There is no board yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What the pages read.
+
+    Attributes:
+        folder: Where it was read.
+        rows: ``leaderboard.parquet``, one row for each cell and method.
+        cards: ``methods.parquet``, one row for each method.
+        runs: ``runs.parquet``, one row for each run.
+        facts: ``board.json``: profile, commit, hashes, date, synthetic cohorts, versions.
+    """
+
+    folder: Path
+    rows: pd.DataFrame
+    cards: pd.DataFrame
+    runs: pd.DataFrame
+    facts: Mapping[str, Any]
+
+
+def board_folder() -> Path:
+    """Returns the board's folder: ``-- --board DIR``, else ``NEURODX_BOARD``, else ``./board``."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--board")
+    given = parser.parse_known_args(sys.argv[1:])[0].board
+    return Path(given or os.environ.get(ENVIRONMENT) or "board")
+
+
+def load_board(folder: Path) -> Board:
+    """Reads a board, again only when one of its files has changed.
+
+    Raises:
+        NoBoardError: The folder holds no ``board.json``.
+        BoardError: A file is missing or cannot be read.
+    """
+    if not (folder / "board.json").is_file():
+        raise NoBoardError(
+            f"There is no board in {folder.resolve()}: expected board.json there. "
+            "Make one with `make repro`, or open another with `neurodx board --board DIR`."
+        )
+    return _read(folder, _stamp(folder))
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    found = sorted([*folder.glob("*.parquet"), folder / "board.json"])
+    return tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _read(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Board:  # noqa: ARG001
+    tables = {name: _table(folder / f"{name}.parquet") for name in TABLES}
+    rows = keyed(_plain(tables["leaderboard"]))
+    return Board(folder, rows, tables["methods"], tables["runs"], _facts(folder))
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Nullable columns as plain ones: a missing number is NaN, a missing flag false."""
+    flags = rows.select_dtypes("boolean").columns
+    numbers = rows.select_dtypes("Int64").columns
+    rows = rows.astype(dict.fromkeys(numbers, "float64"))
+    return rows.assign(**{name: rows[name].fillna(value=False).astype(bool) for name in flags})
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise BoardError(f"{path} is missing; {REBUILD}") from None
+    except (OSError, ValueError) as error:
+        raise BoardError(f"{path} cannot be read ({error}); {REBUILD}") from error
+
+
+def _facts(folder: Path) -> Mapping[str, Any]:
+    path = folder / "board.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BoardError(f"{path} cannot be read ({error}); {REBUILD}") from error
+    if not isinstance(facts, dict):
+        raise BoardError(f"{path} holds {type(facts).__name__}, not an object; {REBUILD}")
+    return facts
+
+
+def load_candidates(folder: Path, cohort: str, task: str, protocol: str) -> dict[str, Candidate]:
+    """Returns what ranking one cell needs, by row key; empty where nothing was scored.
+
+    Raises:
+        BoardError: The file is damaged.
+    """
+    path = folder / "replicates" / f"{cohort}__{task}__{protocol}.parquet"
+    if not path.is_file():
+        return {}
+    return _candidates(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _candidates(path: Path, stamp: int) -> dict[str, Candidate]:  # noqa: ARG001
+    table = _table(path)
+    found = {}
+    for key, part in table.groupby("key"):
+        scores = {
+            r.set: SetScore(r.score, np.asarray(r.replicates), r.n, r.n_smallest_class)
+            for r in part.itertuples()
+        }
+        first = part.iloc[0]
+        found[key] = Candidate(key, first.own_set, scores, first.seeds, first.seed_sd)
+    return found

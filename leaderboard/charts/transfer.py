@@ -1,0 +1,69 @@
+"""In-domain against external: one line for each method from the one score to the other."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from leaderboard.charts.palette import Palette
+from leaderboard.formats import score
+
+__all__ = ["transfer", "transfer_alt_text"]
+
+ROW_HEIGHT = 34
+IN_DOMAIN = "in-domain"
+EXTERNAL = "external"
+
+
+def transfer(
+    rows: pd.DataFrame, metric_title: str, palette: Palette, *, digits: int = 3
+) -> alt.LayerChart:
+    """Draws each method's in-domain and external score with intervals.
+
+    Args:
+        rows: Columns ``label where score ci_low ci_high`` in display order; ``where`` is
+            "in-domain" or "external".
+        metric_title: Title of the horizontal axis.
+        palette: Colours of the theme.
+        digits: Digits after the point in tooltips.
+
+    Returns:
+        A layered chart in which the two kinds differ by colour, shape and vertical offset.
+    """
+    scale = alt.Scale(domain=[IN_DOMAIN, EXTERNAL], range=list(palette.groups[:2]))
+    shapes = alt.Scale(domain=[IN_DOMAIN, EXTERNAL], range=["circle", "square"])
+    legend = alt.Legend(title=None, orient="top")
+    base = alt.Chart(rows[["label", "where", "score", "ci_low", "ci_high"]]).encode(
+        y=alt.Y(
+            "label:N",
+            sort=list(dict.fromkeys(rows["label"])),
+            title=None,
+            axis=alt.Axis(labelLimit=190, ticks=False, domain=False, labelPadding=8),
+        ),
+        yOffset=alt.YOffset("where:N", sort=[IN_DOMAIN, EXTERNAL]),
+        color=alt.Color("where:N", scale=scale, legend=legend),
+        tooltip=[
+            alt.Tooltip("label:N", title="Method"),
+            alt.Tooltip("where:N", title="Scored"),
+            alt.Tooltip("score:Q", title=metric_title, format=f".{digits}f"),
+            alt.Tooltip("ci_low:Q", title="95 % from", format=f".{digits}f"),
+            alt.Tooltip("ci_high:Q", title="to", format=f".{digits}f"),
+        ],
+    )
+    x = alt.X("score:Q", title=metric_title, scale=alt.Scale(zero=False, nice=True))
+    bars = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("ci_low:Q", title=metric_title, scale=alt.Scale(zero=False, nice=True)),
+        x2="ci_high:Q",
+    )
+    points = base.mark_point(size=70, filled=True, opacity=1).encode(
+        x=x, shape=alt.Shape("where:N", scale=shapes, legend=legend)
+    )
+    return alt.layer(bars, points).properties(height=ROW_HEIGHT * max(1, rows["label"].nunique()))
+
+
+def transfer_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> str:
+    """Says in words what the transfer chart shows."""
+    if rows.empty:
+        return "No method has both an in-domain and an external score."
+    parts = [f"{r.label} {r.where} {score(r.score, digits)}" for r in rows.itertuples()]
+    return f"In-domain and external {metric_title}: " + "; ".join(parts) + "."

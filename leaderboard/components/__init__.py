@@ -1,0 +1,1 @@
+"""Parts that several pages share; every piece of HTML is built and escaped here."""

@@ -1,0 +1,112 @@
+"""Which rows of the board a page shows, in which order and under which names; no I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from leaderboard.state import ANY, Selection
+
+__all__ = [
+    "CELL",
+    "EXTERNAL",
+    "FAILED",
+    "MISSING",
+    "OK",
+    "ORACLE",
+    "QUOTED",
+    "chosen_rows",
+    "in_display_order",
+    "keyed",
+    "labelled",
+    "split_quoted",
+    "transfer_rows",
+]
+
+# Values that the board's tables hold; a test checks each against the package that writes it.
+ORACLE: Final = "oracle"
+OK: Final = "ok"
+FAILED: Final = "failed"
+MISSING: Final = "missing"
+EXTERNAL: Final = "external"
+QUOTED: Final = "quoted from paper"
+
+CELL: Final = ["cohort", "task", "protocol"]
+
+
+def chosen_rows(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
+    """Returns the rows of one cell that the selection keeps, ranks untouched.
+
+    Oracle rows stay unless another track is chosen; they are never ranked.
+    """
+    kept = (
+        (rows["cohort"] == selection.cohort)
+        & (rows["task"] == selection.task)
+        & (rows["protocol"] == selection.protocol)
+        & ~rows["method"].isin(selection.without)
+    )
+    if selection.track != ANY:
+        kept &= rows["track"] == selection.track
+    if selection.provenance != ANY:
+        kept &= (rows["provenance"] == selection.provenance) | (rows["method"] == ORACLE)
+    return rows.loc[kept].reset_index(drop=True)
+
+
+def split_quoted(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns (rows of this board, rows quoted from papers); the latter are never ranked."""
+    quoted = rows["provenance"] == QUOTED
+    return rows.loc[~quoted].reset_index(drop=True), rows.loc[quoted].reset_index(drop=True)
+
+
+def keyed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``key``, by which the board names a row within its cell."""
+    return rows.assign(key=rows["method"] + "|" + rows["track"] + "|" + rows["derived_from"])
+
+
+def labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``label``: the title, and what tells rows of one title apart."""
+    title = rows["title"].where(rows["title"] != "", rows["method"])
+    for column, before in (("track", ""), ("derived_from", "from ")):
+        different = rows[column].groupby(title).transform("nunique") > 1
+        mark = " (" + before + rows[column] + ")"
+        title = title.where(~different | (rows[column] == ""), title + mark)
+    return rows.assign(label=title)
+
+
+def transfer_rows(rows: pd.DataFrame, task: str, home: str, abroad: str) -> pd.DataFrame:
+    """In-domain and external rows of the methods that have both, for one task.
+
+    Args:
+        rows: Scored rows with ``key`` and ``label``.
+        task: The task.
+        home: The cohort that the models were trained on.
+        abroad: The external cohort.
+
+    Returns:
+        Two rows a method with ``where``, ordered by label.
+    """
+    scored = rows.loc[(rows["task"] == task) & (rows["status"] == OK)]
+    inside = scored.loc[(scored["cohort"] == home) & (scored["protocol"] != EXTERNAL)]
+    outside = scored.loc[(scored["cohort"] == abroad) & (scored["protocol"] == EXTERNAL)]
+    both = set(inside["key"]) & set(outside["key"])
+    pairs = pd.concat([inside.assign(where="in-domain"), outside.assign(where="external")])
+    return pairs.loc[pairs["key"].isin(both)].sort_values(["label", "where"]).reset_index(drop=True)
+
+
+def in_display_order(rows: pd.DataFrame, sort: str, *, higher_is_better: bool) -> pd.DataFrame:
+    """Orders rows: scored ones by the chosen column, then failed, then missing ones.
+
+    Sorting by score follows the ranking's own positions where rows are ranked.
+    """
+    down = -1.0 if higher_is_better else 1.0
+    keys = {
+        "score": down * rows["score"],
+        "gain": -rows["floor_gain"],
+        "cost": rows["cpu_seconds"].fillna(rows["fit_seconds"]),
+        "name": rows["label"].str.lower(),
+    }
+    unscored = rows["status"].map({OK: 0, FAILED: 1, MISSING: 2}).fillna(3)
+    ordered = rows.assign(_last=unscored, _key=keys[sort], _tie=rows["label"])
+    ordered = ordered.sort_values(["_last", "_key", "_tie"], na_position="last")
+    return ordered.drop(columns=["_last", "_key", "_tie"]).reset_index(drop=True)

@@ -1,0 +1,44 @@
+"""How cohorts, tasks and metrics are written for readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmark.metrics import get_metric
+from leaderboard.board_data import Board
+from leaderboard.components.notices import synthetic_cohorts
+from leaderboard.formats import decimals
+
+__all__ = ["cohort_titles", "higher_is_better", "metric_digits", "metric_title", "task_titles"]
+
+
+def cohort_titles(board: Board) -> Callable[[str], str]:
+    """Returns a function that marks synthetic cohorts by name."""
+    synthetic = synthetic_cohorts(board)
+    return lambda name: f"{name} (synthetic)" if name in synthetic else f"{name} (real people)"
+
+
+def task_titles(board: Board) -> Callable[[str], str]:
+    """Returns a function that gives a task's title with its name."""
+    titles = board.facts.get("task_titles") or {}
+    return lambda name: f"{titles[name]} ({name})" if name in titles else name
+
+
+def metric_title(name: str) -> str:
+    """Title of a metric with its direction.
+
+    >>> metric_title("mae")
+    'MAE (lower is better)'
+    """
+    metric = get_metric(name)
+    return metric.title if metric.higher_is_better else f"{metric.title} (lower is better)"
+
+
+def metric_digits(name: str) -> int:
+    """Digits after the point that a metric is shown with."""
+    return decimals(get_metric(name).kind)
+
+
+def higher_is_better(name: str) -> bool:
+    """Direction of a metric."""
+    return get_metric(name).higher_is_better

@@ -1,0 +1,1 @@
+"""Pages: each reads the address, asks for rows and lays out components."""

@@ -1,0 +1,78 @@
+"""Results / By cohort and task: every cell beside the others, in-domain against external."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from leaderboard import exports
+from leaderboard.board_data import Board, load_candidates
+from leaderboard.charts.palette import palette_for
+from leaderboard.charts.transfer import transfer, transfer_alt_text
+from leaderboard.components.export_buttons import export_buttons
+from leaderboard.components.filters import matrix_filters
+from leaderboard.components.matrix_table import Heading, matrix_table
+from leaderboard.ranking import ranked
+from leaderboard.rows import CELL, EXTERNAL, OK, ORACLE, labelled, split_quoted, transfer_rows
+from leaderboard.titles import metric_digits, metric_title, task_titles
+
+
+def show(board: Board) -> None:
+    """Shows the page."""
+    st.title("By cohort and task")
+    own, _ = split_quoted(board.rows)
+    if own.empty:
+        st.info("The board holds no rows yet. Run `make repro`, then reload this page.")
+        return
+    kept = matrix_filters(own, task_titles(board))
+    if kept.empty:
+        st.info("No row fits these choices. Choose other inputs, or leave fewer methods out.")
+        return
+    st.markdown(
+        "Scores are never averaged over cells: cohorts differ in difficulty, and a missing cell "
+        "has no value. Each column is ranked by itself, among the methods shown."
+    )
+    cells = [
+        ranked(part.reset_index(drop=True), load_candidates(board.folder, *map(str, cell)))
+        for cell, part in kept.groupby(CELL, sort=False)
+    ]
+    rows = labelled(pd.concat(cells, ignore_index=True))
+    st.html(
+        matrix_table(rows, _headings(rows), "Score, 95 % interval, rank and tie group by cell.")
+    )
+    _external(rows, task_titles(board))
+    files = {
+        "csv": (exports.as_csv(rows), "text/csv"),
+        "json": (exports.as_json(rows, board.facts), "application/json"),
+    }
+    export_buttons(files, "by-cohort-and-task")
+
+
+def _headings(rows: pd.DataFrame) -> list[Heading]:
+    columns = rows.loc[rows["metric"] != ""].drop_duplicates(CELL)
+    return [
+        Heading(c.cohort, c.task, c.protocol, metric_title(c.metric), metric_digits(c.metric))
+        for c in columns.itertuples()
+    ]
+
+
+def _external(rows: pd.DataFrame, task_title: Callable[[str], str]) -> None:
+    scored = labelled(rows.loc[(rows["status"] == OK) & (rows["method"] != ORACLE)])
+    abroad = scored.loc[scored["protocol"] == EXTERNAL, ["cohort", "task"]].drop_duplicates()
+    inside = scored.loc[scored["protocol"] != EXTERNAL, ["cohort", "task"]].drop_duplicates()
+    pairs = inside.merge(abroad, on="task", suffixes=("_home", "_abroad"))
+    if pairs.empty:
+        return
+    st.header("In-domain against external")
+    st.caption("The models of the training cohort, scored on people of another cohort.")
+    for pair in pairs.itertuples():
+        data = transfer_rows(scored, pair.task, pair.cohort_home, pair.cohort_abroad)
+        if data.empty:
+            continue
+        metric = str(data["metric"].iloc[0])
+        title, digits = metric_title(metric), metric_digits(metric)
+        st.subheader(f"{task_title(pair.task)}: {pair.cohort_home} to {pair.cohort_abroad}")
+        chart = transfer(data, title, palette_for(st.context.theme.type), digits=digits)
+        st.altair_chart(chart, theme=None, alt=transfer_alt_text(data, title, digits))
