@@ -1,0 +1,100 @@
+"""The unit of scoring: one method's test predictions for one cohort, task and protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.errors import ResultError
+
+__all__ = ["Gap", "Ledger", "RowFacts", "RowKey", "prediction_columns"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RowKey:
+    """What identifies a row of the board."""
+
+    cohort: str
+    task: str
+    track: str
+    protocol: str
+    method: str
+    derived_from: str = ""
+
+    @property
+    def candidate(self) -> str:
+        """Its name among the methods of one cell."""
+        return f"{self.method}|{self.track}|{self.derived_from}"
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """Cohort, task and protocol: rows of one cell share their resamples."""
+        return self.cohort, self.task, self.protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What a row says beside its scores; costs are means over its fits."""
+
+    title: str = ""
+    provenance: str = v.REPRODUCED
+    tuned: bool = False
+    profile: str = ""
+    fit_seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_mib: float | None = None
+    params: int | None = None
+    test_evaluations: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Predictions of every fold and seed of one row.
+
+    Attributes:
+        key: What the row is.
+        frame: ``participant_id y_true`` and ``prob_0 .. prob_{K-1}`` or ``y_pred``; ``seed``
+            (default 0) and ``fold``. Without ``fold`` each person takes the fold that the other
+            methods of the cell give; people whom no other method predicted are left out. Use that
+            for predictions that were not made by fold, such as an oracle's.
+        facts: What else the row says.
+    """
+
+    key: RowKey
+    frame: pd.DataFrame = field(repr=False)
+    facts: RowFacts = RowFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A row that cannot be scored: why, as "failed" or "missing", and the error's first line."""
+
+    key: RowKey
+    status: str
+    error: str
+    facts: RowFacts = RowFacts()
+
+
+def prediction_columns(classes: Sequence[str]) -> list[str]:
+    """Names of a task's prediction columns: ``prob_k`` by class, or ``y_pred``."""
+    return [f"prob_{k}" for k in range(len(classes))] or ["y_pred"]
+
+
+def first_line(error: object) -> str:
+    """The first line of a message, for a table's cell."""
+    lines = str(error or "").strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+    """Refuses a table without some columns.
+
+    Raises:
+        ResultError: A column is missing.
+    """
+    missing = [c for c in columns if c not in frame]
+    if missing:
+        raise ResultError(f"{where}: columns {missing} are missing, got {list(frame.columns)}")

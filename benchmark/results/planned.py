@@ -1,0 +1,259 @@
+"""Reads what the runner wrote: plans, results and predictions, as ledgers and gaps.
+
+Only the run ids of the current plan are read. A row is whole when every fold of every seed that
+the plan lists is done; otherwise it is a gap, and never hides the other rows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.errors import ResultError
+from benchmark.results.derive import derive_binary
+from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, require_columns
+from benchmark.results.schema import EXTERNAL_PROTOCOL, read_result
+from benchmark.tasks import Task
+
+__all__ = ["EVERYTHING", "PlanFilter", "Workspace", "read_runs"]
+
+_FOLDS = re.compile(r"(?:(\d+)x)?(\d+)fold")
+
+
+@dataclass(slots=True)
+class Workspace:
+    """Everything that the plans ask for: whole ledgers, gaps, and one row per run."""
+
+    ledgers: list[Ledger] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One run's share of a row: which task of its predictions, and which part of the fold."""
+
+    run: Mapping[str, Any]
+    task: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFilter:
+    """Which methods, and runs of which protocols, are read; None means all."""
+
+    methods: Collection[str] | None = None
+    protocols: Collection[str] | None = None
+
+    def runs(self, plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The plan's runs that pass."""
+        if self.methods is not None and plan["method"] not in self.methods:
+            return []
+        return [
+            r for r in plan["runs"] if self.protocols is None or r["protocol"] in self.protocols
+        ]
+
+
+EVERYTHING: Final = PlanFilter()
+
+
+def read_runs(runs: Path, tasks: Mapping[str, Task], only: PlanFilter = EVERYTHING) -> Workspace:
+    """Reads every plan under a folder.
+
+    Args:
+        runs: ``runs/`` of a workspace.
+        tasks: Known tasks.
+        only: Which methods and protocols.
+
+    Raises:
+        ResultError: There is no plan, or a plan is not valid JSON.
+    """
+    plans = sorted(runs.glob("*/plan.json"))
+    if not plans:
+        raise ResultError(f"{runs}: no <method>/plan.json found; make runs with `neurodx run`")
+    workspace = Workspace()
+    tables: list[dict[str, Any]] = []
+    for path in plans:
+        plan = _read_plan(path)
+        listed = only.runs(plan)
+        reader = _MethodReader(path.parent, plan, tasks)
+        for key, slots in _slots(plan["method"], listed).items():
+            row = reader.row(key, slots)
+            if isinstance(row, Ledger):
+                workspace.ledgers.append(row)
+            else:
+                workspace.gaps.append(row)
+        tables.extend(reader.run_rows(listed))
+    workspace.runs = pd.DataFrame(tables)
+    return workspace
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    try:
+        plan = json.loads(path.read_text())
+        plan["method"], plan["runs"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ResultError(
+            f"{path}: not a plan ({error!r}); write it anew with `neurodx run`"
+        ) from None
+    return dict(plan)
+
+
+def _parts(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return run.get("parts") or [{"cohort": run["cohort"], "tasks": run["tasks"]}]
+
+
+def _slots(method: str, runs: Sequence[Mapping[str, Any]]) -> dict[RowKey, list[_Slot]]:
+    """Groups runs by the rows of the board that they feed."""
+    rows: dict[RowKey, list[_Slot]] = {}
+    for run in runs:
+        shown = [(p["cohort"], run["protocol"], p["tasks"], v.TEST) for p in _parts(run)]
+        external: Mapping[str, Sequence[str]] = run.get("external") or {}
+        shown += [(c, EXTERNAL_PROTOCOL, t, v.EXTERNAL) for c, t in external.items()]
+        for cohort, protocol, fitted, part in shown:
+            pairs = [(task, task, "") for task in fitted]
+            derived = (run.get("derived") or {}).items()
+            pairs += [(task, base, base) for task, base in derived if base in fitted]
+            for task, base, origin in pairs:
+                key = RowKey(cohort, task, run["track"], protocol, method, origin)
+                rows.setdefault(key, []).append(_Slot(run, base, part))
+    return rows
+
+
+class _MethodReader:
+    """Reads the runs of one method, each file once."""
+
+    def __init__(self, folder: Path, plan: Mapping[str, Any], tasks: Mapping[str, Task]) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._tasks = tasks
+        self._results: dict[str, dict[str, Any]] = {}
+        self._predictions: dict[str, pd.DataFrame] = {}
+        self._evaluations = _count_lines(folder / "evaluations.jsonl")
+
+    def row(self, key: RowKey, slots: Sequence[_Slot]) -> Ledger | Gap:
+        """The row's ledger, or why there is none."""
+        for status in ("failed", "missing"):
+            bad = [s.run for s in slots if s.run["status"] == status]
+            if bad:
+                error = first_line(bad[0].get("error")) or f"{len(bad)} runs are {status}"
+                return Gap(key, status, error, self._facts([]))
+        absent = _absent_folds(slots)
+        if absent:
+            return Gap(key, "missing", absent, self._facts([]))
+        try:
+            frames = [self._slot_frame(key, slot) for slot in slots]
+            facts = self._facts([self._result(s.run["run_id"]) for s in slots])
+        except ResultError as error:
+            return Gap(key, "failed", first_line(error), self._facts([]))
+        return Ledger(key, pd.concat(frames, ignore_index=True), facts)
+
+    def run_rows(self, runs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """One flat record per run, for the table of runs."""
+        for run in runs:
+            result = self._results.get(run["run_id"], {})
+            yield {
+                "run_id": run["run_id"],
+                "method": self._plan["method"],
+                "cohort": "+".join(p["cohort"] for p in _parts(run)),
+                "tasks": ",".join(sorted({t for p in _parts(run) for t in p["tasks"]})),
+                "track": run["track"],
+                "protocol": run["protocol"],
+                "fold": run["fold"],
+                "seed": run["seed"],
+                "status": run["status"],
+                "error": first_line(run.get("error")),
+                "profile": str(self._plan.get("profile", "")),
+                "fit_seconds": result.get("fit_seconds", np.nan),
+                "cpu_seconds": result.get("fit_cpu_seconds", np.nan),
+                "predict_seconds": result.get("predict_seconds", np.nan),
+                "peak_memory_mib": result.get("peak_memory_mib", np.nan),
+                "n_train": result.get("n_train"),
+                "n_validation": result.get("n_validation"),
+                "params": result.get("params"),
+                "started": result.get("started", ""),
+                "commit": result.get("commit") or "",
+            }
+
+    def _result(self, run_id: str) -> dict[str, Any]:
+        if run_id not in self._results:
+            self._results[run_id] = read_result(self._folder / run_id / "result.json")
+        return self._results[run_id]
+
+    def _run_predictions(self, run_id: str) -> pd.DataFrame:
+        if run_id not in self._predictions:
+            path = self._folder / run_id / "predictions.parquet"
+            try:
+                frame = pd.read_parquet(path)
+            except (OSError, ValueError) as error:
+                raise ResultError(
+                    f"{path}: cannot be read ({first_line(error)}); rerun with `neurodx run`"
+                ) from None
+            require_columns(frame, ["cohort", "task", "part", "participant_id"], str(path))
+            self._predictions[run_id] = frame
+        return self._predictions[run_id]
+
+    def _slot_frame(self, key: RowKey, slot: _Slot) -> pd.DataFrame:
+        run_id = slot.run["run_id"]
+        whole = self._run_predictions(run_id)
+        frame = whole.loc[
+            (whole["cohort"] == key.cohort)
+            & (whole["task"] == slot.task)
+            & (whole["part"] == slot.part)
+        ]
+        if not len(frame):
+            raise ResultError(
+                f"run {run_id} holds no {slot.part} prediction of {key.cohort} / {slot.task}"
+            )
+        if key.derived_from:
+            source, target = self._tasks[slot.task].classes, self._tasks[key.task].classes
+            frame = derive_binary(frame, source, target)
+        return frame.assign(seed=slot.run["seed"], fold=slot.run["fold"])
+
+    def _facts(self, results: Sequence[Mapping[str, Any]]) -> RowFacts:
+        params = [r["params"] for r in results if r["params"] is not None]
+        return RowFacts(
+            title=str(self._plan.get("title") or self._plan["method"]),
+            provenance=results[0]["provenance"] if results else v.REPRODUCED,
+            tuned=bool(self._plan.get("tuned", False)),
+            profile=str(self._plan.get("profile", "")),
+            fit_seconds=_mean(results, "fit_seconds"),
+            cpu_seconds=_mean(results, "fit_cpu_seconds"),
+            peak_memory_mib=_mean(results, "peak_memory_mib"),
+            params=max(params) if params else None,
+            test_evaluations=self._evaluations,
+        )
+
+
+def _absent_folds(slots: Sequence[_Slot]) -> str:
+    """Says which folds the plan lacks, or how it is ambiguous; empty where all is there."""
+    protocols = sorted({s.run["protocol"] for s in slots})
+    if len(protocols) > 1:
+        return f"models of several protocols predict this cohort ({', '.join(protocols)}); pick one"
+    match = _FOLDS.fullmatch(protocols[0])
+    seeds = sorted({s.run["seed"] for s in slots})
+    for seed in seeds:
+        folds = [s.run["fold"] for s in slots if s.run["seed"] == seed]
+        expected = range(int(match[1] or 1) * int(match[2])) if match else sorted(set(folds))
+        if sorted(folds) != list(expected):
+            return f"seed {seed} has folds {sorted(folds)}, expected each of {list(expected)} once"
+    return ""
+
+
+def _mean(results: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [r[name] for r in results if r.get(name) is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _count_lines(path: Path) -> int:
+    if not path.exists():
+        return 0
+    return sum(1 for line in path.read_text().splitlines() if line.strip())
