@@ -29,11 +29,13 @@ class CohortPlan:
         fit: Tasks that methods are fitted for.
         derive: Binary tasks read from a fitted one by renormalising: task -> source task.
         external: Cohorts that the fitted models predict as well: cohort -> tasks.
+        protocols: Split protocols that are frozen besides the profile's own.
     """
 
     fit: list[str] = field(default_factory=list)
     derive: dict[str, str] = field(default_factory=dict)
     external: dict[str, list[str]] = field(default_factory=dict)
+    protocols: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from benchmark.config import Profile
 from benchmark.errors import BenchmarkError
+from benchmark.provenance import commit
+from benchmark.runs.identity import library_versions
 from benchmark.runs.job import Workspace
 from benchmark.runs.rows import Row, resolve_row
+from benchmark.store.hashing import canonical_sha256
 
-__all__ = ["cohort_cards", "method_cards"]
+__all__ = ["board_facts", "cohort_cards", "method_cards"]
 
 
 def method_cards(profile: Profile, methods: Sequence[str]) -> list[dict[str, Any]]:
@@ -51,7 +56,24 @@ def _card(row: Row, profile: Profile) -> dict[str, Any]:
 
 def cohort_cards(workspace: Workspace) -> Mapping[str, dict[str, Any]]:
     """Returns the datasheets of all cohorts in the workspace."""
-    import json
-
     paths = sorted(workspace.data.glob("*/cohort.json"))
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def board_facts(profile: Profile, workspace: Workspace) -> dict[str, Any]:
+    """Returns what the board's trust line says: commit, hashes, date, versions."""
+    cards = cohort_cards(workspace)
+    manifests = {
+        f"{path.parent.name}/{path.stem}": json.loads(path.read_text())["sha256"]
+        for path in sorted(workspace.splits.glob("*/*.json"))
+    }
+    return {
+        "profile": profile.name,
+        "protocol": profile.protocol,
+        "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "data_hashes": {name: canonical_sha256(card["sha256"]) for name, card in cards.items()},
+        "split_hashes": manifests,
+        "synthetic_cohorts": [name for name, card in cards.items() if card["synthetic"]],
+        "versions": dict(library_versions()),
+    }

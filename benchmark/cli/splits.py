@@ -150,7 +150,7 @@ def _table(split: Split, cohort: Cohort) -> Any:
     ages = index[v.AGE_YEARS] if v.AGE_YEARS in index else index[v.SITE_ID].map(lambda _: None)
     people[v.AGE_YEARS] = people[v.PARTICIPANT_ID].map(ages).astype("float64")
     groups = sorted(set(people["group"]))
-    table = Table(title=f"{split.cohort}, {split.protocol}, seed {split.seed}", padding=(0, 0))
+    table = Table(title=f"{split.cohort}, {split.protocol}, seed {split.seed}")
     for name in ("fold", "part", "people", *(g or "no class" for g in groups)):
         table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)
     for name in ("age", "% F", "sites"):

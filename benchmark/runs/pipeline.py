@@ -81,7 +81,7 @@ class _Builder:
         stages: dict[str, Any] = {}
         for cohort in profile.cohorts:
             stages[f"prepare-{cohort}"] = self._prepare(cohort)
-        for cohort in profile.plan:
+        for cohort in self._split_cohorts():
             stages[f"split-{cohort}"] = self._split(cohort)
         stages["verify"] = self._verify()
         for row in profile.methods:
@@ -109,11 +109,21 @@ class _Builder:
             stage["params"] = [{self._config(): scale}]
         return stage | {"outs": [{out: {"cache": False, "persist": True}} for out in outs]}
 
+    def _split_cohorts(self) -> list[str]:
+        external = [other for plan in self._profile.plan.values() for other in plan.external]
+        return list(dict.fromkeys([*self._profile.plan, *external]))
+
     def _split(self, cohort: str) -> dict[str, Any]:
-        protocol = self._profile.protocol
         table = f"data/{cohort}/participants.parquet"
+        plan = self._profile.plan.get(cohort)
+        if plan:
+            protocols = [self._profile.protocol, *plan.protocols]
+            options = " ".join(f"--protocol {protocol}" for protocol in protocols)
+        else:
+            train = next(c for c, p in self._profile.plan.items() if cohort in p.external)
+            options = f"--protocol external --train-cohort {train}"
         stage: dict[str, Any] = {
-            "cmd": f"neurodx splits make --cohort {cohort} --protocol {protocol}",
+            "cmd": f"neurodx splits make --cohort {cohort} {options}",
             "deps": [table, *self._code("splitting")],
             "outs": [{f"splits/{cohort}": {"cache": False, "persist": True}}],
         }
@@ -122,8 +132,8 @@ class _Builder:
         return {"frozen": True, **stage} if self._default else stage
 
     def _verify(self) -> dict[str, Any]:
-        plan = self._profile.plan
-        inputs = [f"data/{c}" for c in plan] + [f"splits/{c}" for c in plan]
+        cohorts = self._split_cohorts()
+        inputs = [f"data/{c}" for c in cohorts] + [f"splits/{c}" for c in cohorts]
         return {
             "cmd": "neurodx splits verify --report reports/splits.json",
             "deps": [*inputs, *self._code("leakage", "splitting")],

@@ -1,0 +1,67 @@
+"""The ranked table in a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.errors import ResultError
+
+__all__ = ["show_board"]
+
+
+def show_board(board: Path, console: Console) -> None:
+    """Prints one table per cohort and task, in ranking order.
+
+    Raises:
+        ResultError: There is no board.
+    """
+    path = board / "leaderboard.parquet"
+    if not path.is_file():
+        raise ResultError(f"{path}: there is no board yet; make it with `make repro`")
+    frame = pd.read_parquet(path)
+    synthetic = sorted(frame.loc[frame["synthetic"].fillna(False), "cohort"].unique())
+    if synthetic:
+        console.print(
+            f"[bold]SYNTHETIC[/]: {', '.join(synthetic)}. A rank there checks methods and "
+            "machinery; it is not a clinical claim."
+        )
+    console.print("Ranks are within a track. * gain whose 95 % interval is clear of zero.\n")
+    for (cohort, task, protocol), rows in frame.groupby(["cohort", "task", "protocol"], sort=False):
+        console.print(_table(f"{cohort} / {task} / {protocol}", rows))
+        console.print()
+
+
+def _table(title: str, rows: pd.DataFrame) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    metric = str(rows["metric"].iloc[0])
+    table.add_column("method", no_wrap=True)
+    table.add_column("track", no_wrap=True)
+    for name in ("rank", "tie group", metric, "95 % interval", "n", "gain over floor"):
+        table.add_column(name, justify="right", no_wrap=name != "tie group")
+    for row in rows.sort_values("position", kind="stable").to_dict("records"):
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: dict[Any, Any]) -> list[str]:
+    name = row["method"] + (f" (from {row['derived_from']})" if row["derived_from"] else "")
+    if pd.isna(row["score"]):
+        return [name, row["track"], "", "", row["status"], row["error"]]
+    low, high = row["rank_low"], row["rank_high"]
+    rank = "" if pd.isna(low) else f"{low}" if low == high else f"{low}-{high}"
+    tie = "" if pd.isna(row["tie_group"]) else str(row["tie_group"])
+    interval = "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}"
+    score = f"{row['score']:.3f}"
+    return [name, row["track"], rank, tie, score, interval, str(row["n"]), _gain(row)]
+
+
+def _gain(row: dict[Any, Any]) -> str:
+    if pd.isna(row["floor_gain"]):
+        return ""
+    clear = row["floor_gain_low"] > 0 or row["floor_gain_high"] < 0
+    return f"{row['floor_gain']:+.3f}{'*' if clear else ' '}"

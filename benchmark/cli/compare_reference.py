@@ -1,0 +1,52 @@
+"""``neurodx compare-reference``: holds the board against the published numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "Compare board/leaderboard.csv with reference/leaderboard.csv, row by row."
+EPILOG = """\
+Exits with 1 if a row is different or missing; new rows are only counted. On another CPU rows may differ within the tolerance stored beside
+them; that counts as reproduced.
+
+examples:
+  neurodx compare-reference
+  neurodx compare-reference --write     publish the board that is there (say so in CHANGELOG.md)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("--board", type=Path, default=Path("board"), help="default: board")
+    parser.add_argument("--reference", type=Path, default=Path("reference/leaderboard.csv"))
+    parser.add_argument("--write", action="store_true", help="write the reference instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from rich.console import Console
+
+    from benchmark.results import compare_reference, write_reference
+
+    console = Console()
+    if args.write:
+        write_reference(args.board, args.reference)
+        console.print(f"wrote {args.reference}")
+        return 0
+    report = compare_reference(args.board, args.reference)
+    for outcome, count in report.counts.items():
+        console.print(f"{outcome:17} {count:4d}")
+    for row in report.rows.to_dict("records"):
+        if row["outcome"] in ("different", "missing"):
+            cell = " / ".join(str(row[name]) for name in ("cohort", "task", "track", "method"))
+            console.print(f"  {row['outcome']}: {cell}: {_scores(row)}", highlight=False)
+    console.print("[green]reproduced[/]" if report.passed else "[red]not reproduced[/]")
+    return 0 if report.passed else 1
+
+
+def _scores(row: dict[Any, Any]) -> str:
+    return (
+        f"{row['score']:.4f} here, {row['score_ref']:.4f} published, tolerance {row['tolerance']:g}"
+    )

@@ -1,0 +1,46 @@
+"""``neurodx rank``: ranks the methods of every cell and writes the board."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "Rank the methods of every cohort, task and protocol, and write board/."
+EPILOG = """\
+examples:
+  neurodx rank
+  neurodx rank --show           print the table of the board that is there
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("--profile", default="mini", help="gives the method cards")
+    parser.add_argument("--show", action="store_true", help="print the board; rank nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from rich.console import Console
+
+    from benchmark.cli.board_table import show_board
+    from benchmark.runs.job import Workspace
+
+    console, workspace = Console(), Workspace()
+    console.width = max(console.width, 110)  # a table that wraps cannot be read
+    if args.show:
+        show_board(workspace.board, console)
+        return 0
+    from benchmark.cli.cards import board_facts, cohort_cards, method_cards
+    from benchmark.config import load_profile
+    from benchmark.results import rank_workspace
+
+    profile = load_profile(args.profile)
+    leaderboard = rank_workspace(
+        workspace.scores,
+        workspace.board,
+        method_cards(profile, profile.methods),
+        cohorts=cohort_cards(workspace),
+        facts=board_facts(profile, workspace),
+    )
+    console.print(f"rank: {len(leaderboard)} rows in {workspace.board}/leaderboard.csv")
+    return 0
