@@ -64,7 +64,7 @@ def write_reference(board: Path, reference: Path) -> None:
     """Writes a board's leaderboard as the reference, with a tolerance for each row.
 
     The tolerance is three standard deviations between seeds where the row has three seeds or
-    at least a tenth of the default), otherwise ``DEFAULT_TOLERANCE`` of its metric.
+    more (at least a tenth of the default), otherwise ``DEFAULT_TOLERANCE`` of its metric.
 
     Args:
         board: ``board/`` or its ``leaderboard.csv``.

@@ -107,7 +107,8 @@ def _step_down(
         return p_adjusted, separated, math.nan
     finite = np.where(np.isfinite(centred), centred, 0.0)
     largest = np.maximum.accumulate(finite[order[::-1]], axis=0)[::-1]
-    critical = np.quantile(largest, 1.0 - alpha, axis=1)
+    single = norm.isf(alpha / 2.0)  # what one comparison costs; less is never enough
+    critical = np.maximum(np.quantile(largest, 1.0 - alpha, axis=1), single)
     stepwise = _adjusted_p(t[order], critical, alpha)
     p_adjusted[order] = np.maximum.accumulate(stepwise)
     separated[order] = np.logical_and.accumulate(t[order] > critical)

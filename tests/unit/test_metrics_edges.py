@@ -1,0 +1,143 @@
+"""Input that is invalid is refused; a metric that is undefined is NaN, never a wrong number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.errors import ResultError, UnknownNameError
+from benchmark.metrics import METRICS, check_participants, get_metric
+
+Y = np.array([0, 0, 1, 1, 0, 1])
+P1 = np.array([0.1, 0.4, 0.6, 0.9, 0.7, 0.3])
+P = np.stack([1 - P1, P1], axis=1)
+CLASSIFICATION = [m for m in METRICS.values() if m.kind == "classification"]
+REGRESSION = [m for m in METRICS.values() if m.kind == "regression"]
+
+
+@pytest.mark.parametrize("metric", CLASSIFICATION, ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y, p: (y, np.where(p == p[0, 0], np.nan, p)), "finite.*row 0"),
+        (lambda y, p: (y, p * 0.9), "do not sum to 1"),
+        (lambda y, p: (y, p * 40 - 20), r"\[0, 1\].*logits"),
+        (lambda y, p: (y + 1, p), "class indices 0 to 1"),
+        (lambda y, p: (y + 0.5, p), "class indices"),
+        (lambda y, p: (y[:-1], p), "expected 6 labels"),
+        (lambda y, p: (y, p[:, 1]), r"shape \(N, K\)"),
+        (lambda y, p: (y[:0], p[:0]), "no prediction"),
+    ],
+)
+def test_invalid_classification_input_is_refused(metric, change, message):
+    with pytest.raises(ResultError, match=message):
+        metric.compute(*change(Y, P))
+
+
+@pytest.mark.parametrize("metric", REGRESSION, ids=lambda m: m.name)
+def test_invalid_regression_input_is_refused(metric):
+    y = np.array([50.0, 60.0])
+    with pytest.raises(ResultError, match="finite"):
+        metric.compute(y, np.array([50.0, np.inf]))
+    with pytest.raises(ResultError, match="shape"):
+        metric.compute(y, P[:2])
+
+
+@pytest.mark.parametrize("weights", [np.ones((2, 5)), np.ones(6), -np.ones((1, 6))])
+def test_invalid_weights_are_refused(weights):
+    with pytest.raises(ResultError, match="weights"):
+        METRICS["roc_auc"].compute(Y, P, None, weights)
+
+
+def test_nan_weights_are_refused():
+    with pytest.raises(ResultError, match="weights"):
+        METRICS["accuracy"].compute(Y, P, None, np.full((1, 6), np.nan))
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in CLASSIFICATION if m.binary_only], ids=lambda m: m.name
+)
+def test_binary_metrics_refuse_three_classes(metric):
+    with pytest.raises(ResultError, match="two classes, got 3"):
+        metric.compute(np.array([0, 1, 2]), np.full((3, 3), 1 / 3))
+
+
+NEEDS_BOTH = [
+    "roc_auc",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "sensitivity_at_90_specificity",
+    "calibration_slope",
+    "calibration_intercept",
+]
+
+
+@pytest.mark.parametrize("name", NEEDS_BOTH)
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_metric_of_two_classes_is_undefined_where_one_is_absent(name, label):
+    assert np.isnan(METRICS[name].compute(np.full(6, label), P))
+
+
+@pytest.mark.parametrize("name", NEEDS_BOTH)
+def test_a_class_whose_weights_are_all_zero_counts_as_absent(name):
+    weights = np.stack([(Y == 0).astype(np.float32), np.ones(6, dtype=np.float32)])
+    values = METRICS[name].compute(Y, P, None, weights)
+    assert np.isnan(values[0])
+    assert np.isfinite(values[1])
+
+
+def test_a_fold_without_pairs_adds_none():
+    folds = np.array([0, 0, 0, 0, 1, 1])
+    y = np.array([0, 0, 1, 1, 1, 1])
+    assert float(METRICS["roc_auc"].compute(y, P, folds)) == 1.0
+    assert np.isnan(METRICS["roc_auc"].compute(np.array([0, 0, 1, 1]), P[:4], [0, 0, 1, 1]))
+
+
+def test_a_constant_prediction():
+    p = np.full((6, 2), 0.5)
+    value = {m.name: float(m.compute(Y, p)) for m in CLASSIFICATION}
+    assert value["roc_auc"] == value["pr_auc"] == value["balanced_accuracy"] == 0.5
+    assert value["mcc"] == 0.0
+    assert (value["sensitivity"], value["specificity"]) == (0.0, 1.0)  # a tie is read as class 0
+    assert value["sensitivity_at_90_specificity"] == 0.0
+    assert np.isnan(value["calibration_slope"])
+    assert value["calibration_intercept"] == pytest.approx(0.0)
+    assert value["log_loss"] == pytest.approx(np.log(2))
+
+
+def test_separated_classes_have_no_calibration_slope():
+    y = np.array([0, 0, 1, 1])
+    p1 = np.array([0.1, 0.2, 0.8, 0.9])
+    assert np.isnan(METRICS["calibration_slope"].compute(y, np.stack([1 - p1, p1], 1)))
+
+
+def test_a_certain_error_costs_a_finite_log_loss():
+    p = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert float(METRICS["log_loss"].compute([1, 0], p)) == pytest.approx(36.04, abs=0.01)
+
+
+def test_constant_targets_and_predictions_of_a_regression():
+    y, constant = np.array([50.0, 60, 70]), np.full(3, 60.0)
+    assert np.isnan(METRICS["r2"].compute(constant, y))
+    assert np.isnan(METRICS["pearson_r"].compute(y, constant))
+    assert np.isnan(METRICS["age_bias_slope"].compute(constant, y))
+    assert float(METRICS["age_bias_slope"].compute(y, constant)) == pytest.approx(-1.0)
+    assert float(METRICS["r2"].compute(y, constant)) == pytest.approx(0.0)
+
+
+def test_half_precision_probabilities_are_renormalised():
+    p = P.astype(np.float16)
+    assert float(METRICS["log_loss"].compute(Y, p)) == pytest.approx(
+        float(METRICS["log_loss"].compute(Y, P)), abs=1e-3
+    )
+
+
+def test_a_participant_who_appears_twice_is_named():
+    with pytest.raises(ResultError, match="several for 1: sub-02"):
+        check_participants(np.array(["sub-01", "sub-02", "sub-02"]), "svm on memory")
+
+
+def test_an_unknown_metric_suggests_the_nearest():
+    with pytest.raises(UnknownNameError, match="roc_auc"):
+        get_metric("roc_auk")
