@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,7 +12,8 @@ import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.errors import SplitError, UnknownNameError
-from benchmark.splitting.deal import deal_folds, nested_order, pick_share
+from benchmark.splitting.deal import deal_folds, pick_share
+from benchmark.splitting.few_label import omitted_points, percents
 from benchmark.splitting.people import CLASS, OUTCOME, UNIT, people_of, people_sha256
 from benchmark.splitting.split import (
     FEW_LABEL,
@@ -23,7 +25,6 @@ from benchmark.splitting.split import (
     columns_of,
 )
 from benchmark.store.cohort import Cohort
-from benchmark.tasks import TASKS
 
 __all__ = ["PROTOCOLS", "make_split", "split_people"]
 
@@ -32,7 +33,6 @@ RULE_VERSION: Final = 1
 VALIDATION_SHARE: Final = 1 / 6  # of the people outside the test part; 15 to 20 % when rounded
 EXTERNAL: Final = "external"
 LEAVE_SITE_OUT: Final = "leave-site-out"
-_LEAST_PER_CLASS = 2  # few-label: fewer training people than this and the point is omitted
 
 # (repeats, folds) of the protocols that deal people out.
 _DEALT: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
@@ -83,8 +83,8 @@ def split_people(
     else:
         table = _table(people, cohort, protocol, seed)
     if protocol == FEW_LABEL:
-        table[PERCENT] = _percents(table, people, seed)
-        extra["omitted"] = _omitted(table, people)
+        table[PERCENT] = percents(table, people, seed)
+        extra["omitted"] = omitted_points(table, people)
     table = _canonical(table, protocol)
     return Split(
         cohort, protocol, seed, table, _manifest(table, people, cohort, protocol, seed, extra)
@@ -142,78 +142,36 @@ def _check_classes(
     people: pd.DataFrame, parts: Mapping[str, tuple[str, ...]], where: str, protocol: str
 ) -> None:
     """Every class must be in every part (a left-out site may lack one)."""
-    asked = {p: ids for p, ids in parts.items() if protocol != LEAVE_SITE_OUT or p != v.TEST}
     for column in (CLASS, OUTCOME):
-        totals = people.loc[people[column] != "", column].value_counts().sort_index()
-        for part, ids in asked.items():
-            inside = set(people.loc[people[v.PARTICIPANT_ID].isin(ids), column])
-            for name, total in totals.items():
-                if name not in inside:
-                    raise SplitError(
-                        f"{where}: nobody of class {name!r} in part {part!r}; the cohort has "
-                        f"{total} such people, and each fold needs one for train, validation and "
-                        "test; use a protocol with fewer folds (`--protocol 3fold`), or leave the "
-                        "class out of the cohort"
-                    )
-
-
-def _percents(table: pd.DataFrame, people: pd.DataFrame, seed: int) -> list[int]:
-    """Smallest percentage that holds each training person; 0 for validation and test."""
-    found: dict[tuple[int, str], int] = {}
-    for fold, rows in table.loc[table[v.PART] == v.TRAIN].groupby(FOLD):
-        train = people.loc[people[v.PARTICIPANT_ID].isin(rows[v.PARTICIPANT_ID])]
-        order = nested_order(train, f"{seed}/{fold}/few-label")
-        sizes = [-(-percent * len(order) // 100) for percent in FEW_LABEL_PERCENTS]
-        for place, who in enumerate(order):
-            first = next(p for p, n in zip(FEW_LABEL_PERCENTS, sizes, strict=True) if place < n)
-            found[int(str(fold)), who] = first
-    keys = zip(table[FOLD], table[v.PARTICIPANT_ID], strict=True)
-    return [found.get((int(fold), who), 0) for fold, who in keys]
-
-
-def _omitted(table: pd.DataFrame, people: pd.DataFrame) -> list[dict[str, Any]]:
-    """Few-label points where a class of a task has too few training people, with the count."""
-    known = people.set_index(v.PARTICIPANT_ID)
-    points = []
-    train = table.loc[table[v.PART] == v.TRAIN]
-    for fold, rows in train.groupby(FOLD):
-        for percent in FEW_LABEL_PERCENTS:
-            subset = known.loc[rows.loc[rows[PERCENT] <= percent, v.PARTICIPANT_ID]]
-            for task, name in _scored_classes(people):
-                column = OUTCOME if task == "conversion" else CLASS
-                n = int((subset[column] == name).sum())
-                if n < _LEAST_PER_CLASS:
-                    point = {FOLD: int(str(fold)), PERCENT: percent, "task": task}
-                    points.append({**point, "class": name, "people": n})
-    return points
-
-
-def _scored_classes(people: pd.DataFrame) -> list[tuple[str, str]]:
-    """(task, class) of every classification task whose classes the cohort has."""
-    present = set(people[CLASS]) | set(people[OUTCOME])
-    return [
-        (task.name, name)
-        for task in TASKS.values()
-        if task.classes and set(task.classes) <= present
-        for name in task.classes
-    ]
+        class_of = dict(zip(people[v.PARTICIPANT_ID], people[column], strict=True))
+        totals = Counter(name for name in class_of.values() if name)
+        for part, ids in parts.items():
+            absent = sorted(set(totals) - {class_of[who] for who in ids})
+            if absent and (protocol != LEAVE_SITE_OUT or part != v.TEST):
+                raise SplitError(
+                    f"{where}: nobody of class {absent[0]!r} in part {part!r}; the cohort has "
+                    f"{totals[absent[0]]} such people, and each fold needs one for train, "
+                    "validation and test; use a protocol with fewer folds "
+                    "(`neurodx splits make --protocol 3fold`), or leave the class out of the cohort"
+                )
 
 
 def _counts(table: pd.DataFrame, people: pd.DataFrame) -> list[dict[str, Any]]:
-    joined = table.merge(people, on=v.PARTICIPANT_ID, how="left")
-    counts = []
-    for (repeat, fold, part), rows in joined.groupby([REPEAT, FOLD, v.PART], sort=True):
-        entry: dict[str, Any] = {
-            REPEAT: int(str(repeat)),
-            FOLD: int(str(fold)),
-            v.PART: part,
-            "n": len(rows),
+    strata = zip(people[CLASS], people[OUTCOME], strict=True)
+    stratum_of = dict(zip(people[v.PARTICIPANT_ID], strata, strict=True))
+    tallies: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
+    columns = (table[c].tolist() for c in (REPEAT, FOLD, v.PART, v.PARTICIPANT_ID))
+    for repeat, fold, part, who in zip(*columns, strict=True):
+        tallies.setdefault((repeat, fold, part), []).append(stratum_of[who])
+    return [
+        {
+            **dict(zip((REPEAT, FOLD, v.PART), key, strict=True)),
+            "n": len(strata),
+            CLASS: dict(Counter(name for name, _ in strata if name)),
+            OUTCOME: dict(Counter(name for _, name in strata if name)),
         }
-        for column in (CLASS, OUTCOME):
-            named = rows.loc[rows[column] != "", column].value_counts()
-            entry[column] = {str(name): int(n) for name, n in named.items()}
-        counts.append(entry)
-    return counts
+        for key, strata in sorted(tallies.items())
+    ]
 
 
 def _parameters(protocol: str) -> dict[str, Any]:
