@@ -16,7 +16,7 @@ class MethodInfo:
         name: Its name in commands and on the board; equal to its folder's name.
         title: How readers see it.
         summary: One sentence: what it does.
-        model: ``"module:Class"`` of the :class:`Method`, relative to its folder: ``"model:Chance"``.
+        model: ``"module:Class"`` of the :class:`Method` in its folder: ``"model:Chance"``.
         tasks: Tasks it can be fitted for.
         tracks: Tracks it can run in; the first is its default.
         requires: Modalities without which it cannot predict a person; such people are left out of
@@ -30,7 +30,7 @@ class MethodInfo:
         paper: Citation.
         doi: DOI of the paper.
         bibtex: BibTeX entry.
-        pretraining: Cohort parts that its weights have seen, e.g. ``"phantom-population:pretrain"``.
+        pretraining: Cohort parts that its weights saw, e.g. ``"phantom-population:pretrain"``.
         licence: Licence of the method's code and weights.
         contact: Whom to ask.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-# Diagnoses -----------------------------------------------------------------------------------
+# Diagnoses ---------------------------------------------------------------
 CN: Final = "CN"  # cognitively normal
 MCI: Final = "MCI"  # mild cognitive impairment
 AD: Final = "AD"  # dementia of the Alzheimer type
@@ -16,7 +16,7 @@ PD: Final = "PD"  # Parkinson's disease
 HC: Final = "HC"  # healthy control
 DIAGNOSES: Final = (CN, MCI, AD, PD, HC)
 
-# Columns of a visit table -----------------------------------------------------------------------
+# Columns of a visit table ---------------------------------------------------------------
 PARTICIPANT_ID: Final = "participant_id"
 SESSION_ID: Final = "session_id"
 VISIT_MONTHS: Final = "visit_months"  # months since the participant's index visit
@@ -50,13 +50,13 @@ REPORT: Final = "report"
 BIOMARKER: Final = "biomarker"
 MODALITIES: Final = (T1W, FMRI, GENETIC, CLINICAL, REPORT, BIOMARKER)
 
-# Parts of a fold ------------------------------------------------------------------------------------
+# Parts of a fold ---------------------------------------------------------------
 TRAIN: Final = "train"
 VALIDATION: Final = "validation"
 TEST: Final = "test"
 EXTERNAL: Final = "external"
 
-# Provenance of a row ----------------------------------------------------------------------------------
+# Provenance of a row ---------------------------------------------------------------
 REPRODUCED: Final = "reproduced here"
 VERIFIED: Final = "verified submission"
 AUTHOR_REPORTED: Final = "author-reported"

@@ -12,7 +12,7 @@ from benchmark.api import Samples, SklearnMethod, Task, tabular_preprocessor
 
 
 class RegionalLinear(SklearnMethod):
-    """Log volumes: a linear model on them can take ratios, so head size needs no rule of its own."""
+    """Log volumes: a linear model can take ratios of them, head size included."""
 
     def features(self, samples: Samples) -> pd.DataFrame:
         return np.log(samples.frame("t1w").clip(lower=1.0))

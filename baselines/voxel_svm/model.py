@@ -20,7 +20,7 @@ FWHM_PER_SIGMA = 2.3548
 
 
 class VoxelSvm(SklearnMethod):
-    """C is chosen on validation people; probabilities by Platt scaling inside the training people."""
+    """C is chosen on validation people; Platt scaling stays inside the training people."""
 
     _rotation: PCA | None = None
     _scale = 1.0

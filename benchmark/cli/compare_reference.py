@@ -8,8 +8,8 @@ from typing import Any
 
 HELP = "Compare board/leaderboard.csv with reference/leaderboard.csv, row by row."
 EPILOG = """\
-Exits with 1 if a row is different or missing; new rows are only counted. On another CPU rows may differ within the tolerance stored beside
-them; that counts as reproduced.
+Exits with 1 if a row is different or missing; new rows are only counted. On another CPU rows
+may differ within the tolerance stored beside them; that counts as reproduced.
 
 examples:
   neurodx compare-reference

@@ -6,8 +6,8 @@ import argparse
 
 HELP = "Run `dvc repro` for a profile, show the ranked table and compare it with the reference."
 EPILOG = """\
-One method that fails never hides the others: what is whole is scored and ranked, the cell is shown as failed, and the
-command exits with 1. The next run retries what is missing.
+One method that fails never hides the others: what is whole is scored and ranked, the cell is
+shown as failed, and the command exits with 1. The next run retries what is missing.
 
 examples:
   neurodx repro

@@ -58,9 +58,7 @@ def _phantom(
     prepare(config, folder, truth, workers=workers, progress=progress)
 
 
-def _ad_csf(
-    profile: Profile, folder: Path, truth: Path, workers: int, progress: Progress | None
-) -> None:
+def _ad_csf(_profile: Profile, folder: Path, *_: object) -> None:
     from benchmark.cohorts.ad_csf import prepare
 
     prepare(folder)
@@ -77,12 +75,18 @@ COHORTS: Final[Mapping[str, CohortSource]] = MappingProxyType(
         **{name: CohortSource(name, title, True, _phantom) for name, title in _PHANTOMS},
         **{
             name + DEV_SUFFIX: CohortSource(
-                name + DEV_SUFFIX, f"Twin of {name} with another seed, for development", True, _phantom
+                name + DEV_SUFFIX,
+                f"Twin of {name} with another seed, for development",
+                True,
+                _phantom,
             )
             for name, _ in _PHANTOMS
         },
         "ad-csf": CohortSource(
-            "ad-csf", "Real: cerebrospinal fluid of 333 people (Craig-Schapiro 2011)", False, _ad_csf
+            "ad-csf",
+            "Real: cerebrospinal fluid of 333 people (Craig-Schapiro 2011)",
+            False,
+            _ad_csf,
         ),
     }
 )

@@ -76,7 +76,7 @@ class Job:
 class Workspace:
     """The folder that the verbs run in, and the places inside it."""
 
-    root: Path = field(default_factory=lambda: Path())
+    root: Path = field(default_factory=Path)
 
     @property
     def data(self) -> Path:
