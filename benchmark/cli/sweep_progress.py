@@ -99,9 +99,8 @@ class SweepProgress:
         )
         self._warn_of_tested(facts)
         if frozen.kept_because:
-            self._print(
-                f"nothing written to {_short(frozen.path)}: {frozen.kept_because}; --force writes it"
-            )
+            path = _short(frozen.path)
+            self._print(f"nothing written to {path}: {frozen.kept_because}; --force writes it")
             return
         profile = self._plan.profile.name
         self._print(

@@ -1,0 +1,74 @@
+"""One fit of a trial: training people in, validation loss out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from benchmark.errors import MethodError
+from benchmark.method import RunContext
+from benchmark.runs.execute import new_method
+from benchmark.runs.job import Job, Workspace
+from benchmark.samples import Samples
+from benchmark.sweeps.objective import (
+    FoldScore,
+    naive_loss,
+    validation_loss,
+    validation_roc_auc,
+)
+from benchmark.sweeps.people import fold_samples, tasks_of
+
+__all__ = ["evaluate"]
+
+_FOLDS_KEPT = 32
+
+
+def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
+    """Fits a method on training people and scores it on validation people; nobody else is read.
+
+    Args:
+        job: The method, its settings, and one fold.
+        workspace: Where cohort and split lie.
+        scratch: Folder for the method's temporary files; each fit has its own inside it.
+
+    Raises:
+        MethodError: A task is not answered, or its predictions are not valid.
+        Exception: Whatever the method raises.
+    """
+    tasks = tasks_of(job)
+    people = json.dumps(replace(job, config={}).to_json(), sort_keys=True)
+    train, validation = _samples(people, workspace)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        context = RunContext(job.seed, Path(folder), job.device, precision=job.precision)
+        clock, cpu = time.perf_counter(), time.process_time()
+        method = new_method(job)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
+        method.fit(train, validation, tasks, context)
+        answers = method.predict(validation.without_labels(), tasks)
+        seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
+    missing = [task.name for task in tasks if task.name not in answers]
+    if missing:
+        raise MethodError(f"{job.label}: predict() gave nothing for {', '.join(missing)}")
+    checked = {t.name: answers[t.name].check(t, len(validation), job.row) for t in tasks}
+    return FoldScore(
+        losses={t.name: validation_loss(t, checked[t.name], validation) for t in tasks},
+        naive={t.name: naive_loss(t, train, validation) for t in tasks},
+        roc_auc={
+            t.name: validation_roc_auc(t, checked[t.name], validation) for t in tasks if t.classes
+        },
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+    )
+
+
+@lru_cache(maxsize=_FOLDS_KEPT)
+def _samples(job: str, workspace: Workspace) -> tuple[Samples, Samples]:
+    """Samples of a fold, built once per process; trials differ in settings only."""
+    return fold_samples(Job.from_json(json.loads(job)), workspace)
