@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from benchmark.stats import Candidate, SetScore
-from leaderboard.rows import keyed
+from benchmark.errors import ResultError
+from benchmark.results import CellCandidates, read_replicates
+from leaderboard.rows import REAL, SYNTHETIC, UNKNOWN, keyed
 
-__all__ = ["Board", "BoardError", "NoBoardError", "board_folder", "load_board", "load_candidates"]
+__all__ = ["Board", "BoardError", "NoBoardError", "board_folder", "load_board", "load_cell"]
 
 ENVIRONMENT: Final = "NEURODX_BOARD"
-TABLES: Final = ("leaderboard", "methods", "runs")
+TABLES: Final = ("leaderboard", "methods", "runs", "comparisons")
+CARD_COLUMNS: Final = (
+    *("method", "title", "summary", "paper", "doi", "licence", "contact", "tracks", "tasks"),
+    *("pretraining", "config_yaml", "readme_md", "bibtex", "command"),
+)
 REBUILD: Final = "write the board again with `neurodx rank`"
 
 
@@ -42,6 +46,7 @@ class Board:
         rows: ``leaderboard.parquet``, one row for each cell and method.
         cards: ``methods.parquet``, one row for each method.
         runs: ``runs.parquet``, one row for each run.
+        comparisons: ``comparisons.parquet``, one row for each pair that was tested.
         facts: ``board.json``: profile, commit, hashes, date, synthetic cohorts, versions.
     """
 
@@ -49,6 +54,7 @@ class Board:
     rows: pd.DataFrame
     cards: pd.DataFrame
     runs: pd.DataFrame
+    comparisons: pd.DataFrame
     facts: Mapping[str, Any]
 
 
@@ -84,11 +90,14 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 def _read(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Board:  # noqa: ARG001
     tables = {name: _table(folder / f"{name}.parquet") for name in TABLES}
     rows = keyed(_plain(tables["leaderboard"]))
-    return Board(folder, rows, tables["methods"], tables["runs"], _facts(folder))
+    cards = tables["methods"].reindex(columns=CARD_COLUMNS).fillna("")
+    return Board(folder, rows, cards, tables["runs"], tables["comparisons"], _facts(folder))
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Nullable columns as plain ones: a missing number is NaN, a missing flag false."""
+    """Nullable columns as plain ones (missing: NaN or false), and the origin of the cohort."""
+    origin = rows["synthetic"].map({True: SYNTHETIC, False: REAL})
+    rows = rows.assign(origin=origin.astype("object").fillna(UNKNOWN))
     flags = rows.select_dtypes("boolean").columns
     numbers = rows.select_dtypes("Int64").columns
     rows = rows.astype(dict.fromkeys(numbers, "float64"))
@@ -115,27 +124,21 @@ def _facts(folder: Path) -> Mapping[str, Any]:
     return facts
 
 
-def load_candidates(folder: Path, cohort: str, task: str, protocol: str) -> dict[str, Candidate]:
-    """Returns what ranking one cell needs, by row key; empty where nothing was scored.
+def load_cell(board: Board, cohort: str, task: str, protocol: str) -> CellCandidates | None:
+    """Returns what ranking one cell needs; None where nothing was scored.
 
     Raises:
         BoardError: The file is damaged.
     """
-    path = folder / "replicates" / f"{cohort}__{task}__{protocol}.parquet"
+    path = board.folder / "replicates" / f"{cohort}__{task}__{protocol}.parquet"
     if not path.is_file():
-        return {}
-    return _candidates(path, path.stat().st_mtime_ns)
+        return None
+    return _cell(path, path.stat().st_mtime_ns)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _candidates(path: Path, stamp: int) -> dict[str, Candidate]:  # noqa: ARG001
-    table = _table(path)
-    found = {}
-    for key, part in table.groupby("key"):
-        scores = {
-            r.set: SetScore(r.score, np.asarray(r.replicates), r.n, r.n_smallest_class)
-            for r in part.itertuples()
-        }
-        first = part.iloc[0]
-        found[key] = Candidate(key, first.own_set, scores, first.seeds, first.seed_sd)
-    return found
+def _cell(path: Path, stamp: int) -> CellCandidates:  # noqa: ARG001
+    try:
+        return read_replicates(path)
+    except (OSError, ValueError, KeyError, ResultError) as error:
+        raise BoardError(f"{path} cannot be read ({error}); {REBUILD}") from error

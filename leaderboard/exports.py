@@ -10,6 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from leaderboard import formats
+from leaderboard.rows import records
 
 __all__ = ["as_bibtex", "as_csv", "as_json", "as_latex"]
 
@@ -49,7 +50,7 @@ def as_latex(rows: pd.DataFrame, caption: str, metric_title: str, digits: int = 
         r"\toprule",
         rf"Rank & Method & Inputs & {_tex(metric_title)} (95 \% interval) & $n$ \\",
         r"\midrule",
-        *(_latex_row(row, digits) for row in rows.itertuples()),
+        *(_latex_row(row, digits) for row in records(rows)),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",

@@ -2,61 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from benchmark.metrics import get_metric
-from benchmark.stats import Candidate, RankRow, rank_methods
-from leaderboard.rows import OK, ORACLE
+from benchmark.results import CellCandidates
+from benchmark.stats import RankRow, rank_methods
+from leaderboard.rows import CELL, is_ranked
 
-__all__ = ["SHOWN", "ranked"]
+__all__ = ["Families", "input_families", "ranked", "ranked_by_inputs"]
 
-SHOWN = (
-    "shown_low",
-    "shown_high",
-    "shown_group",
-    "shown_position",
-    "shown_first_share",
-    "shown_more",
-)
+Families = Mapping[str, frozenset[str]]
+
+_SHOWN = {
+    "shown_low": "rank_low",
+    "shown_high": "rank_high",
+    "shown_group": "tie_group",
+    "shown_position": "position",
+    "shown_first_share": "first_place_share",
+    "shown_more": "n_more_to_separate",
+}
 
 
-def ranked(rows: pd.DataFrame, candidates: Mapping[str, Candidate]) -> pd.DataFrame:
+def ranked(rows: pd.DataFrame, cell: CellCandidates | None) -> pd.DataFrame:
     """Ranks the rows of one cell among themselves.
 
     Args:
         rows: Rows of one cohort, task and protocol, with the column ``key``.
-        candidates: What the board stored for ranking, by ``key``.
+        cell: What the board stored for ranking; None where nothing was scored.
 
     Returns:
-        The rows with the ``shown_*`` columns; empty for rows that are not ranked.
+        The rows with the ``shown_*`` columns; NaN for rows that are not ranked.
     """
-    metrics = rows["metric"].dropna().unique()
-    places = _places(rows, candidates, str(metrics[0])) if len(metrics) == 1 else {}
-    return rows.assign(
-        shown_low=[_value(places, k, "rank_low") for k in rows["key"]],
-        shown_high=[_value(places, k, "rank_high") for k in rows["key"]],
-        shown_group=[_value(places, k, "tie_group") for k in rows["key"]],
-        shown_position=[_value(places, k, "position") for k in rows["key"]],
-        shown_first_share=[_value(places, k, "first_place_share") for k in rows["key"]],
-        shown_more=[_value(places, k, "n_more_to_separate") for k in rows["key"]],
-    )
+    places = _places(rows.loc[is_ranked(rows), "key"], cell)
+    return _with_places(rows, rows.index, places, _SHOWN)
 
 
-def _places(
-    rows: pd.DataFrame, candidates: Mapping[str, Candidate], metric_name: str
-) -> dict[str, RankRow]:
-    metric = get_metric(metric_name)
-    scored = rows.loc[(rows["status"] == OK) & (rows["method"] != ORACLE), "key"]
-    chosen = [candidates[key] for key in scored if key in candidates]
+def ranked_by_inputs(
+    rows: pd.DataFrame, cell: CellCandidates | None, families: Families
+) -> pd.DataFrame:
+    """Ranks each row among the shown rows of its inputs, and of the same or fewer inputs.
+
+    Args:
+        rows: As in ``ranked``.
+        cell: As in ``ranked``.
+        families: For each track, the keys of the rows whose inputs it includes.
+
+    Returns:
+        The rows with the columns ``rank_*``, ``tie_group`` and ``rank_all_*``, ``tie_group_all``
+        replaced.
+    """
+    shown = rows.loc[is_ranked(rows)]
+    for track, own in shown.groupby("track"):
+        same = _places(own["key"], cell)
+        names = {name: name for name in ("rank_low", "rank_high", "tie_group")}
+        rows = _with_places(rows, own.index, same, names)
+        inside = families.get(str(track), frozenset()) | set(own["key"])
+        wider = _places([key for key in shown["key"] if key in inside], cell)
+        names = {"rank_all_low": "rank_low", "rank_all_high": "rank_high"}
+        rows = _with_places(rows, own.index, wider, {**names, "tie_group_all": "tie_group"})
+    return rows
+
+
+def input_families(comparisons: pd.DataFrame, cohort: str, task: str, protocol: str) -> Families:
+    """Reads from the board's comparisons which rows are compared within which track's inputs.
+
+    Args:
+        comparisons: ``board/comparisons.parquet``.
+        cohort: Cohort of the cell.
+        task: Task of the cell.
+        protocol: Protocol of the cell.
+
+    Returns:
+        For each track with at least two comparable rows, the keys of those rows.
+    """
+    here = comparisons.loc[
+        (comparisons[CELL] == [cohort, task, protocol]).all(axis=1)
+        & (comparisons["family"] == "inputs")
+    ]
+    families: dict[str, frozenset[str]] = {}
+    for side in ("a", "b"):
+        keys = here[f"method_{side}"] + "|" + here[f"track_{side}"] + "|" + here[f"derived_{side}"]
+        for track, found in keys.groupby(here["family_track"]):
+            families[str(track)] = families.get(str(track), frozenset()) | set(found)
+    return families
+
+
+def _places(keys: Collection[str], cell: CellCandidates | None) -> dict[str, RankRow]:
+    if cell is None:
+        return {}
     ranking = rank_methods(
-        chosen,
-        higher_is_better=metric.higher_is_better,
-        rates=metric.kind == "classification",
+        [cell.candidates[key] for key in keys if key in cell.candidates],
+        higher_is_better=cell.higher_is_better,
+        rates=cell.rates,
     )
     return {row.key: row for row in ranking.rows}
 
 
-def _value(places: Mapping[str, RankRow], key: str, field: str) -> float:
-    return float(getattr(places[key], field)) if key in places else float("nan")
+def _with_places(
+    rows: pd.DataFrame, index: pd.Index, places: Mapping[str, RankRow], names: Mapping[str, str]
+) -> pd.DataFrame:
+    """Writes fields of ``RankRow`` into columns at some rows; new columns start as NaN."""
+    new = {}
+    for column, field in names.items():
+        before = rows.get(column, pd.Series(float("nan"), index=rows.index)).astype("float64")
+        found = [
+            float(getattr(places[key], field)) if key in places else float("nan")
+            for key in rows.loc[index, "key"]
+        ]
+        here = pd.Series(found, index=index, dtype="float64").reindex(rows.index)
+        new[column] = here.where(rows.index.isin(index), before)
+    return rows.assign(**new)

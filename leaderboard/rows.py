@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -13,24 +13,36 @@ __all__ = [
     "EXTERNAL",
     "FAILED",
     "MISSING",
-    "OK",
     "ORACLE",
     "QUOTED",
+    "REAL",
+    "SYNTHETIC",
+    "UNKNOWN",
+    "UNSCORED",
     "chosen_rows",
+    "cohort_origins",
     "in_display_order",
+    "is_ranked",
+    "is_scored",
     "keyed",
     "labelled",
+    "records",
     "split_quoted",
     "transfer_rows",
 ]
 
 # Values that the board's tables hold; a test checks each against the package that writes it.
 ORACLE: Final = "oracle"
-OK: Final = "ok"
 FAILED: Final = "failed"
 MISSING: Final = "missing"
 EXTERNAL: Final = "external"
 QUOTED: Final = "quoted from paper"
+AUTHOR_REPORTED: Final = "author-reported"
+SYNTHETIC: Final = "synthetic"
+REAL: Final = "real people"
+UNKNOWN: Final = "origin not stated"
+UNSCORED: Final = (FAILED, MISSING)
+UNRANKED: Final = (QUOTED, AUTHOR_REPORTED)
 
 CELL: Final = ["cohort", "task", "protocol"]
 
@@ -57,6 +69,27 @@ def split_quoted(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns (rows of this board, rows quoted from papers); the latter are never ranked."""
     quoted = rows["provenance"] == QUOTED
     return rows.loc[~quoted].reset_index(drop=True), rows.loc[quoted].reset_index(drop=True)
+
+
+def cohort_origins(rows: pd.DataFrame) -> dict[str, str]:
+    """Whether each cohort is synthetic, of real people, or does not say; sorted by name."""
+    return dict(sorted(zip(rows["cohort"], rows["origin"], strict=True)))
+
+
+def records(rows: pd.DataFrame) -> list[Any]:
+    """The rows as named tuples."""
+    return list(rows.itertuples(index=False))
+
+
+def is_scored(rows: pd.DataFrame) -> pd.Series[bool]:
+    """True for rows that have a score; the others failed or never ran."""
+    return ~rows["status"].isin(UNSCORED) & rows["score"].notna()
+
+
+def is_ranked(rows: pd.DataFrame) -> pd.Series[bool]:
+    """True for rows that take a rank: scored here, and no oracle."""
+    ours = (rows["method"] != ORACLE) & ~rows["provenance"].isin(UNRANKED)
+    return is_scored(rows) & ours
 
 
 def keyed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +119,7 @@ def transfer_rows(rows: pd.DataFrame, task: str, home: str, abroad: str) -> pd.D
     Returns:
         Two rows a method with ``where``, ordered by label.
     """
-    scored = rows.loc[(rows["task"] == task) & (rows["status"] == OK)]
+    scored = rows.loc[(rows["task"] == task) & is_scored(rows)]
     inside = scored.loc[(scored["cohort"] == home) & (scored["protocol"] != EXTERNAL)]
     outside = scored.loc[(scored["cohort"] == abroad) & (scored["protocol"] == EXTERNAL)]
     both = set(inside["key"]) & set(outside["key"])
@@ -106,7 +139,7 @@ def in_display_order(rows: pd.DataFrame, sort: str, *, higher_is_better: bool) -
         "cost": rows["cpu_seconds"].fillna(rows["fit_seconds"]),
         "name": rows["label"].str.lower(),
     }
-    unscored = rows["status"].map({OK: 0, FAILED: 1, MISSING: 2}).fillna(3)
+    unscored = rows["status"].map({FAILED: 1, MISSING: 2}).fillna(0)
     ordered = rows.assign(_last=unscored, _key=keys[sort], _tie=rows["label"])
     ordered = ordered.sort_values(["_last", "_key", "_tie"], na_position="last")
     return ordered.drop(columns=["_last", "_key", "_tie"]).reset_index(drop=True)

@@ -6,16 +6,23 @@ from collections.abc import Callable
 
 from benchmark.metrics import get_metric
 from leaderboard.board_data import Board
-from leaderboard.components.notices import synthetic_cohorts
 from leaderboard.formats import decimals
+from leaderboard.rows import cohort_origins
 
-__all__ = ["cohort_titles", "higher_is_better", "metric_digits", "metric_title", "task_titles"]
+__all__ = [
+    "cohort_titles",
+    "floor_title",
+    "higher_is_better",
+    "metric_digits",
+    "metric_title",
+    "task_titles",
+]
 
 
 def cohort_titles(board: Board) -> Callable[[str], str]:
-    """Returns a function that marks synthetic cohorts by name."""
-    synthetic = synthetic_cohorts(board)
-    return lambda name: f"{name} (synthetic)" if name in synthetic else f"{name} (real people)"
+    """Returns a function that gives a cohort its origin."""
+    origins = cohort_origins(board.rows)
+    return lambda name: f"{name} ({origins[name]})"
 
 
 def task_titles(board: Board) -> Callable[[str], str]:
@@ -42,3 +49,9 @@ def metric_digits(name: str) -> int:
 def higher_is_better(name: str) -> bool:
     """Direction of a metric."""
     return get_metric(name).higher_is_better
+
+
+def floor_title(name: str) -> str:
+    """What the confound floor of a metric is: what costs no image at all."""
+    regression = get_metric(name).kind == "regression"
+    return "predicting the mean" if regression else "age and sex"

@@ -9,10 +9,12 @@ import pandas as pd
 
 from leaderboard.charts.palette import REFERENCE_GROUP, SHAPES, Palette
 from leaderboard.formats import interval, rank_interval, score
+from leaderboard.rows import records
 
 __all__ = ["forest", "forest_alt_text"]
 
 ROW_HEIGHT = 26
+AXIS_AND_LEGEND = 105  # pixels that the axis below and the legend above take
 
 
 def forest(
@@ -64,7 +66,8 @@ def forest(
     layers: list[Any] = [bars, points]
     if floor is not None:
         layers.insert(0, _floor_line(floor, palette))
-    return alt.layer(*layers).properties(height=ROW_HEIGHT * max(1, data["label"].nunique()))
+    height = ROW_HEIGHT * data["label"].nunique() + AXIS_AND_LEGEND
+    return alt.LayerChart(layer=layers, height=height)
 
 
 def forest_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> str:
@@ -74,7 +77,7 @@ def forest_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> s
     parts = [
         f"{r.label} {score(r.score, digits)} "
         f"({interval(r.ci_low, r.ci_high, digits) or 'no interval'})"
-        for r in rows.itertuples()
+        for r in records(rows)
     ]
     return f"Forest plot of {metric_title} with 95 % intervals: " + "; ".join(parts) + "."
 

@@ -7,10 +7,12 @@ import pandas as pd
 
 from leaderboard.charts.palette import Palette
 from leaderboard.formats import score
+from leaderboard.rows import records
 
 __all__ = ["transfer", "transfer_alt_text"]
 
 ROW_HEIGHT = 34
+AXIS_AND_LEGEND = 105  # pixels that the axis below and the legend above take
 IN_DOMAIN = "in-domain"
 EXTERNAL = "external"
 
@@ -58,12 +60,13 @@ def transfer(
     points = base.mark_point(size=70, filled=True, opacity=1).encode(
         x=x, shape=alt.Shape("where:N", scale=shapes, legend=legend)
     )
-    return alt.layer(bars, points).properties(height=ROW_HEIGHT * max(1, rows["label"].nunique()))
+    height = ROW_HEIGHT * rows["label"].nunique() + AXIS_AND_LEGEND
+    return alt.LayerChart(layer=[bars, points], height=height)
 
 
 def transfer_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> str:
     """Says in words what the transfer chart shows."""
     if rows.empty:
         return "No method has both an in-domain and an external score."
-    parts = [f"{r.label} {r.where} {score(r.score, digits)}" for r in rows.itertuples()]
+    parts = [f"{r.label} {r.where} {score(r.score, digits)}" for r in records(rows)]
     return f"In-domain and external {metric_title}: " + "; ".join(parts) + "."

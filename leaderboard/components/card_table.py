@@ -9,7 +9,7 @@ import pandas as pd
 
 from leaderboard import formats
 from leaderboard.components.markup import Markup, chip, element, join
-from leaderboard.rows import OK
+from leaderboard.rows import UNSCORED, records
 
 __all__ = ["card_table"]
 
@@ -28,7 +28,7 @@ def card_table(rows: pd.DataFrame, digits: Mapping[str, int], caption: str) -> M
         An HTML table.
     """
     head = element("tr", *(element("th", name, scope="col") for name in _HEADINGS))
-    body = [_row(row, digits) for row in rows.itertuples()]
+    body = [_row(row, digits) for row in records(rows)]
     return element(
         "table",
         element("caption", caption),
@@ -55,7 +55,7 @@ def _row(row: Any, digits: Mapping[str, int]) -> Markup:
 
 
 def _score(row: Any, digits: int) -> Markup:
-    if row.status != OK:
+    if row.status in UNSCORED:
         reason = row.error if isinstance(row.error, str) else ""
         return join(chip(row.status, "bad"), element("span", reason, class_="quiet line"))
     spread = formats.interval(row.ci_low, row.ci_high, digits)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from leaderboard import formats
 from leaderboard.components.markup import Markup, chip, element, join
-from leaderboard.rows import FAILED, OK, ORACLE
+from leaderboard.rows import FAILED, ORACLE, UNSCORED, records
 
 __all__ = ["Heading", "matrix_table"]
 
@@ -41,8 +41,10 @@ def matrix_table(rows: pd.DataFrame, headings: list[Heading], caption: str) -> M
     )
     lines = rows.drop_duplicates("key").sort_values(["track", "label"])
     lines = pd.concat([lines[lines["method"] == ORACLE], lines[lines["method"] != ORACLE]])
-    cells = {(r.key, r.cohort, r.task, r.protocol): r for r in rows.itertuples()}
-    body = [_line(line, headings, cells) for line in lines.itertuples()]
+    cells: dict[tuple[str, ...], Any] = {
+        (r.key, r.cohort, r.task, r.protocol): r for r in records(rows)
+    }
+    body = [_line(line, headings, cells) for line in records(lines)]
     return element(
         "table",
         element("caption", caption),
@@ -79,7 +81,11 @@ def _line(line: Any, headings: list[Heading], cells: dict[tuple[str, ...], Any])
         cohort, task, protocol, _, digits = heading
         row = cells.get((line.key, cohort, task, protocol))
         group = getattr(row, "shown_group", None)
-        colour = f"cell group-{min(int(group), 6)}" if formats.is_known(group) else "cell"
+        colour = (
+            f"cell group-{min(int(group), 6)}"
+            if group is not None and formats.is_known(group)
+            else "cell"
+        )
         label = f"{task}, {cohort}"
         rest.append(element("td", _cell(row, digits), class_=colour, data_label=label))
     return element("tr", first, *rest, class_="reference" if line.method == ORACLE else "")
@@ -88,7 +94,7 @@ def _line(line: Any, headings: list[Heading], cells: dict[tuple[str, ...], Any])
 def _cell(row: Any, digits: int) -> Markup:
     if row is None:
         return element("span", "missing", class_="quiet")
-    if row.status != OK:
+    if row.status in UNSCORED:
         reason = str(row.error or "") if row.status == FAILED else "not run here"
         return chip(row.status, "bad", reason)
     spread = element("span", formats.interval(row.ci_low, row.ci_high, digits), class_="quiet line")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from leaderboard.board_data import Board, BoardError, NoBoardError
 from leaderboard.components.markup import Markup, element, join
+from leaderboard.rows import REAL, SYNTHETIC, UNKNOWN, cohort_origins
 from leaderboard.wording import plain_list
 
 __all__ = ["RESEARCH_ONLY", "board_error", "first_line", "first_line_text", "trust_line"]
@@ -18,25 +19,29 @@ RESEARCH_ONLY = "Research only, not a diagnostic device."
 
 def first_line(board: Board) -> None:
     """Shows what of the board is synthetic; the first line of every page."""
-    st.html(first_line_text(sorted(set(board.rows["cohort"])), synthetic_cohorts(board)))
+    st.html(first_line_text(cohort_origins(board.rows)))
 
 
-def synthetic_cohorts(board: Board) -> list[str]:
-    """Returns the cohorts whose rows are marked synthetic."""
-    return sorted(set(board.rows.loc[board.rows["synthetic"].astype(bool), "cohort"]))
+def first_line_text(origins: Mapping[str, str]) -> Markup:
+    """Writes the first line: synthetic cohorts, real ones and those that do not say.
 
-
-def first_line_text(cohorts: Iterable[str], synthetic: Iterable[str]) -> Markup:
-    """Writes the first line: the synthetic cohorts and the real ones by name."""
-    made = list(synthetic)
-    real = [name for name in cohorts if name not in made]
-    if not made:
-        text: str = f"Real participants only: {plain_list(real)}. {RESEARCH_ONLY}"
-        return element("p", text, class_="nx-notice")
-    rest = f" Real people: {plain_list(real)}." if real else " No cohort here holds real people."
-    said = f": {plain_list(made, most=8)} {'is' if len(made) == 1 else 'are'} computer-generated."
-    line = join(element("strong", "SYNTHETIC"), said, rest, f" {RESEARCH_ONLY}")
-    return element("p", line, class_="nx-notice")
+    Args:
+        origins: Origin of each cohort, as ``leaderboard.rows.cohort_origins`` gives it.
+    """
+    made, real, unknown = (
+        [name for name, origin in origins.items() if origin == kind]
+        for kind in (SYNTHETIC, REAL, UNKNOWN)
+    )
+    parts: list[str] = []
+    if made:
+        verb = "is" if len(made) == 1 else "are"
+        said = f": {plain_list(made, most=8)} {verb} computer-generated. "
+        parts += [element("strong", "SYNTHETIC"), said]
+    if real:
+        parts.append(f"Real people: {plain_list(real, most=8)}. ")
+    if unknown:
+        parts.append(f"Origin not stated: {plain_list(unknown, most=8)}. ")
+    return element("p", *parts, RESEARCH_ONLY, class_="nx-notice")
 
 
 def trust_line(facts: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from leaderboard import formats
 from leaderboard.components.markup import Markup, chip, element, join
-from leaderboard.rows import FAILED, MISSING, OK, ORACLE
+from leaderboard.rows import FAILED, MISSING, ORACLE, UNSCORED, is_scored, records
 
 __all__ = ["TableOptions", "ranking_table"]
 
@@ -26,7 +26,8 @@ class TableOptions:
         metric_title: Heading of the score column.
         digits: Digits after the point.
         by_inputs: Show the ranks among methods of the same, and of the same or fewer, inputs.
-        oracle: Show the gap to the oracle.
+        oracle: Show the difference from the oracle.
+        floor: What the gain is counted from.
     """
 
     caption: str
@@ -34,6 +35,7 @@ class TableOptions:
     digits: int = 3
     by_inputs: bool = True
     oracle: bool = True
+    floor: str = "age and sex"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def ranking_table(rows: pd.DataFrame, options: TableOptions) -> Markup:
     columns = _columns(options)
     head = element("tr", *(element("th", c.heading, scope="col", class_=c.class_) for c in columns))
     span = _span(rows)
-    body = [_row(row, columns, options, span) for row in rows.itertuples(index=False)]
+    body = [_row(row, columns, options, span) for row in records(rows)]
     return element(
         "table",
         element("caption", options.caption),
@@ -73,10 +75,10 @@ def _columns(options: TableOptions) -> list[_Column]:
         _Column("Method", _method_cell, "method"),
         _Column(f"{options.metric_title}, 95 % interval", _score_cell, "score"),
         _Column("n", _n_cell, "number"),
-        _Column("Gain over age + sex", _gain_cell, "number"),
+        _Column(f"Gain over {options.floor}", _gain_cell, "number"),
     ]
     if options.oracle:
-        columns.append(_Column("Gap to oracle", _oracle_cell, "number"))
+        columns.append(_Column("Against the oracle", _oracle_cell, "number"))
     if options.by_inputs:
         columns.append(_Column("Rank, same inputs", _track_rank_cell, "number"))
         columns.append(_Column("Rank, same or fewer", _subset_rank_cell, "number"))
@@ -87,7 +89,7 @@ def _columns(options: TableOptions) -> list[_Column]:
 def _row(
     row: Row, columns: list[_Column], options: TableOptions, span: tuple[float, float]
 ) -> Markup:
-    if row.status != OK:
+    if row.status in UNSCORED:
         return _unscored(row, columns)
     cells = []
     for column in columns:
@@ -185,7 +187,7 @@ def _gain_cell(row: Row, options: TableOptions) -> str:
 
 
 def _oracle_cell(row: Row, options: TableOptions) -> str:
-    return formats.DASH if row.method == ORACLE else formats.score(row.oracle_gap, options.digits)
+    return formats.DASH if row.method == ORACLE else formats.signed(row.oracle_gap, options.digits)
 
 
 def _track_rank_cell(row: Row, _: TableOptions) -> str:
@@ -219,7 +221,7 @@ def _plural(count: Any, noun: str) -> str:
 
 
 def _span(rows: pd.DataFrame) -> tuple[float, float]:
-    scored = rows.loc[rows["status"] == OK]
+    scored = rows.loc[is_scored(rows)]
     low, high = scored["ci_low"].min(), scored["ci_high"].max()
     return (float(low), float(high)) if low < high else (0.0, 0.0)
 

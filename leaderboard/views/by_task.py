@@ -8,14 +8,23 @@ import pandas as pd
 import streamlit as st
 
 from leaderboard import exports
-from leaderboard.board_data import Board, load_candidates
+from leaderboard.board_data import Board, load_cell
 from leaderboard.charts.palette import palette_for
 from leaderboard.charts.transfer import transfer, transfer_alt_text
 from leaderboard.components.export_buttons import export_buttons
 from leaderboard.components.filters import matrix_filters
 from leaderboard.components.matrix_table import Heading, matrix_table
 from leaderboard.ranking import ranked
-from leaderboard.rows import CELL, EXTERNAL, OK, ORACLE, labelled, split_quoted, transfer_rows
+from leaderboard.rows import (
+    CELL,
+    EXTERNAL,
+    ORACLE,
+    is_scored,
+    labelled,
+    records,
+    split_quoted,
+    transfer_rows,
+)
 from leaderboard.titles import metric_digits, metric_title, task_titles
 
 
@@ -35,7 +44,7 @@ def show(board: Board) -> None:
         "has no value. Each column is ranked by itself, among the methods shown."
     )
     cells = [
-        ranked(part.reset_index(drop=True), load_candidates(board.folder, *map(str, cell)))
+        ranked(part.reset_index(drop=True), load_cell(board, *map(str, cell)))
         for cell, part in kept.groupby(CELL, sort=False)
     ]
     rows = labelled(pd.concat(cells, ignore_index=True))
@@ -54,12 +63,12 @@ def _headings(rows: pd.DataFrame) -> list[Heading]:
     columns = rows.loc[rows["metric"] != ""].drop_duplicates(CELL)
     return [
         Heading(c.cohort, c.task, c.protocol, metric_title(c.metric), metric_digits(c.metric))
-        for c in columns.itertuples()
+        for c in records(columns)
     ]
 
 
 def _external(rows: pd.DataFrame, task_title: Callable[[str], str]) -> None:
-    scored = labelled(rows.loc[(rows["status"] == OK) & (rows["method"] != ORACLE)])
+    scored = labelled(rows.loc[is_scored(rows) & (rows["method"] != ORACLE)])
     abroad = scored.loc[scored["protocol"] == EXTERNAL, ["cohort", "task"]].drop_duplicates()
     inside = scored.loc[scored["protocol"] != EXTERNAL, ["cohort", "task"]].drop_duplicates()
     pairs = inside.merge(abroad, on="task", suffixes=("_home", "_abroad"))
@@ -67,7 +76,7 @@ def _external(rows: pd.DataFrame, task_title: Callable[[str], str]) -> None:
         return
     st.header("In-domain against external")
     st.caption("The models of the training cohort, scored on people of another cohort.")
-    for pair in pairs.itertuples():
+    for pair in records(pairs):
         data = transfer_rows(scored, pair.task, pair.cohort_home, pair.cohort_abroad)
         if data.empty:
             continue

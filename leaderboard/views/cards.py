@@ -10,6 +10,7 @@ import streamlit as st
 from leaderboard import state
 from leaderboard.board_data import Board
 from leaderboard.components.card_table import card_table
+from leaderboard.rows import FAILED, records
 from leaderboard.titles import metric_digits
 
 
@@ -28,7 +29,7 @@ def show(board: Board) -> None:
         bind="query-params",
         format_func=lambda name: titles[name],
     )
-    card = next(board.cards.loc[board.cards["method"] == method].itertuples())
+    card = records(board.cards.loc[board.cards["method"] == method])[0]
     st.header(card.title)
     st.markdown(card.summary or "No summary given.")
     _facts(card)
@@ -74,10 +75,10 @@ def _readme(card: Any) -> None:
 
 
 def _runs(runs: pd.DataFrame) -> None:
-    failed = runs.loc[runs["status"] != "ok"]
+    failed = runs.loc[runs["status"] == FAILED]
     st.subheader("Its runs")
-    st.markdown(f"{len(runs)} runs, {len(failed)} of them not whole.")
-    for run in failed.itertuples():
+    st.markdown(f"{len(runs)} runs, {len(failed)} of them failed.")
+    for run in records(failed):
         st.error(f"{run.cohort}, {run.tasks}, fold {run.fold}, seed {run.seed}: {run.error}")
     if not runs.empty:
         with st.expander("All runs"):

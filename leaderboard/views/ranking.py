@@ -6,24 +6,25 @@ import pandas as pd
 import streamlit as st
 
 from leaderboard import exports
-from leaderboard.board_data import Board, load_candidates
+from leaderboard.board_data import Board, load_cell
 from leaderboard.charts.forest import forest, forest_alt_text
 from leaderboard.charts.palette import REFERENCE_GROUP, palette_for
 from leaderboard.components.export_buttons import export_buttons
 from leaderboard.components.filters import cell_filters
 from leaderboard.components.ranking_table import TableOptions, ranking_table
 from leaderboard.formats import group_name
-from leaderboard.ranking import ranked
+from leaderboard.ranking import input_families, ranked, ranked_by_inputs
 from leaderboard.rows import (
-    OK,
     chosen_rows,
     in_display_order,
+    is_scored,
     labelled,
     split_quoted,
 )
 from leaderboard.state import ANY, Selection
 from leaderboard.titles import (
     cohort_titles,
+    floor_title,
     higher_is_better,
     metric_digits,
     metric_title,
@@ -44,9 +45,10 @@ def show(board: Board) -> None:
         st.info("No row fits these choices. Choose other inputs, or leave fewer methods out.")
         return
     metric = str(own["metric"].dropna().iloc[0])
-    candidates = load_candidates(board.folder, selection.cohort, selection.task, selection.protocol)
+    place = selection.cohort, selection.task, selection.protocol
+    cell, families = load_cell(board, *place), input_families(board.comparisons, *place)
     rows = in_display_order(
-        labelled(ranked(own, candidates)),
+        labelled(ranked_by_inputs(ranked(own, cell), cell, families)),
         selection.sort,
         higher_is_better=higher_is_better(metric),
     )
@@ -81,12 +83,13 @@ def _table(rows: pd.DataFrame, selection: Selection, what: str, metric: str) -> 
         digits=metric_digits(metric),
         by_inputs=selection.track == ANY,
         oracle=bool(rows["oracle_gap"].notna().any()),
+        floor=floor_title(metric),
     )
     st.html(ranking_table(rows, options))
 
 
 def _forest(rows: pd.DataFrame, metric: str) -> None:
-    scored = rows.loc[rows["status"] == OK]
+    scored = rows.loc[is_scored(rows)]
     if scored.empty:
         return
     groups = [group_name(g) or REFERENCE_GROUP for g in scored["shown_group"]]

@@ -1,17 +1,25 @@
 """A small board with known content, made by the project's own scoring and ranking.
 
 Eight methods over three cohorts: ``phantom-memory`` (AD against CN, and age from the brain),
-``phantom-external`` (the same AD against CN, scored externally) and ``ad-csf`` (real people's role).
+``phantom-external`` (AD against CN, scored externally) and ``ad-csf`` (the role of real people).
 The numbers come from draws of a normal latent, so every row's strength is set here.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey
+
+from benchmark.results import Ledger, RowFacts, RowKey, rank_workspace, score_workspace
 
 FOLDS = 3
+RESAMPLES = 300
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MEMORY, EXTERNAL, CSF = "phantom-memory", "phantom-external", "ad-csf"
 
 # method: (title, track, separation of the classes in standard deviations, CPU seconds, parameters)
@@ -25,115 +33,142 @@ METHODS = {
     "neurobridge": ("NeuroBridge <mini>", "t1w", 1.5, 305.0, 890_000),
     "biomarker_linear": ("Biomarkers, linear", "biomarker", 1.8, 1.2, 128),
 }
-SYNTHETIC = {MEMORY: True, EXTERNAL: True, CSF: False}
+AGE_ERROR_YEARS = {"regional_linear": 5.0, "resnet3d": 4.6, "voxel_svm": 7.5}
 FAILURE = "RuntimeError: loss is NaN at epoch 3"
 
 
-def _facts(method: str) -> RowFacts:
-    title, _, _, seconds, params = METHODS[method]
-    return RowFacts(
-        title=title,
-        tuned=method == "resnet3d",
-        profile="smoke",
-        fit_seconds=seconds * 1.1,
-        cpu_seconds=seconds,
-        peak_memory_mib=900.0,
-        params=params,
-        test_evaluations=2,
-    )
+def write_runs(folder: Path) -> None:
+    """Writes ``runs/`` as the runner does: a plan for each method, and its whole runs."""
+    for seed, method in enumerate(METHODS):
+        listed = []
+        for cohort, task, external in _asked(method):
+            for fold in range(FOLDS):
+                run = _run(method, cohort, task, fold, external=external)
+                listed.append(run)
+                if run["status"] == "done":
+                    _write_run(folder / method, run, seed)
+        plan = {
+            "method": method,
+            "title": METHODS[method][0],
+            "tuned": method == "resnet3d",
+            "profile": "smoke",
+            "runs": listed,
+        }
+        (folder / method).mkdir(parents=True, exist_ok=True)
+        (folder / method / "plan.json").write_text(json.dumps(plan))
 
 
-def _people(cohort: str, n: int) -> pd.DataFrame:
-    ids = [f"{cohort}-{i:04d}" for i in range(n)]
-    half = np.arange(n) % 5 >= 3 if cohort == CSF else np.arange(n) % 2 == 1
-    return pd.DataFrame({"participant_id": ids, "y_true": half.astype(float)})
+def _asked(method: str) -> list[tuple[str, str, bool]]:
+    """(cohort, task, also scored externally) of each row a method has a plan for."""
+    if method == "biomarker_linear":
+        return [(CSF, "impaired", False)]
+    asked = [(MEMORY, "ad_cn", method in ("age_sex", "regional_linear", "resnet3d"))]
+    if method in ("chance", "age_sex"):
+        asked.append((CSF, "impaired", False))
+    if method in AGE_ERROR_YEARS or method == "brain_adapter":
+        asked.append((MEMORY, "brain_age", False))
+    return asked
 
 
-def _binary(cohort: str, n: int, separation: float, seed: int, folds: bool = True) -> pd.DataFrame:
-    frame = _people(cohort, n)
+def _run(method: str, cohort: str, task: str, fold: int, *, external: bool) -> dict[str, Any]:
+    status, error = "done", None
+    if method == "neurobridge" and fold == 1:
+        status, error = "failed", FAILURE
+    if method == "brain_adapter" and task == "brain_age":
+        status = "missing"
+    return {
+        "run_id": f"{method}-{task}-{fold}",
+        "cohort": cohort,
+        "tasks": [task],
+        "track": METHODS[method][1],
+        "protocol": "3fold",
+        "fold": fold,
+        "seed": 0,
+        "status": status,
+        "error": error,
+        "external": {EXTERNAL: [task]} if external else {},
+    }
+
+
+def _write_run(folder: Path, run: dict[str, Any], seed: int) -> None:
+    method, fold, task = folder.name, run["fold"], run["tasks"][0]
+    _, track, separation, seconds, params = METHODS[method]
+    whole = _predictions(run["cohort"], task, method, separation, seed)
+    parts = [whole.loc[np.arange(len(whole)) % 30 // 10 == fold].assign(part="test")]
+    if run["external"]:
+        external = _binary(EXTERNAL, 90, separation * 0.7, 50 * (fold + 1) + seed)
+        parts.append(external.assign(part="external", cohort=EXTERNAL, task=task))
+    target = folder / run["run_id"]
+    target.mkdir(parents=True)
+    pd.concat(parts, ignore_index=True).to_parquet(target / "predictions.parquet")
+    result = {
+        "schema_version": 1,
+        "run_id": run["run_id"],
+        "method": method,
+        "track": track,
+        "protocol": run["protocol"],
+        "fold": fold,
+        "seed": run["seed"],
+        "profile": "smoke",
+        "parts": [{"cohort": run["cohort"], "tasks": run["tasks"]}],
+        "tuned": method == "resnet3d",
+        "provenance": "reproduced here",
+        "fit_seconds": seconds * 1.1,
+        "fit_cpu_seconds": seconds,
+        "predict_seconds": 0.1,
+        "peak_memory_mib": 900.0,
+        "params": params,
+        "n_train": 100,
+        "n_validation": 20,
+        "started": "2026-11-22T12:00:00+00:00",
+        "versions": {},
+        "hashes": {},
+        "commit": COMMIT,
+    }
+    (target / "result.json").write_text(json.dumps(result))
+
+
+def _predictions(cohort: str, task: str, method: str, strength: float, seed: int) -> pd.DataFrame:
+    if task == "brain_age":
+        frame = _ages(90, AGE_ERROR_YEARS[method], seed)
+    else:
+        frame = _binary(cohort, 100 if cohort == CSF else 180, strength, seed)
+    return frame.assign(cohort=cohort, task=task)
+
+
+def _binary(cohort: str, n: int, separation: float, seed: int) -> pd.DataFrame:
+    positive = np.arange(n) % 5 >= 3 if cohort == CSF else np.arange(n) % 2 == 1
     shared = np.random.default_rng(7).standard_normal(n)
     own = np.random.default_rng(seed).standard_normal(n)
-    latent = separation * (frame["y_true"] - 0.5) + 0.8 * shared + 0.6 * own
-    if separation == 0.0:
-        latent = pd.Series(np.zeros(n))
-    p = 1 / (1 + np.exp(-latent))
-    frame = frame.assign(prob_0=1 - p, prob_1=p, seed=0)
-    return frame.assign(fold=np.arange(n) % 30 // 10) if folds else frame
+    latent = separation * (positive - 0.5) + 0.8 * shared + 0.6 * own
+    p = 1 / (1 + np.exp(-latent)) if separation else np.full(n, 0.5)
+    return pd.DataFrame(
+        {
+            "participant_id": [f"{cohort}-{i:04d}" for i in range(n)],
+            "y_true": positive.astype(float),
+            "prob_0": 1 - p,
+            "prob_1": p,
+        }
+    )
 
 
 def _ages(n: int, error_years: float, seed: int) -> pd.DataFrame:
     age = np.random.default_rng(3).uniform(55, 85, n)
     guess = age + np.random.default_rng(seed).normal(0, error_years, n)
     ids = [f"{MEMORY}-{i:04d}" for i in range(n)]
-    frame = pd.DataFrame({"participant_id": ids, "y_true": age, "y_pred": guess, "seed": 0})
-    return frame.assign(fold=np.arange(n) % 30 // 10)
+    return pd.DataFrame({"participant_id": ids, "y_true": age, "y_pred": guess})
 
 
-def ledgers() -> list[Ledger]:
-    """Whole rows: every method where it can run, and the oracle on the phantoms."""
-    rows = []
-    for seed, (method, (_, track, separation, _, _)) in enumerate(METHODS.items()):
-        facts = _facts(method)
-        if method == "biomarker_linear":
-            frame = _binary(CSF, 100, separation, seed)
-            rows.append(Ledger(RowKey(CSF, "impaired", track, "3fold", method), frame, facts))
-            continue
-        if method != "neurobridge":
-            frame = _binary(MEMORY, 180, separation, seed)
-            rows.append(Ledger(RowKey(MEMORY, "ad_cn", track, "3fold", method), frame, facts))
-        if method in ("chance", "age_sex"):
-            frame = _binary(CSF, 100, separation, seed)
-            rows.append(Ledger(RowKey(CSF, "impaired", track, "3fold", method), frame, facts))
-        if method in ("age_sex", "regional_linear", "resnet3d"):
-            parts = [_binary(EXTERNAL, 90, separation * 0.7, 50 * k + seed) for k in range(FOLDS)]
-            frame = pd.concat([p.assign(fold=k) for k, p in enumerate(parts)])
-            key = RowKey(EXTERNAL, "ad_cn", track, "external", method)
-            rows.append(Ledger(key, frame, facts))
-        if method in ("regional_linear", "resnet3d", "voxel_svm"):
-            frame = _ages(90, {"regional_linear": 5.0, "resnet3d": 4.6, "voxel_svm": 7.5}[method], seed)
-            rows.append(Ledger(RowKey(MEMORY, "brain_age", track, "3fold", method), frame, facts))
-    oracle = _binary(MEMORY, 180, 2.4, 99, folds=False)
+def oracle() -> Ledger:
+    """The oracle's row, which no run makes."""
     key = RowKey(MEMORY, "ad_cn", "t1w", "3fold", "oracle")
-    rows.append(Ledger(key, oracle, RowFacts(title="Oracle", profile="smoke")))
-    return rows
+    frame = _binary(MEMORY, 180, 2.4, 99)
+    return Ledger(key, frame, RowFacts(title="Oracle", profile="smoke"))
 
 
-def gaps() -> list[Gap]:
-    """One failed row and one that never ran."""
-    failed = RowKey(MEMORY, "ad_cn", "t1w", "3fold", "neurobridge")
-    missing = RowKey(EXTERNAL, "ad_cn", "t1w", "external", "voxel_svm")
-    return [
-        Gap(failed, "failed", FAILURE, _facts("neurobridge")),
-        Gap(missing, "missing", "3 runs are missing", _facts("voxel_svm")),
-    ]
-
-
-def runs() -> pd.DataFrame:
-    """One record for each run of ``phantom-memory`` that the plans ask for."""
-    return pd.DataFrame(
-        {
-            "run_id": f"{method}{fold}".ljust(16, "0"),
-            "method": method,
-            "cohort": MEMORY,
-            "tasks": "ad_cn",
-            "track": METHODS[method][1],
-            "protocol": "3fold",
-            "fold": fold,
-            "seed": 0,
-            "status": "failed" if method == "neurobridge" and fold == 1 else "done",
-            "error": FAILURE if method == "neurobridge" and fold == 1 else "",
-            "profile": "smoke",
-            "fit_seconds": METHODS[method][3],
-        }
-        for method in METHODS
-        if method != "biomarker_linear"
-        for fold in range(FOLDS)
-    )
-
-
-def cards() -> pd.DataFrame:
+def cards() -> list[dict[str, Any]]:
     """A card for each method; one carries HTML that must not become part of the page."""
-    return pd.DataFrame(
+    return [
         {
             "method": method,
             "title": title,
@@ -151,14 +186,29 @@ def cards() -> pd.DataFrame:
             "command": f"neurodx run method={method}",
         }
         for method, (title, track, *_) in METHODS.items()
-    )
+    ]
 
 
 FACTS = {
     "profile": "smoke",
-    "commit": "0123456789abcdef0123456789abcdef01234567",
-    "date": "2026-11-22T12:00:00+00:00",
+    "commit": COMMIT,
+    "date": "2026-11-22",
     "data_hashes": {MEMORY: "d1" * 32, EXTERNAL: "d2" * 32, CSF: "d3" * 32},
     "split_hashes": {f"{MEMORY}/3fold": "a1" * 32, f"{CSF}/3fold": "a2" * 32},
     "versions": {"python": "3.11", "numpy": "2.4"},
 }
+
+
+def write_board(workspace: Path) -> Path:
+    """Makes the board in a workspace through the project's own scoring and ranking."""
+    write_runs(workspace / "runs")
+    score_workspace(
+        workspace / "runs", workspace / "scores", n_resamples=RESAMPLES, extra=[oracle()]
+    )
+    cohorts = {name: {"synthetic": name != CSF} for name in (MEMORY, EXTERNAL, CSF)}
+    rank_workspace(workspace / "scores", workspace / "board", cards(), cohorts=cohorts, facts=FACTS)
+    return workspace / "board"
+
+
+if __name__ == "__main__":
+    write_board(Path(sys.argv[1]))

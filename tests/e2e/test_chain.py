@@ -1,4 +1,4 @@
-"""The whole chain in profile smoke, in a copy of the repository: first run, no-op, edit, failure."""
+"""The whole chain in profile smoke, in a copy of the repository."""
 
 from __future__ import annotations
 
@@ -91,9 +91,16 @@ def test_first_run_fills_every_planned_cell(clone: Clone) -> None:
     assert {"phantom-memory", "phantom-movement", "phantom-population", "ad-csf"} <= set(
         board["cohort"]
     )
-    assert {"dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "brain_age", "impaired"} <= set(
-        board["task"]
-    )
+    assert {
+        "dx3",
+        "ad_cn",
+        "mci_cn",
+        "ad_mci",
+        "conversion",
+        "pd_hc",
+        "brain_age",
+        "impaired",
+    } <= set(board["task"])
     chance = board[(board["method"] == "chance") & (board["metric"] == "roc_auc")]
     assert (chance["score"] == 0.5).all()
     real = board[board["cohort"] == "ad-csf"]
