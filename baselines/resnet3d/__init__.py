@@ -1,0 +1,1 @@
+"""3D residual network on T1w volumes."""

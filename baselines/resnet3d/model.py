@@ -1,0 +1,67 @@
+"""A 3D ResNet: stem, four residual stages, mean over space, one linear head per task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from monai.networks.nets import ResNet
+from torch import Tensor, nn
+
+from baselines.resnet3d.info import ResNet3DConfig
+from benchmark.api import MethodError, Samples, Task, TorchMethod
+
+# Blocks per stage (He et al. 2016, table 1; 10 layers: one block a stage).
+LAYERS = {10: [1, 1, 1, 1], 18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3]}
+
+
+class ResNet3D(TorchMethod):
+    """The 3D ResNet as a method."""
+
+    config_type = ResNet3DConfig
+
+    def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
+        """Makes the network; its shape does not depend on the people."""
+        return Network(self.config, tasks)
+
+
+class Network(nn.Module):
+    """From volumes (B, 1, D, H, W) to one output per task (B, K)."""
+
+    def __init__(self, config: ResNet3DConfig, tasks: Sequence[Task]) -> None:
+        super().__init__()
+        if config.depth not in LAYERS:
+            raise MethodError(f"resnet3d: depth {config.depth} is none of {sorted(LAYERS)}")
+        bottleneck = config.depth >= 50
+        self.body = ResNet(
+            "bottleneck" if bottleneck else "basic",
+            LAYERS[config.depth],
+            [config.width * 2**stage for stage in range(4)],
+            spatial_dims=3,
+            n_input_channels=1,
+            conv1_t_size=config.stem_kernel,
+            conv1_t_stride=config.stem_stride,
+            no_max_pool=not config.max_pool,
+            feed_forward=False,
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        features = config.width * 8 * (4 if bottleneck else 1)
+        self.heads = nn.ModuleDict({t.name: nn.Linear(features, t.n_outputs) for t in tasks})
+
+    def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Pooled features, (B, 8 * width), or 32 * width with bottlenecks."""
+        x = standardise(inputs["t1w"])  # b 1 i j k
+        return self.body(x)  # b c
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One output per task, (B, K)."""
+        x = self.dropout(self.features(inputs))  # b c
+        return {task: head(x) for task, head in self.heads.items()}
+
+
+def standardise(x: Tensor) -> Tensor:
+    """Zero mean and unit variance within each brain; background stays 0. Shape (B, 1, D, H, W)."""
+    brain = (x > 0.1).to(x.dtype)  # white matter is about 1
+    n = brain.sum(dim=(1, 2, 3, 4), keepdim=True).clamp_min(1)
+    mean = (x * brain).sum(dim=(1, 2, 3, 4), keepdim=True) / n
+    variance = ((x - mean).square() * brain).sum(dim=(1, 2, 3, 4), keepdim=True) / n
+    return (x - mean) * brain / (variance + 1e-6).sqrt()

@@ -1,0 +1,104 @@
+"""Settings of a training run; plain dataclasses without torch, so an ``info.py`` stays light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from benchmark.errors import ConfigError, UnknownNameError
+
+__all__ = ["SCHEDULES", "AugmentConfig", "TrainerConfig"]
+
+SCHEDULES = ("one-cycle", "cosine", "constant")
+KEEP = ("best", "last")
+
+
+@dataclass
+class AugmentConfig:
+    """How strongly training volumes are varied; 0 switches a term off.
+
+    Attributes:
+        flip: Probability of mirroring left and right.
+        shift_voxels: Largest shift along each axis, in voxels.
+        scale: Largest relative change of size, e.g. 0.05.
+        rotate_degrees: Largest rotation about each axis.
+        intensity: Standard deviation of a log gain, one per volume.
+        contrast: Standard deviation of a log exponent (gamma) on intensities, white matter at 1.
+        bias: Standard deviation of the coefficients of a smooth multiplicative log field.
+        noise: Largest standard deviation of Gaussian noise, in units of white matter.
+    """
+
+    flip: float = 0.5
+    shift_voxels: float = 1.0
+    scale: float = 0.0
+    rotate_degrees: float = 0.0
+    intensity: float = 0.0
+    contrast: float = 0.0
+    bias: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether volumes are resampled."""
+        return self.shift_voxels > 0 or self.scale > 0 or self.rotate_degrees > 0
+
+
+@dataclass
+class TrainerConfig:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Passes over the training people.
+        batch_size: People per optimiser step, over all processes.
+        lr: Peak learning rate.
+        weight_decay: AdamW's; biases and norms are exempt.
+        schedule: ``one-cycle`` (rise over ``warmup``, then cosine to 0), ``cosine``, ``constant``.
+        warmup: Share of the steps spent rising to ``lr``.
+        class_weights: Whether classes weigh equally in the loss, from training people.
+        label_smoothing: Share of probability spread over all classes in training.
+        clip: Largest gradient norm; 0 for none.
+        ema_decay: Decay per step of averaged weights, which are then validated and kept; 0: none.
+        keep: ``best`` keeps the weights of lowest validation loss, ``last`` those at the end.
+        patience: Epochs without a lower validation loss before training stops; 0 for never.
+        flip_average: Whether a prediction is the mean over the volume and its mirror image.
+        predict_batch_size: People per forward pass in validation and prediction.
+        distributed: Whether this process is one of several started by ``torchrun``.
+        augment: Augmentation of training batches.
+    """
+
+    epochs: int = 16
+    batch_size: int = 16
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+    schedule: str = "one-cycle"
+    warmup: float = 0.2
+    class_weights: bool = True
+    label_smoothing: float = 0.0
+    clip: float = 1.0
+    ema_decay: float = 0.0
+    keep: str = "best"
+    patience: int = 0
+    flip_average: bool = False
+    predict_batch_size: int = 32
+    distributed: bool = False
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def check(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ConfigError: A value is out of its range.
+            UnknownNameError: ``schedule`` or ``keep`` is none of the known ones.
+        """
+        if self.schedule not in SCHEDULES:
+            raise UnknownNameError("trainer.schedule", self.schedule, SCHEDULES)
+        if self.keep not in KEEP:
+            raise UnknownNameError("trainer.keep", self.keep, KEEP)
+        for name in ("epochs", "batch_size", "predict_batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"trainer.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("warmup", "label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"trainer.{name} must be in [0, 1), got {getattr(self, name)}")
+        for name in ("lr", "weight_decay", "clip", "patience"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"trainer.{name} must be >= 0, got {getattr(self, name)}")
