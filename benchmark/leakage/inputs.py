@@ -20,17 +20,20 @@ _WRITTEN = {
 }
 
 
-def check_inputs(columns: Iterable[str], task: Task) -> None:
+def check_inputs(columns: Iterable[str], task: Task, sources: Iterable[str] = ()) -> None:
     """Refuses inputs that define the label.
 
     Args:
         columns: Names of all columns that a method would be given.
         task: The task.
+        sources: Names of the sources that would be opened, e.g. ``report``.
 
     Raises:
-        LeakageError: At least one column is forbidden for the task; all are named.
+        LeakageError: A column or source is forbidden for the task; all are named.
     """
-    circular = sorted(set(columns) & task.forbidden)
+    circular = sorted(
+        set(columns) & task.forbidden | set(sources) & task.forbidden_sources,
+    )
     if circular:
         raise LeakageError(
             f"task {task.name!r}: circular inputs {', '.join(circular)}: they define the label. "

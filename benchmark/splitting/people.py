@@ -81,7 +81,8 @@ def _classes(index: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
 
 
 def _outcomes(index: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
-    if _has_diagnosis(index):
+    followed = bool((visits[v.VISIT_MONTHS] > 0).any())
+    if followed and _has_diagnosis(index):
         return _class_names("conversion", visits)
     return pd.Series("", index=index.index, dtype="str")
 

@@ -39,6 +39,13 @@ def test_without_diagnosis_the_class_is_the_stated_impairment() -> None:
     assert people_of(visits)["class"].tolist() == ["impaired", "control", ""]
 
 
+@pytest.mark.parametrize("months", [(), (24,)])
+def test_without_follow_up_or_conversion_nobody_has_an_outcome_of_pmci(months) -> None:
+    visits = visit_table(12).query("is_index")
+    later = [visits.assign(visit_months=m, is_index=False) for m in months]
+    assert set(people_of(pd.concat([visits, *later]))["outcome"]) <= {""}
+
+
 def test_age_noise_below_rounding_moves_nobody() -> None:
     visits = visit_table(60)
     noisy = visits.assign(age_years=visits["age_years"] - 1e-9)  # 70 becomes 69.999999999
