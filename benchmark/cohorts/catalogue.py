@@ -18,6 +18,8 @@ DEV_SUFFIX: Final = "-dev"
 
 _PHANTOM_SEED: Final = 2026
 _PHANTOM_DEV_SEED: Final = 7  # twins: methods are developed on these, never on the board's seeds
+# Cohorts must not share people: with one seed for all, participant 18 had one anatomy in each.
+_ROLE_STRIDE: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ def _phantom(
             f"profile {profile.name!r} gives no number of participants for {base!r}; add it under "
             f"phantom.participants in configs/profile/{profile.name}.yaml"
         )
+    seed = _PHANTOM_DEV_SEED if folder.name.endswith(DEV_SUFFIX) else _PHANTOM_SEED
+    number = [name for name, _ in _PHANTOMS].index(base)
     config = PhantomConfig(
         name=folder.name,
         role=base.removeprefix("phantom-"),
         n=profile.phantom.participants[base],
-        seed=_PHANTOM_DEV_SEED if folder.name.endswith(DEV_SUFFIX) else _PHANTOM_SEED,
+        seed=seed + _ROLE_STRIDE * number,
         spacing_mm=profile.phantom.spacing_mm,
     )
     prepare(config, folder, truth, workers=workers, progress=progress)
