@@ -11,12 +11,13 @@ from leaderboard.board_data import Board, BoardError, board_folder, load_board
 from leaderboard.components.notices import board_error, first_line, trust_line
 from leaderboard.views import about, by_task, cards, protocol, ranking
 
+ICON = Path(__file__).parent / "components" / "icon.svg"
 STYLE = Path(__file__).parent / "components" / "style.css"
 
 
 def main() -> None:
     """Lays out the frame that all pages share and runs the chosen page."""
-    st.set_page_config("NeuroDx-Bench", page_icon=":material/leaderboard:", layout="wide")
+    st.set_page_config("NeuroDx-Bench", page_icon=ICON, layout="wide")
     st.html(STYLE)
     page = st.navigation(
         {

@@ -84,7 +84,10 @@ def forest_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> s
 
 def _score_axis(field: str, title: str) -> alt.X:
     return alt.X(
-        field, title=title, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5)
+        field,
+        title=title,
+        scale=alt.Scale(zero=False, nice=False, padding=12),
+        axis=alt.Axis(tickCount=5),
     )
 
 

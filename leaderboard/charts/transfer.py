@@ -52,9 +52,11 @@ def transfer(
             alt.Tooltip("ci_high:Q", title="to", format=f".{digits}f"),
         ],
     )
-    x = alt.X("score:Q", title=metric_title, scale=alt.Scale(zero=False, nice=True))
+    x = alt.X("score:Q", title=metric_title, scale=alt.Scale(zero=False, nice=False, padding=12))
     bars = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("ci_low:Q", title=metric_title, scale=alt.Scale(zero=False, nice=True)),
+        x=alt.X(
+            "ci_low:Q", title=metric_title, scale=alt.Scale(zero=False, nice=False, padding=12)
+        ),
         x2="ci_high:Q",
     )
     points = base.mark_point(size=70, filled=True, opacity=1).encode(

@@ -137,10 +137,9 @@ def _method_name(row: Row) -> Markup:
 
 
 def _method_cell(row: Row, _: TableOptions) -> str:
-    chips = [
-        chip(row.track, "track", "what the method may see"),
-        chip(row.provenance, "provenance"),
-    ]
+    chips = [chip(row.track, "track", "what the method may see")]
+    if row.method != ORACLE:
+        chips.append(chip(row.provenance, "provenance"))
     if row.synthetic:
         chips.append(chip("synthetic", "synthetic"))
     if row.small_sample:

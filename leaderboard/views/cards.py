@@ -10,6 +10,7 @@ import streamlit as st
 from leaderboard import state
 from leaderboard.board_data import Board
 from leaderboard.components.card_table import card_table
+from leaderboard.components.choice import choose
 from leaderboard.rows import FAILED, records
 from leaderboard.titles import metric_digits
 
@@ -22,13 +23,7 @@ def show(board: Board) -> None:
         return
     titles = dict(zip(board.cards["method"], board.cards["title"], strict=True))
     names = sorted(titles, key=lambda name: str(titles[name]).lower())
-    method = st.selectbox(
-        "Method",
-        names,
-        key=state.METHOD,
-        bind="query-params",
-        format_func=lambda name: titles[name],
-    )
+    method = choose("Method", state.METHOD, names, lambda name: str(titles[name]))
     card = records(board.cards.loc[board.cards["method"] == method])[0]
     st.header(card.title)
     st.markdown(card.summary or "No summary given.")

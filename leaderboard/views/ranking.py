@@ -54,7 +54,7 @@ def show(board: Board) -> None:
     )
     what = f"{task_titles(board)(selection.task)} in {cohort_titles(board)(selection.cohort)}"
     st.markdown(f"**{headline(rows, what, metric_title(metric))}** {unscored_note(rows)}")
-    _table(rows, selection, what, metric)
+    _table(rows, selection, metric)
     _forest(rows, metric)
     if not quoted.empty:
         _quoted(quoted)
@@ -73,10 +73,10 @@ def show(board: Board) -> None:
     export_buttons(files, f"{selection.cohort}-{selection.task}-{selection.protocol}")
 
 
-def _table(rows: pd.DataFrame, selection: Selection, what: str, metric: str) -> None:
+def _table(rows: pd.DataFrame, selection: Selection, metric: str) -> None:
     options = TableOptions(
         caption=(
-            f"{what}, protocol {selection.protocol}. Rank 1–3 means: no rank outside 1 to 3 is "
+            f"Protocol {selection.protocol}. Rank 1–3 means: no rank outside 1 to 3 is "
             "compatible with the data at 95 %. Methods with one letter are one tie group."
         ),
         metric_title=metric_title(metric),

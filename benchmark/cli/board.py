@@ -1,0 +1,45 @@
+"""``neurodx board``: opens the leaderboard."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+NAME = "board"
+HELP = "Open the leaderboard on a board folder; nothing is computed and nothing leaves the machine."
+EPILOG = """\
+examples:
+  neurodx board
+  neurodx board --board profiles/smoke/board --port 8600
+  neurodx board --headless      (on a server: no browser is opened)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("--board", type=Path, default=Path("board"), help="default: ./board")
+    parser.add_argument("--port", type=int, default=8501, help="default: 8501")
+    parser.add_argument("--headless", action="store_true", help="open no browser")
+
+
+def command(args: argparse.Namespace) -> list[str]:
+    """Returns the command that starts the app, its folder independent of where it is called."""
+    import sys
+
+    repository = Path(__file__).resolve().parents[2]
+    return [
+        *(sys.executable, "-m", "streamlit", "run", str(repository / "leaderboard" / "app.py")),
+        *("--browser.gatherUsageStats", "false"),
+        *("--browser.serverAddress", "localhost"),
+        *("--server.headless", str(args.headless).lower()),
+        *("--server.port", str(args.port)),
+        *("--", "--board", str(args.board.resolve())),
+    ]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs until interrupted, in the repository so that its theme applies; returns the status."""
+    import subprocess
+
+    repository = Path(__file__).resolve().parents[2]
+    return subprocess.run(command(args), cwd=repository, check=False).returncode
