@@ -138,6 +138,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
 
 
 def _table(split: Split, cohort: Cohort) -> Any:
+    from rich import box
     from rich.table import Table
 
     from benchmark import vocabulary as v
@@ -150,7 +151,8 @@ def _table(split: Split, cohort: Cohort) -> Any:
     ages = index[v.AGE_YEARS] if v.AGE_YEARS in index else index[v.SITE_ID].map(lambda _: None)
     people[v.AGE_YEARS] = people[v.PARTICIPANT_ID].map(ages).astype("float64")
     groups = sorted(set(people["group"]))
-    table = Table(title=f"{split.cohort}, {split.protocol}, seed {split.seed}")
+    title = f"{split.cohort}, {split.protocol}, seed {split.seed}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("fold", "part", "people", *(g or "no class" for g in groups)):
         table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)
     for name in ("age", "% F", "sites"):
