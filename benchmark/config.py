@@ -7,14 +7,14 @@ of the wrong type fails before any data is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from benchmark.errors import ConfigError, nearest
+from benchmark.errors import ConfigError, UnknownNameError, nearest
 
 __all__ = ["CohortPlan", "PhantomScale", "Profile", "load_profile", "method_config", "typed"]
 
@@ -102,24 +102,31 @@ def typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
             raise ConfigError(f"{where}: no value for {', '.join(sorted(missing))}")
         return OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        key = str(getattr(error, "full_key", "") or getattr(error, "key", ""))
-        known = list(OmegaConf.structured(schema))
-        close = nearest(key.rpartition(".")[2], map(str, known))
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        key = str(error.full_key or error.key or "value")
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"{where}: {key or 'value'}: {reason}.{hint}") from error
+        raise ConfigError(f"{where}: {key}: {reason}.{_hint(error)}") from error
+
+
+def _hint(error: OmegaConfBaseException) -> str:
+    owner = error.object_type
+    if not isinstance(error, ConfigKeyError) or not is_dataclass(owner):
+        return ""
+    known = [entry.name for entry in fields(owner)]
+    close = nearest(str(error.key), known)
+    return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."
 
 
 def load_profile(name: str, configs: Path = CONFIGS) -> Profile:
     """Reads ``configs/profile/<name>.yaml`` without command-line overrides.
 
     Raises:
-        ConfigError: No such profile, or a value in it is wrong.
+        UnknownNameError: No such profile; the nearest are suggested.
+        ConfigError: A value in it is wrong.
     """
     path = configs / "profile" / f"{name}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in (configs / "profile").glob("*.yaml"))
-        raise ConfigError(f"unknown profile {name!r}; there are {', '.join(known)}")
+        raise UnknownNameError("profile", name, known, "neurodx list profiles")
     values = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping")
@@ -146,7 +153,8 @@ def method_config(schema: type | None, settings: Mapping[str, Any], where: str) 
     for key, value in settings.items():
         OmegaConf.update(nested, key, value, force_add=True)
     values = OmegaConf.to_container(nested)
-    instance = typed(schema, values if isinstance(values, dict) else {}, where)
+    known = values if isinstance(values, dict) else {}
+    instance = typed(schema, {str(k): v for k, v in known.items()}, where)
     if not is_dataclass(instance) or isinstance(instance, type):
         raise ConfigError(f"{where}: MethodInfo.config must be a dataclass, got {schema!r}")
     return asdict(instance)

@@ -13,10 +13,10 @@ __all__ = [
     "BenchmarkError",
     "CohortError",
     "ConfigError",
+    "DuplicateNameError",
     "LeakageError",
     "MethodError",
     "ResultError",
-    "RunFailed",
     "SampleError",
     "SplitError",
     "UnknownNameError",
@@ -52,11 +52,15 @@ class MethodError(BenchmarkError):
     """A method breaks its contract."""
 
 
+class DuplicateNameError(MethodError):
+    """Two methods bear one name."""
+
+
 class ResultError(BenchmarkError):
     """A stored result is invalid, incomplete or cannot be scored."""
 
 
-class RunFailed(BenchmarkError):
+class RunFailed(BenchmarkError):  # noqa: N818 - an outcome, not a fault of the program
     """At least one run failed; what is whole has been kept."""
 
 

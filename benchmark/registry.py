@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from benchmark.errors import MethodError, UnknownNameError
+from benchmark.errors import DuplicateNameError, MethodError, UnknownNameError
 from benchmark.method_info import MethodInfo
 
 if TYPE_CHECKING:
@@ -44,15 +44,16 @@ class Registry:
 
 
 def register(info: MethodInfo) -> MethodInfo:
-    """Enters a method; call it in ``info.py``: ``INFO = register(MethodInfo(...))``.
+    """Enters a method under its name and those of its variants; ``info.py`` calls it.
 
     Raises:
-        MethodError: Another method already has that name or one of those variants.
+        DuplicateNameError: Another method already has that name or one of those variants.
     """
+    taken = {row: other for other in _registered.values() for row in (other.name, *other.variants)}
     for name in (info.name, *info.variants):
-        other = _registered.get(name)
+        other = taken.get(name)
         if other is not None and other != info:
-            raise MethodError(
+            raise DuplicateNameError(
                 f"two methods are named {name!r}: {other.model} ({other.title}) and {info.model} "
                 f"({info.title}); rename one of them in its info.py"
             )
@@ -77,6 +78,8 @@ def registry() -> Registry:
         try:
             module = importlib.import_module(module_name)
             info = _locate(module.INFO, module_name, Path(str(module.__file__)).parent)
+        except DuplicateNameError:
+            raise
         except Exception:  # noqa: BLE001 - a stranger's module may raise anything; it is reported
             broken[label] = traceback.format_exc()
             continue
@@ -93,7 +96,7 @@ def _refuse_duplicates(found: Mapping[str, MethodInfo], info: MethodInfo) -> Non
     taken = {name: other for other in found.values() for name in (other.name, *other.variants)}
     for name in (info.name, *info.variants):
         if name in taken:
-            raise MethodError(
+            raise DuplicateNameError(
                 f"two methods are named {name!r}: {taken[name].folder} and {info.folder}; rename "
                 "one of them in its info.py"
             )
@@ -111,7 +114,7 @@ def get_method(name: str) -> MethodInfo:
     if name in by_row:
         return by_row[name]
     for label, trace in found.unavailable.items():
-        if label.rpartition("/")[2] == name:
+        if name in (label.rpartition("/")[2], label.removeprefix("entry point ").split(" (")[0]):
             raise MethodError(f"method {name!r} cannot be imported:\n{trace}")
     raise UnknownNameError("method", name, by_row, "neurodx list methods")
 

@@ -74,7 +74,8 @@ class Labels:
     excluded: Mapping[str, int]
 
 
-Rule = Callable[[pd.DataFrame, pd.DataFrame], tuple[np.ndarray, "pd.Series[str]"]]
+Answer = tuple[np.ndarray, pd.Series]
+Rule = Callable[[pd.DataFrame, pd.DataFrame], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Task:
         primary_metric: The metric that ranks.
         metrics: Every metric that is reported.
         forbidden: Columns that define the label and are never inputs.
+        forbidden_sources: Whole sources that would give it away, e.g. a report that states the age.
         rule: (index visits, all visits) -> (values (N,) with NaN, reasons for the NaN).
         unit: Unit of a regression target.
     """
@@ -101,6 +103,7 @@ class Task:
     metrics: tuple[str, ...]
     rule: Rule = field(repr=False)
     forbidden: frozenset[str] = frozenset({v.CDR_GLOBAL})
+    forbidden_sources: frozenset[str] = frozenset()
     unit: str = ""
 
     @property
@@ -119,7 +122,7 @@ def _need(frame: pd.DataFrame, column: str, task: str) -> pd.Series:
 
 
 def _diagnosis_rule(task: str, classes: tuple[str, ...]) -> Rule:
-    def rule(index: pd.DataFrame, visits: pd.DataFrame) -> tuple[np.ndarray, pd.Series[str]]:
+    def rule(index: pd.DataFrame, _visits: pd.DataFrame) -> Answer:
         diagnosis = _need(index, v.DIAGNOSIS, task)
         codes = {name: float(code) for code, name in enumerate(classes)}
         values = diagnosis.map(codes).to_numpy(dtype=np.float64)
@@ -129,21 +132,27 @@ def _diagnosis_rule(task: str, classes: tuple[str, ...]) -> Rule:
     return rule
 
 
-def _conversion_rule(
-    index: pd.DataFrame, visits: pd.DataFrame
-) -> tuple[np.ndarray, pd.Series[str]]:
-    """pMCI = 1 (AD at a visit within 36 months), sMCI = 0 (followed 36 months or more without)."""
+def _conversion_rule(index: pd.DataFrame, visits: pd.DataFrame) -> Answer:
+    """Labels people with MCI at baseline: pMCI = 1, sMCI = 0.
+
+    pMCI has AD at a visit within 36 months, whatever follows. sMCI has none, and a visit with a
+    diagnosis at 36 months or later at which AD had not been reached. Who was seen neither way, for
+    example at 24 months without and at 48 months with AD, is censored.
+    """
     diagnosis = _need(index, v.DIAGNOSIS, "conversion")
-    later = visits.loc[visits[v.VISIT_MONTHS] > 0]
-    grouped = later.groupby(v.PARTICIPANT_ID)
-    converted = later.loc[later[v.DIAGNOSIS] == v.AD].groupby(v.PARTICIPANT_ID)
+    later = visits.loc[(visits[v.VISIT_MONTHS] > 0) & visits[v.DIAGNOSIS].notna()]
+    has_ad = later[v.DIAGNOSIS] == v.AD
     ids = index[v.PARTICIPANT_ID]
-    first_ad = ids.map(converted[v.VISIT_MONTHS].min()).to_numpy(dtype=np.float64)
-    last_seen = ids.map(grouped[v.VISIT_MONTHS].max()).to_numpy(dtype=np.float64)
+    first_ad_by_person = later.loc[has_ad].groupby(v.PARTICIPANT_ID)[v.VISIT_MONTHS].min()
+    reached = later[v.PARTICIPANT_ID].map(first_ad_by_person)
+    before = later.loc[reached.isna() | (later[v.VISIT_MONTHS] < reached)]
+    last_free_by_person = before.groupby(v.PARTICIPANT_ID)[v.VISIT_MONTHS].max()
+    first_ad = ids.map(first_ad_by_person).to_numpy(dtype=np.float64)
+    last_free = ids.map(last_free_by_person).to_numpy(dtype=np.float64)
 
     mci = (diagnosis == v.MCI).to_numpy()
     progressive = mci & (first_ad <= CONVERSION_MONTHS)
-    stable = mci & ~progressive & (last_seen >= CONVERSION_MONTHS)
+    stable = mci & ~progressive & (last_free >= CONVERSION_MONTHS)
     values = np.where(progressive, 1.0, np.where(stable, 0.0, np.nan))
     reasons = pd.Series(
         np.where(mci, "censored before 36 months", "not MCI at baseline"), index=index.index
@@ -151,16 +160,14 @@ def _conversion_rule(
     return values, reasons
 
 
-def _brain_age_rule(
-    index: pd.DataFrame, visits: pd.DataFrame
-) -> tuple[np.ndarray, pd.Series[str]]:
-    age = _need(index, v.AGE_YEARS, "brain_age").to_numpy(dtype=np.float64)
+def _brain_age_rule(index: pd.DataFrame, _visits: pd.DataFrame) -> Answer:
+    age = _need(index, v.AGE_YEARS, "brain_age").to_numpy(dtype=np.float64, na_value=np.nan)
     healthy = _need(index, v.DIAGNOSIS, "brain_age").isin([v.CN, v.HC]).to_numpy()
     reasons = pd.Series(np.where(healthy, "age missing", "not healthy"), index=index.index)
     return np.where(healthy, age, np.nan), reasons
 
 
-def _impaired_rule(index: pd.DataFrame, visits: pd.DataFrame) -> tuple[np.ndarray, pd.Series[str]]:
+def _impaired_rule(index: pd.DataFrame, _visits: pd.DataFrame) -> Answer:
     if v.IMPAIRED in index:
         values = index[v.IMPAIRED].to_numpy(dtype=np.float64, na_value=np.nan)
     else:
@@ -199,7 +206,8 @@ _TASKS = (
         "mae",
         _REGRESSION_METRICS,
         _brain_age_rule,
-        frozenset({v.AGE_YEARS, v.CDR_GLOBAL}),
+        frozenset({v.AGE_YEARS, "age_transformed", v.CDR_GLOBAL}),
+        frozenset({v.REPORT}),
         "years",
     ),
     Task(
@@ -241,6 +249,8 @@ def labels_for(task: Task, visits: pd.DataFrame) -> Labels:
     Raises:
         CohortError: A column that the rule needs is missing.
     """
+    for column in (v.IS_INDEX, v.PARTICIPANT_ID, v.VISIT_MONTHS):
+        _need(visits, column, task.name)
     index = visits.loc[visits[v.IS_INDEX]].reset_index(drop=True)
     values, reasons = task.rule(index, visits)
     mask = ~np.isnan(values)

@@ -62,6 +62,7 @@ TRACKS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "clinical": _CLINICAL,
         "clinical+mmse": _CLINICAL | {"mmse"},
         "report": frozenset({"report"}),
+        "report+mmse": frozenset({"report", "mmse"}),
         "t1w+clinical": _CLINICAL | {"t1w"},
         "t1w+report": frozenset({"t1w", "report"}),
         "t1w+fmri": frozenset({"t1w", "fmri"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,12 @@ VERBS = {
     "doctor": "say what is installed, missing or shadowed",
 }
 
+_DISK_ERRORS = {
+    errno.ENOSPC: "free some space (`df -h .`) and run the same command again",
+    errno.EDQUOT: "free some space (`quota`) and run the same command again",
+    errno.EROFS: "run it in a folder that can be written to",
+    errno.EACCES: "run it in a folder that you may read and write",
+}
 _EPILOG = """\
 From nothing to a leaderboard: `make repro`, then `make board`.
 Enter a method:                `neurodx new-method NAME`, then `neurodx check NAME`.
@@ -61,9 +68,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         print(f"neurodx {verb}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        print(f"neurodx {verb}: {_disk_error(error)}", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt:
         print("interrupted; run the same command to continue", file=sys.stderr)  # noqa: T201
         return 130
+
+
+def _disk_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _DISK_ERRORS[error.errno or 0]
+    return f"{where}{error.strerror or error}; {remedy}. What is done is kept."
 
 
 def _overview() -> argparse.ArgumentParser:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from benchmark.config import CONFIGS, Profile, typed
-from benchmark.errors import ConfigError
+from benchmark.config import CONFIGS, Profile, load_profile, typed
+from benchmark.errors import ConfigError, nearest
 
 __all__ = ["Request", "compose_request"]
 
@@ -32,12 +32,15 @@ def compose_request(overrides: Sequence[str]) -> Request:
 
     Raises:
         ConfigError: An override is malformed, unknown or of the wrong type.
+        UnknownNameError: No such profile.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    for override in overrides:
+        _check(override)
     ready = [f"+{o}" if o.startswith("config.") else o for o in overrides]
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -52,3 +55,24 @@ def compose_request(overrides: Sequence[str]) -> Request:
         raise ConfigError("configs/config.yaml: expected a mapping")
     request: Request = typed(Request, {str(k): v for k, v in values.items()}, "configuration")
     return request
+
+
+def _check(override: str) -> None:
+    """Refuses what Hydra would refuse, naming what was probably meant."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"{override!r}: expected KEY=VALUE, e.g. method=resnet3d")
+    group, _, inner = key.lstrip("+~").partition(".")
+    _check_key(group, Request, key)
+    if group == "profile" and inner:
+        _check_key(inner.partition(".")[0], Profile, key)
+    elif group == "profile":
+        load_profile(value)
+
+
+def _check_key(name: str, schema: type, key: str) -> None:
+    known = [entry.name for entry in fields(schema)]
+    if name not in known:
+        close = nearest(name, known)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        raise ConfigError(f"unknown key {key!r}; {hint} See `neurodx run --help`")

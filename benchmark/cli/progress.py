@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -67,19 +69,19 @@ class JobProgress:
         self._bar.advance(self._task)
         label = self._jobs[outcome.identity].label
         if outcome.error:
-            self._console.print(f"[red]failed[/] {label}\n  {outcome.error}", highlight=False)
+            text = f"[red]failed[/] {escape(label)}\n  {escape(outcome.error)}"
+            self._console.print(text, highlight=False)
         elif not self._console.is_terminal:
-            self._console.print(f"done   {label}", highlight=False)
+            self._console.print(f"done   {escape(label)}", highlight=False)
 
     def tick(self) -> None:
         """Shows the last line that each running job logged."""
         details = []
         for identity, job in self._jobs.items():
             log = self._workspace.runs / job.row / f".{identity}.partial" / "train.jsonl"
-            if log.is_file() and (lines := log.read_text().splitlines()):
-                record = json.loads(lines[-1]) if lines[-1].endswith("}") else {}
-                if "epoch" in record:
-                    details.append(f"fold {job.fold} epoch {record['epoch']}")
+            record = _last_record(log)
+            if "epoch" in record:
+                details.append(f"fold {job.fold} epoch {record['epoch']}")
         self._bar.update(self._task, detail=", ".join(details))
 
     def summary(self, report: Report, seconds: float) -> None:
@@ -92,3 +94,13 @@ class JobProgress:
                 f"tracebacks are in {folder}/; correct the cause and run the same command: what is "
                 "done is kept"
             )
+
+
+def _last_record(log: Path) -> dict[str, Any]:
+    """The last whole line of a log that another process is writing, or moving away."""
+    try:
+        lines = log.read_text(encoding="utf-8").split("\n")
+        record = json.loads(lines[-2]) if len(lines) > 1 else {}
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

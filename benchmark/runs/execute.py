@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import resource
 import shutil
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +22,14 @@ from omegaconf import OmegaConf
 
 from benchmark import vocabulary as v
 from benchmark.config import typed
-from benchmark.errors import MethodError
+from benchmark.errors import MethodError, ResultError
 from benchmark.method import Method, RunContext
 from benchmark.prediction import Prediction
 from benchmark.registry import get_method, load_method_class
-from benchmark.runs.identity import input_hashes, library_versions
+from benchmark.runs.identity import commit, input_hashes, library_versions, run_id
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.samples import Samples, build_samples
+from benchmark.samples.align import align_samples
 from benchmark.samples.build import modality_mask
 from benchmark.samples.concat import concat_samples
 from benchmark.splitting import read_split
@@ -35,9 +38,13 @@ from benchmark.store.atomic import write_json, write_parquet, write_text
 from benchmark.tasks import Task, get_task, labels_for
 from benchmark.tracks import get_track
 
-__all__ = ["execute", "failure_path", "is_done", "new_method"]
+__all__ = ["execute", "failure_path", "is_done", "new_method", "record_failure"]
 
 SCHEMA_VERSION = 1
+_LOG_LINES_KEPT = 20
+_UNSEEN = -1  # the cohort code of a cohort that no fit has seen
+_PEAK_RESET = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
 
 
 def is_done(folder: Path) -> bool:
@@ -60,35 +67,93 @@ def new_method(job: Job) -> Method:
 def execute(job: Job, identity: str, workspace: Workspace) -> None:
     """Runs a job and stores its record; does nothing if the record is there.
 
+    A run that is interrupted leaves its partial folder, checkpoints included, and is continued by
+    the next call. A run that fails leaves its traceback and the end of its log, nothing else.
+
     Raises:
+        ResultError: What the run reads is no longer what its identity was computed from.
         Exception: Whatever the method raised, after its traceback was recorded.
     """
     folder = workspace.runs / job.row / identity
-    if is_done(folder):
-        return
-    partial = folder.with_name(f".{identity}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.with_name(f".{identity}.partial")) as partial:
+        if is_done(folder):
+            shutil.rmtree(partial)
+            return
+        try:
+            _run(job, identity, workspace, partial)
+        except Exception as error:
+            log = partial / "train.jsonl"
+            lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+            shutil.rmtree(partial, ignore_errors=True)
+            what = f"{type(error).__name__}: {error}"
+            trace = traceback.format_exc()
+            record_failure(job, identity, workspace, what, trace, lines[-_LOG_LINES_KEPT:])
+            raise
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+        failure_path(workspace, job, identity).unlink(missing_ok=True)
+
+
+def record_failure(
+    job: Job,
+    identity: str,
+    workspace: Workspace,
+    error: str,
+    trace: str = "",
+    log: Sequence[str] = (),
+) -> None:
+    """Keeps why a run failed in ``runs/<row>/failed/<run_id>.json``."""
+    record = {
+        "run_id": identity,
+        "job": job.to_json(),
+        "error": error,
+        "traceback": trace,
+        "log": list(log),
+        "when": _now(),
+    }
+    with suppress(OSError):  # a full disk must not hide the error that filled it
+        write_json(failure_path(workspace, job, identity), record)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """Makes a folder and locks it, so that one process at a time works on a run.
+
+    The lock ends with the process. Whoever waited finds the folder renamed or removed, and makes it
+    again.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _stands_at(folder, handle):
+                yield folder
+                return
+        finally:
+            os.close(handle)
+
+
+def _stands_at(folder: Path, handle: int) -> bool:
     try:
-        _run(job, identity, workspace, partial)
-    except Exception as error:
-        record = {
-            "run_id": identity,
-            "job": job.to_json(),
-            "error": f"{type(error).__name__}: {error}",
-            "traceback": traceback.format_exc(),
-            "when": _now(),
-        }
-        with suppress(OSError):  # a full disk must not hide the error that filled it
-            write_json(failure_path(workspace, job, identity), record)
-        raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.replace(folder)
-    failure_path(workspace, job, identity).unlink(missing_ok=True)
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _run(job: Job, identity: str, workspace: Workspace, folder: Path) -> None:
     started = _now()
+    hashes = input_hashes(job, workspace)
+    if run_id(job, workspace) != identity:
+        raise ResultError(
+            f"{job.label}: code, settings or data changed after this run was planned; run the same "
+            "command again"
+        )
+    _reset_peak_memory()
     (folder / "train.jsonl").unlink(missing_ok=True)
     cells = [_Cell.open(job, part, workspace) for part in job.parts]
     tasks = _tasks(job.parts)
@@ -110,12 +175,14 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path) -> None:
 
     clock = time.perf_counter()
     ledger = [
-        _predict(method, job, cell, part) for cell in cells for part in (v.VALIDATION, v.TEST)
+        _predict(method, job, cell, part, train)
+        for cell in cells
+        for part in (v.VALIDATION, v.TEST)
     ]
     for part in job.external:
         cell = _Cell.whole(job, part, workspace)
         if len(cell.people[v.EXTERNAL]):
-            ledger.append(_predict(method, job, cell, v.EXTERNAL))
+            ledger.append(_predict(method, job, cell, v.EXTERNAL, train))
     predict_seconds = time.perf_counter() - clock
 
     write_parquet(folder / "predictions.parquet", pd.concat(ledger, ignore_index=True))
@@ -137,14 +204,14 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path) -> None:
         "fit_seconds": fit_seconds,
         "fit_cpu_seconds": fit_cpu,
         "predict_seconds": predict_seconds,
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mib": _peak_memory_mib(),
         "params": int(method.parameter_count()),
         "n_train": len(train),
         "n_validation": len(val),
         "started": started,
         "versions": dict(library_versions()),
-        "hashes": input_hashes(job, workspace),
-        "commit": "",
+        "hashes": hashes,
+        "commit": commit(),
     }
     _append(workspace.runs / job.row / "evaluations.jsonl", {"run_id": identity, "when": _now()})
     write_json(folder / "result.json", result)
@@ -178,15 +245,16 @@ class _Cell:
     def whole(cls, job: Job, part: Part, workspace: Workspace) -> _Cell:
         cohort = Cohort(workspace.data / part.cohort)
         people = {v.EXTERNAL: tuple(sorted(_usable(cohort, part, job)))}
-        return cls(cohort, _tasks([part]), 0, people)
+        return cls(cohort, _tasks([part]), _UNSEEN, people)
 
     def samples(self, job: Job, part: str) -> Samples:
         return build_samples(
             self.cohort,
             self.people[part],
             get_track(job.track),
-            _tasks(job.parts),
+            self.tasks,
             with_labels=part in (v.TRAIN, v.VALIDATION),
+            also_fitted=_tasks(job.parts),
             code=self.code,
         )
 
@@ -221,8 +289,8 @@ def _joint(cells: Sequence[_Cell], job: Job, part: str) -> Samples:
     return joint
 
 
-def _predict(method: Method, job: Job, cell: _Cell, part: str) -> pd.DataFrame:
-    samples = cell.samples(job, part).without_labels()
+def _predict(method: Method, job: Job, cell: _Cell, part: str, train: Samples) -> pd.DataFrame:
+    samples = align_samples(cell.samples(job, part).without_labels(), like=train)
     answers = method.predict(samples, cell.tasks)
     people = np.asarray(cell.people[part])
     index = cell.cohort.index_visits.set_index(v.PARTICIPANT_ID)
@@ -232,7 +300,7 @@ def _predict(method: Method, job: Job, cell: _Cell, part: str) -> pd.DataFrame:
             raise MethodError(f"{job.label}: predict() gave nothing for task {task.name!r}")
         checked = answers[task.name].check(task, len(people), job.row)
         labels = labels_for(task, cell.cohort.visits)
-        order = index.index.get_indexer(people)
+        order = index.index.get_indexer(pd.Index(people))
         mask = labels.mask[order]
         table = pd.DataFrame(
             {
@@ -260,6 +328,20 @@ def _columns(prediction: Prediction) -> dict[str, np.ndarray]:
 def _tasks(parts: Sequence[Part]) -> tuple[Task, ...]:
     names = dict.fromkeys(task for part in parts for task in part.tasks)
     return tuple(get_task(name) for name in names)
+
+
+def _reset_peak_memory() -> None:
+    with suppress(OSError):  # Linux only; elsewhere the peak is that of the whole process
+        _PEAK_RESET.write_text("5", encoding="ascii")
+
+
+def _peak_memory_mib() -> float:
+    """Peak resident memory since the reset: a worker runs many jobs, each counts for itself."""
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _append(path: Path, record: Mapping[str, Any]) -> None:

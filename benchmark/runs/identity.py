@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from benchmark.registry import get_method
+from benchmark.registry import ROOT, get_method
 from benchmark.runs.job import Job, Workspace
 from benchmark.splitting import read_split
 from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
 from benchmark.tasks import get_task, labels_for
 
-__all__ = ["input_hashes", "library_versions", "run_id"]
+__all__ = ["commit", "input_hashes", "library_versions", "run_id"]
 
 _CORE = (
     "config.py",
@@ -47,9 +48,10 @@ def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
     """Hashes of all that a run reads, by name."""
     hashes = {"core": _core_hash(), "method": _method_hash(job.method)}
     for part in job.parts:
-        hashes[f"split/{part.cohort}"] = _split_hash(workspace.splits / part.cohort, job.protocol)
+        folder = (workspace.splits / part.cohort).resolve()
+        hashes[f"split/{part.cohort}"] = _split_hash(folder, job.protocol)
     for part in (*job.parts, *job.external):
-        folder = workspace.data / part.cohort
+        folder = (workspace.data / part.cohort).resolve()
         hashes[f"cohort/{part.cohort}"] = _cohort_hash(folder)
         for task in part.tasks:
             hashes[f"labels/{part.cohort}/{task}"] = _label_hash(folder, task)
@@ -67,6 +69,21 @@ def library_versions() -> Mapping[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "absent"
     return versions
+
+
+@cache
+def commit() -> str:
+    """The commit that is checked out, with ``+`` where files differ from it; "" outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no") else head
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @cache

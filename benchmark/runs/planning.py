@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmark.config import CohortPlan, Profile
+from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.runs.rows import Row
 from benchmark.samples.build import modality_mask
 from benchmark.splitting import read_split
 from benchmark.store import Cohort
+from benchmark.tasks import get_task
 from benchmark.tracks import SOURCES, get_track
 
 __all__ = ["Selection", "plan_jobs"]
 
-_NOWHERE = "unknown"
 
-
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Narrows a plan to one cohort, task, fold or seed; None keeps all."""
 
-    def __init__(
-        self,
-        cohort: str | None = None,
-        task: str | None = None,
-        fold: int | None = None,
-        seed: int | None = None,
-    ) -> None:
-        self.cohort, self.task, self.fold, self.seed = cohort, task, fold, seed
+    cohort: str | None = None
+    task: str | None = None
+    fold: int | None = None
+    seed: int | None = None
 
 
 def plan_jobs(
@@ -40,34 +38,65 @@ def plan_jobs(
         profile: The profile.
         workspace: Where cohorts and splits lie.
         select: What to narrow the plan to.
+
+    Raises:
+        UnknownNameError: ``select`` names a cohort that the profile does not plan, or no task.
+        ConfigError: Nothing is left of the plan.
+        CohortError: A planned cohort has not been prepared.
+        SplitError: It has not been split.
     """
+    narrowed = select is not None
     select = select or Selection()
+    if select.cohort is not None and select.cohort not in profile.plan:
+        raise UnknownNameError(f"cohort of profile {profile.name!r}:", select.cohort, profile.plan)
+    if select.task is not None:
+        get_task(select.task)
     jobs = []
     for name, plan in profile.plan.items():
         if select.cohort not in (None, name):
             continue
-        tasks = [t for t in plan.fit if t in row.info.tasks and select.task in (None, t)]
-        cohort = Cohort(workspace.data / name)
-        if not tasks or not serves(row, cohort):
+        tasks = [t for t in plan.fit if select.task in (None, t) and _answers(row, t)]
+        if not tasks or not serves(row, Cohort(workspace.data / name)):
             continue
         split = read_split(workspace.splits / name, profile.protocol)
         folds = range(split.n_folds * split.n_repeats)
+        outside = _external(row, plan, workspace)
         groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]
         jobs += [
-            _job(row, profile, name, plan, group, fold, seed)
+            _job(row, profile, name, outside, group, fold, seed)
             for group in groups
             for seed in profile.seeds
             if select.seed in (None, seed)
             for fold in folds
             if select.fold in (None, fold)
         ]
+    if narrowed and not jobs:
+        plans = "; ".join(f"{c}: {', '.join(p.fit)}" for c, p in profile.plan.items())
+        raise ConfigError(
+            f"nothing to run: {row.name!r} answers {', '.join(row.info.tasks)} with the track "
+            f"{row.track!r}, profile {profile.name!r} plans {plans} ({profile.protocol}, seeds "
+            f"{', '.join(map(str, profile.seeds))}), and no run of both matches {select}"
+        )
     return jobs
+
+
+def _answers(row: Row, task: str) -> bool:
+    closed = get_task(task).forbidden_sources & get_track(row.track)
+    return task in row.info.tasks and (row.info.copes_with_missing or not closed)
+
+
+def _external(row: Row, plan: CohortPlan, workspace: Workspace) -> dict[str, list[str]]:
+    """The external cohorts that hold what the row needs."""
+    return {
+        other: tasks
+        for other, tasks in plan.external.items()
+        if serves(row, Cohort(workspace.data / other))
+    }
 
 
 def serves(row: Row, cohort: Cohort) -> bool:
     """Whether a cohort holds what the row's method needs of its track."""
-    modalities_needed = row.info.requires
-    if not all(modality_mask(cohort, m).any() for m in modalities_needed):
+    if not all(modality_mask(cohort, modality).any() for modality in row.info.requires):
         return False
     sources = get_track(row.track)
     held = [source for source in sources if _holds(cohort, source)]
@@ -93,14 +122,14 @@ def _job(
     row: Row,
     profile: Profile,
     cohort: str,
-    plan: CohortPlan,
+    outside: Mapping[str, Sequence[str]],
     tasks: Sequence[str],
     fold: int,
     seed: int,
 ) -> Job:
     external = tuple(
         Part(other, tuple(t for t in wanted if t in tasks))
-        for other, wanted in plan.external.items()
+        for other, wanted in outside.items()
         if set(wanted) & set(tasks)
     )
     return Job(

@@ -46,8 +46,8 @@ def resolve_row(
 ) -> Row:
     """Finds a row and resolves its settings.
 
-    Later layers win: the method's defaults, the variant, the profile's settings for the method and
-    for the row, the tuned configuration, the overrides.
+    Later layers win: the method's defaults, the profile's settings for the method, the variant, the
+    profile's settings for the row, the tuned configuration, the overrides.
 
     Raises:
         UnknownNameError: No method, variant or tuned row of that name, or no such track.
@@ -70,9 +70,9 @@ def resolve_row(
             f"{', '.join(info.tracks)} (MethodInfo.tracks in {info.folder}/info.py)"
         )
     layers = (
-        {k: v for k, v in variant.items() if k not in _ROW_KEYS},
         profile.settings.get(info.name, {}),
-        profile.settings.get(name, {}) if name != info.name else {},
+        {k: v for k, v in variant.items() if k not in _ROW_KEYS},
+        *(profile.settings.get(r, {}) for r in dict.fromkeys((source, name)) if r != info.name),
         tuned.get("config", {}),
         overrides or {},
     )

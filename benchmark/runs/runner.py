@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from benchmark.config import Profile
 from benchmark.runs.backends import run_local
-from benchmark.runs.backends.local import Outcome
-from benchmark.runs.execute import failure_path, is_done
+from benchmark.runs.backends.local import WORKER_DIED, Outcome
+from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.planning import Selection, plan_jobs
@@ -46,7 +46,9 @@ def run_row(
         row: The board row.
         profile: The profile.
         workspace: Where cohorts, splits and runs lie.
-        select: Narrows the plan; ``plan.json`` is then left as it is.
+        select: Narrows the plan; ``plan.json`` is then left as it is. Otherwise it is written
+            before the first job, so that no older plan is read after an interruption, and again at
+            the end.
         on_start: Called with the jobs to run and the number already cached.
         on_done: Called after each job.
         on_tick: Called while waiting.
@@ -59,6 +61,8 @@ def run_row(
     folder.mkdir(parents=True, exist_ok=True)
     cached = tuple(identity for identity in jobs if is_done(folder / identity))
     missing = {identity: job for identity, job in jobs.items() if identity not in cached}
+    if select is None:
+        _write_plan(row, profile, workspace, jobs, {})
     if on_start:
         on_start(missing, len(cached))
     outcomes = (
@@ -67,6 +71,9 @@ def run_row(
         else []
     )
     failed = {outcome.identity: outcome.error for outcome in outcomes if outcome.error}
+    for identity, error in failed.items():
+        if error.startswith(WORKER_DIED):  # it could not write down why
+            record_failure(jobs[identity], identity, workspace, error)
     if select is None:
         _write_plan(row, profile, workspace, jobs, failed)
     done = tuple(outcome.identity for outcome in outcomes if not outcome.error)

@@ -30,6 +30,7 @@ def build_samples(
     tasks: Sequence[Task],
     *,
     with_labels: bool,
+    also_fitted: Sequence[Task] = (),
     code: int = 0,
 ) -> Samples:
     """Selects people and the sources that a track opens.
@@ -38,8 +39,9 @@ def build_samples(
         cohort: The cohort store.
         participants: Whom to include, in this order.
         sources: Sources of the track.
-        tasks: Tasks of the run; their forbidden columns are removed.
+        tasks: Tasks of this cohort; their forbidden columns and sources are removed.
         with_labels: Whether labels and auxiliary targets are included: training and validation.
+        also_fitted: Tasks of other cohorts in the same run: what they forbid is removed too.
         code: The number that stands for this cohort in a suite.
 
     Raises:
@@ -47,11 +49,12 @@ def build_samples(
     """
     index = cohort.index_visits
     positions = _positions(index, participants, cohort.name)
-    forbidden = frozenset().union(*(task.forbidden for task in tasks))
+    together = (*tasks, *also_fitted)
+    forbidden = frozenset().union(*(task.forbidden for task in together))
+    sources = sources.difference(*(task.forbidden_sources for task in together))
     people = index.iloc[positions].reset_index(drop=True)
 
-    available = {m: modality_mask(cohort, m)[positions] for m in v.MODALITIES}
-    opened = {SOURCES[s].modality or s for s in sources}
+    opened = {SOURCES[s].modality or s for s in sources} & set(v.MODALITIES)
     arrays = {}
     for source in sorted(sources & set(_ARRAYS)):
         name, column = _ARRAYS[source]
@@ -75,7 +78,7 @@ def build_samples(
         tables=_tables(cohort, people, positions, sources, forbidden),
         arrays=arrays,
         texts=_texts(cohort, positions, sources),
-        available={m: mask for m, mask in available.items() if m in opened},
+        available={m: modality_mask(cohort, m)[positions] for m in sorted(opened)},
         cohort=np.full(len(positions), code, dtype=np.int64),
         names=names,
         spacing_mm=float(cohort.card.get("spacing_mm", 0.0)) if "t1w" in arrays else 0.0,

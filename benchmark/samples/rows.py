@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from benchmark.errors import SampleError
 
 __all__ = ["LazyRows"]
+
+_ROWS_AT_ONCE = 64
 
 
 class LazyRows:
@@ -31,6 +35,8 @@ class LazyRows:
         self._block = np.asarray(block, dtype=np.int64)
         self._rows = np.asarray(rows, dtype=np.int64)
         self.shape: tuple[int, ...] = shapes.pop()
+        filled = [array.dtype for array in blocks if len(array)]
+        self.dtype: np.dtype = np.result_type(*(filled or [blocks[0].dtype]))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -44,13 +50,13 @@ class LazyRows:
         """Reads rows into memory.
 
         Args:
-            indices: Positions among the N rows, shape (B,).
+            indices: Positions among the N rows, shape (B,), or a boolean mask, shape (N,).
             dtype: Type of the result.
 
         Returns:
             Array of shape (B, ...); zeros where a row is missing.
         """
-        indices = np.asarray(indices, dtype=np.int64)
+        indices = _positions(indices)
         out = np.zeros((len(indices), *self.shape), dtype=dtype)
         for number, array in enumerate(self._blocks):
             wanted = np.flatnonzero((self._block[indices] == number) & (self._rows[indices] >= 0))
@@ -59,10 +65,11 @@ class LazyRows:
 
     def subset(self, indices: np.ndarray) -> LazyRows:
         """The same arrays seen through fewer rows; nothing is read."""
+        indices = _positions(indices)
         return LazyRows(self._blocks, self._block[indices], self._rows[indices])
 
-    @staticmethod
-    def concat(parts: Sequence[LazyRows]) -> LazyRows:
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
         """Rows of several parts, one after the other; nothing is read."""
         blocks: list[np.ndarray] = []
         offsets = []
@@ -70,10 +77,38 @@ class LazyRows:
             offsets.append(part._block + len(blocks))
             blocks += part._blocks
         rows = np.concatenate([part._rows for part in parts])
-        return LazyRows(blocks, np.concatenate(offsets), rows)
+        return cls(blocks, np.concatenate(offsets), rows)
 
-    @staticmethod
-    def missing(n: int, shape: tuple[int, ...]) -> LazyRows:
+    @classmethod
+    def missing(cls, n: int, shape: tuple[int, ...]) -> Self:
         """N rows that are all missing."""
         empty = np.zeros((0, *shape), dtype=np.float32)
-        return LazyRows([empty], np.zeros(n, dtype=np.int64), np.full(n, -1))
+        return cls([empty], np.zeros(n, dtype=np.int64), np.full(n, -1))
+
+    def write(self, stem: Path) -> None:
+        """Writes ``<stem>.npy`` and ``<stem>_available.npy``, a few rows at a time.
+
+        Rows that are missing are not stored.
+        """
+        present = np.flatnonzero(self.available)
+        np.save(stem.with_name(f"{stem.name}_available.npy"), self.available)
+        with stem.with_name(f"{stem.name}.npy").open("wb") as handle:
+            shape = (len(present), *self.shape)
+            header = {"descr": self.dtype.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(handle, header)
+            for start in range(0, len(present), _ROWS_AT_ONCE):
+                chunk = present[start : start + _ROWS_AT_ONCE]
+                handle.write(self.take(chunk, self.dtype.str).tobytes())
+
+    @classmethod
+    def read(cls, stem: Path) -> Self:
+        """Opens what :meth:`write` wrote; nothing is read but which rows exist."""
+        available = np.load(stem.with_name(f"{stem.name}_available.npy"))
+        array = np.load(stem.with_name(f"{stem.name}.npy"), mmap_mode="r")
+        rows = np.where(available, np.cumsum(available) - 1, -1)
+        return cls([array], np.zeros(len(rows), dtype=np.int64), rows)
+
+
+def _positions(indices: np.ndarray) -> np.ndarray:
+    indices = np.asarray(indices)
+    return np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.int64)

@@ -30,7 +30,8 @@ class Samples:
         arrays: Lazy arrays per modality: ``t1w`` (N, D, H, W), ``fmri`` (N, T, R), ``snps`` (N, S).
         texts: Written text per source, ``report`` only; "" where missing.
         available: Which people have a modality, (N,) bool each.
-        cohort: Cohort code of each person, shape (N,); equal codes are the same cohort.
+        cohort: Cohort code of each person, shape (N,); equal codes are the same cohort, -1 is one
+            that the fit has not seen.
         names: Column names of arrays that have them, e.g. ``snps``.
         spacing_mm: Voxel size of ``t1w`` in mm, or 0 where there is none.
     """
@@ -45,6 +46,17 @@ class Samples:
     spacing_mm: float = 0.0
     _labels: Mapping[str, LabelPair] | None = field(default=None, repr=False)
     _targets: Mapping[str, LazyRows] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not len(self.cohort):
+            object.__setattr__(self, "cohort", np.zeros(self.n, dtype=np.int64))
+        groups = (self.tables, self.arrays, self.texts, self.available, self._targets or {})
+        lengths = {name: len(part) for group in groups for name, part in group.items()}
+        lengths |= {f"labels of {t}": len(y) for t, (y, _) in (self._labels or {}).items()}
+        lengths["cohort"] = len(self.cohort)
+        wrong = [f"{name} has {length}" for name, length in lengths.items() if length != self.n]
+        if wrong:
+            raise SampleError(f"samples of {self.n} people: {', '.join(sorted(wrong))} rows")
 
     def __len__(self) -> int:
         return self.n
@@ -69,19 +81,20 @@ class Samples:
         return self.array("t1w", indices)
 
     def array(self, name: str, indices: np.ndarray | None = None) -> np.ndarray:
-        """Rows of an array, float32; zeros where missing.
+        """Rows of an array, float32; zeros where missing, NaN for missing or uncalled genotypes.
 
         Args:
-            name: ``t1w``, ``fmri`` or ``snps`` (dosage 0 to 2; NaN marks an uncalled genotype).
-            indices: Which people; all by default.
+            name: ``t1w``, ``fmri`` or ``snps`` (dosage 0 to 2).
+            indices: Which people, positions or a boolean mask; all by default.
 
         Raises:
             SampleError: The track does not open that array.
         """
         self._need(name, self.arrays, "array")
-        rows = self.arrays[name].take(np.arange(self.n) if indices is None else indices)
+        lazy = self.arrays[name] if indices is None else self.arrays[name].subset(indices)
+        rows = lazy.take(np.arange(len(lazy)))
         if name == "snps":
-            rows[rows < 0] = np.nan
+            rows[(rows < 0) | ~lazy.available[:, None]] = np.nan
         return rows
 
     def reports(self) -> Sequence[str]:
@@ -140,7 +153,7 @@ class Samples:
             n=len(indices),
             tables={k: t.iloc[indices].reset_index(drop=True) for k, t in self.tables.items()},
             arrays={k: a.subset(indices) for k, a in self.arrays.items()},
-            texts={k: [t[i] for i in indices] for k, t in self.texts.items()},
+            texts={k: [t[i] for i in indices.tolist()] for k, t in self.texts.items()},
             available={k: m[indices] for k, m in self.available.items()},
             cohort=self.cohort[indices],
             names=self.names,
@@ -158,21 +171,20 @@ class Samples:
         fields = {k: getattr(self, k) for k in self.__dataclass_fields__ if not k.startswith("_")}
         return Samples(**fields)
 
-    # Crossing a process boundary -------------------------------------------------------------------
+    # Crossing a process boundary ------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
         """Writes plain arrays and tables that :meth:`read` gives back, with nothing else."""
         folder.mkdir(parents=True, exist_ok=True)
-        everyone = np.arange(self.n)
         for name, table in self.tables.items():
             write_parquet(folder / f"table_{name}.parquet", table)
         for kind, group in (("array", self.arrays), ("target", self._targets or {})):
             for name, lazy in group.items():
-                np.save(folder / f"{kind}_{name}.npy", lazy.take(everyone, "float32"))
-                np.save(folder / f"{kind}_{name}_available.npy", lazy.available)
+                lazy.write(folder / f"{kind}_{name}")
         for name, (values, mask) in (self._labels or {}).items():
             np.save(folder / f"label_{name}.npy", np.stack([values, mask.astype(np.float64)]))
-        np.savez(folder / "available.npz", **dict(self.available))
+        for name, mask in self.available.items():
+            np.save(folder / f"available_{name}.npy", mask)
         np.save(folder / "cohort.npy", self.cohort)
         write_json(
             folder / "samples.json",
@@ -180,6 +192,7 @@ class Samples:
                 "n": self.n,
                 "tables": list(self.tables),
                 "arrays": list(self.arrays),
+                "available": list(self.available),
                 "texts": {name: list(text) for name, text in self.texts.items()},
                 "names": {name: list(values) for name, values in self.names.items()},
                 "spacing_mm": self.spacing_mm,
@@ -198,13 +211,13 @@ class Samples:
             labels = {t: (pair[0], pair[1] > 0) for t, pair in stacked.items()}
         targets = None
         if facts["targets"] is not None:
-            targets = {t: _read_rows(folder, "target", t) for t in facts["targets"]}
+            targets = {t: LazyRows.read(folder / f"target_{t}") for t in facts["targets"]}
         return cls(
             n=facts["n"],
             tables={t: pd.read_parquet(folder / f"table_{t}.parquet") for t in facts["tables"]},
-            arrays={a: _read_rows(folder, "array", a) for a in facts["arrays"]},
+            arrays={a: LazyRows.read(folder / f"array_{a}") for a in facts["arrays"]},
             texts=facts["texts"],
-            available=dict(np.load(folder / "available.npz")),
+            available={m: np.load(folder / f"available_{m}.npy") for m in facts["available"]},
             cohort=np.load(folder / "cohort.npy"),
             names=facts["names"],
             spacing_mm=facts["spacing_mm"],
@@ -221,10 +234,3 @@ class Samples:
                 f"{', '.join(sorted(known)) or 'none'}){hint}. The track decides what a method "
                 "sees: `neurodx list tracks`"
             )
-
-
-def _read_rows(folder: Path, kind: str, name: str) -> LazyRows:
-    array = np.load(folder / f"{kind}_{name}.npy", mmap_mode="r")
-    available = np.load(folder / f"{kind}_{name}_available.npy")
-    rows = np.where(available, np.arange(len(array)), -1)
-    return LazyRows([array], np.zeros(len(array), dtype=np.int64), rows)

@@ -25,7 +25,7 @@ class Cohort:
         folder: ``data/<cohort>``.
 
     Raises:
-        CohortError: The folder holds no finished store.
+        CohortError: The folder holds no finished store, or its datasheet cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,12 @@ class Cohort:
             raise CohortError(
                 f"{folder}: this cohort {state} (no {CARD}); run `neurodx prepare {folder.name}`"
             )
-        self.card: dict[str, Any] = json.loads(path.read_text())
+        try:
+            self.card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self._parts = frozenset(self.card["sha256"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CohortError(f"{path}: damaged ({error!r}); {self._remedy()}") from error
+        self._aligned: dict[str, pd.DataFrame] = {}
 
     @property
     def name(self) -> str:
@@ -61,16 +66,25 @@ class Cohort:
 
     def has(self, part: str) -> bool:
         """Whether the store holds ``<part>.npy`` or ``<part>.parquet``."""
-        return bool({f"{part}.npy", f"{part}.parquet"} & set(self.card["sha256"]))
+        return bool({f"{part}.npy", f"{part}.parquet"} & self._parts)
 
     def table(self, name: str) -> pd.DataFrame:
         """A further table, aligned to :attr:`index_visits` (missing people hold missing values).
 
         Raises:
-            CohortError: The store has no such table.
+            CohortError: The store has no such table, it is damaged, or it holds a visit twice.
         """
-        keys = [v.PARTICIPANT_ID, v.SESSION_ID]
-        return self.index_visits[keys].merge(self._table(name), on=keys, how="left")
+        if name not in self._aligned:
+            keys = [v.PARTICIPANT_ID, v.SESSION_ID]
+            table = self._table(name)
+            twice = table.loc[table.duplicated(keys), v.PARTICIPANT_ID]
+            if len(twice):
+                raise CohortError(
+                    f"{self.folder}/{name}.parquet: {len(twice)} visit(s) appear twice, the first "
+                    f"of {twice.iloc[0]}; expected one row per visit; {self._remedy()}"
+                )
+            self._aligned[name] = self.index_visits[keys].merge(table, on=keys, how="left")
+        return self._aligned[name].copy(deep=False)
 
     def array(self, name: str) -> np.ndarray:
         """A memory-mapped array, e.g. ``t1w`` of shape (N, D, H, W); nothing is read yet.
@@ -103,11 +117,16 @@ class Cohort:
             )
 
     def _table(self, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self._part(f"{name}.parquet"))
+        path = self._part(f"{name}.parquet")
+        try:
+            return pd.read_parquet(path)
+        except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
+            reason = str(error).splitlines()[0]
+            raise CohortError(f"{path}: damaged ({reason}); {self._remedy()}") from error
 
     def _part(self, filename: str) -> Path:
-        if filename not in self.card["sha256"]:
-            known = ", ".join(sorted(self.card["sha256"]))
+        if filename not in self._parts:
+            known = ", ".join(sorted(self._parts))
             raise CohortError(f"{self.folder}: has no {filename} (it has {known})")
         path = self.folder / filename
         if not path.is_file():

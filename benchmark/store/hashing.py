@@ -10,8 +10,6 @@ from typing import Any
 
 __all__ = ["canonical_sha256", "file_sha256", "tree_sha256"]
 
-_IGNORED = {"__pycache__", ".ipynb_checkpoints"}
-
 
 def file_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits."""
@@ -19,23 +17,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def tree_sha256(roots: Iterable[Path], suffixes: tuple[str, ...] = (".py", ".yaml")) -> str:
-    """Returns one hash of all files below ``roots`` that end in one of ``suffixes``.
+def tree_sha256(roots: Iterable[Path]) -> str:
+    """Returns one hash of all files below ``roots`` but notes (``.md``), caches and hidden files.
 
     The hash covers names relative to each root and contents, so moving the tree changes nothing.
 
     Args:
-        roots: Files or folders. A file counts whatever its ending.
-        suffixes: Endings that count inside folders.
+        roots: Files or folders.
     """
     digest = hashlib.sha256()
     for root in sorted(roots):
         files = [root] if root.is_file() else sorted(root.rglob("*"))
         for path in files:
-            if path != root and (path.suffix not in suffixes or _IGNORED & set(path.parts)):
+            inside = path.relative_to(root.parent)
+            hidden = any(part.startswith(".") for part in inside.parts)
+            if hidden or path.suffix == ".md" or "__pycache__" in inside.parts:
                 continue
             if path.is_file():
-                name = path.relative_to(root.parent).as_posix()
+                name = inside.as_posix()
                 digest.update(f"{name}\0{file_sha256(path)}\n".encode())
     return digest.hexdigest()
 

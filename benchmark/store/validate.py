@@ -42,12 +42,14 @@ def _missing_columns(frame: pd.DataFrame) -> list[str]:
 def _structure(frame: pd.DataFrame) -> list[str]:
     problems = []
     ids = frame[v.PARTICIPANT_ID]
-    for row in np.flatnonzero((ids.isna() | (ids.astype(str) == "")).to_numpy()):
-        problems.append(f"row {row}: {v.PARTICIPANT_ID} is empty")
+    empty = (ids.isna() | (ids.astype(str) == "")).to_numpy()
+    problems += [f"row {row}: {v.PARTICIPANT_ID} is empty" for row in np.flatnonzero(empty)]
+    sessions = frame[v.SESSION_ID]
     twice = frame.duplicated([v.PARTICIPANT_ID, v.SESSION_ID], keep="first").to_numpy()
-    for row in np.flatnonzero(twice):
-        who, when = ids.iloc[row], frame[v.SESSION_ID].iloc[row]
-        problems.append(f"row {row}: {who} {when} appears twice")
+    problems += [
+        f"row {row}: {ids.iloc[row]} {sessions.iloc[row]} appears twice"
+        for row in np.flatnonzero(twice)
+    ]
     index_visits = frame.groupby(v.PARTICIPANT_ID, sort=True)[v.IS_INDEX].sum()
     for who, count in index_visits[index_visits != 1].items():
         problems.append(f"participant {who}: has {int(count)} index visits, expected 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,13 +49,29 @@ class CohortWriter:
         self.partial.mkdir(parents=True, exist_ok=True)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.memmap:
-        """Opens ``<name>.npy`` for writing; the same array again after an interruption."""
+        """Opens ``<name>.npy`` for writing; the same array again after an interruption.
+
+        The space is claimed at once: a memory map on a disk that fills up later would end the
+        process with a bus error.
+
+        Raises:
+            OSError: The disk is too small for the array.
+            CohortError: What an interruption left is not the array that was begun.
+        """
         path = self.partial / f"{name}.npy"
-        if path.is_file():
-            existing = np.lib.format.open_memmap(path, mode="r+")
-            if existing.shape == shape and existing.dtype == np.dtype(dtype):
-                return existing
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        resumed = path.is_file()
+        try:
+            if not resumed:
+                np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+            array = np.lib.format.open_memmap(path, mode="r+")
+        except ValueError as error:
+            raise CohortError(self._unusable(path, str(error))) from error
+        if array.shape != shape or array.dtype != np.dtype(dtype):
+            found = f"{array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}"
+            raise CohortError(self._unusable(path, found))
+        with path.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
+        return array
 
     def mark_done(self, *chunks: str) -> None:
         """Records chunks as written, after their arrays were flushed by the caller."""
@@ -84,10 +101,16 @@ class CohortWriter:
         missing = {"name", "title", "source", "licence", "synthetic", "preparation"} - set(card)
         if missing:
             raise CohortError(f"{self.folder}: datasheet lacks {', '.join(sorted(missing))}")
-        self._progress_path.unlink(missing_ok=True)
         parts = sorted(p for p in self.partial.iterdir() if p.suffix in {".npy", ".parquet"})
         hashes = {path.name: file_sha256(path) for path in parts}
         write_json(self.partial / CARD, {**card, "schema_version": 1, "sha256": hashes})
+        self._progress_path.unlink(missing_ok=True)
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.partial.replace(self.folder)
+
+    def _unusable(self, path: Path, why: str) -> str:
+        return (
+            f"{path}: left by an interrupted preparation and unusable ({why}); remove "
+            f"{self.partial} and run `neurodx prepare {self.folder.name}` again"
+        )
