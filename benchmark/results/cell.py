@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmark import vocabulary as v
 from benchmark.errors import ResultError
 from benchmark.metrics import check_participants
+from benchmark.metrics.validation import check_classification, check_regression
 from benchmark.results.ledger import Gap, Ledger, first_line, prediction_columns, require_columns
 from benchmark.results.schema import EXTERNAL_PROTOCOL
 from benchmark.stats import strata_codes
@@ -150,6 +151,8 @@ def _clean(ledger: Ledger, task: Task, protocol: str, truth: _Truth) -> pd.DataF
     distinct = frame[["participant_id", "y_true"]].drop_duplicates()
     if distinct["participant_id"].duplicated().any():
         raise ResultError(f"{where}: a participant has two different labels")
+    check = check_classification if task.classes else check_regression
+    check(values[:, 0], values[:, 1:] if task.classes else values[:, 1], name=where)
     replica = _replica(frame, protocol)
     sizes = replica.value_counts()
     for name in sizes.index:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import ResultError
+from benchmark.metrics.validation import check_classification
 from benchmark.results.ledger import prediction_columns, require_columns
 
 __all__ = ["derive_binary"]
@@ -27,7 +28,8 @@ def derive_binary(
         target: The two class names of the derived task, in its order.
 
     Raises:
-        ResultError: A target class is not a class of the source, or a column is missing.
+        ResultError: A target class is not a class of the source, a column is missing, or the
+            probabilities are not valid.
     """
     if len(target) != 2 or not set(target) <= set(source):
         raise ResultError(
@@ -38,6 +40,8 @@ def derive_binary(
     require_columns(frame, ["y_true", *columns], "derived task")
     index = [list(source).index(name) for name in target]
     kept = frame.loc[frame["y_true"].isin(index)]
+    labels, whole = frame["y_true"].to_numpy(), frame[columns].to_numpy()
+    check_classification(labels, whole, name="derived task")
     pair = kept[[columns[i] for i in index]].to_numpy(dtype=np.float64)
     total = pair.sum(axis=1, keepdims=True)
     share = np.divide(pair, total, out=np.full_like(pair, 0.5), where=total > 0)

@@ -19,7 +19,15 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.errors import ResultError
 from benchmark.results.derive import derive_binary
-from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, require_columns
+from benchmark.results.ledger import (
+    Gap,
+    Ledger,
+    RowFacts,
+    RowKey,
+    first_line,
+    prediction_columns,
+    require_columns,
+)
 from benchmark.results.schema import EXTERNAL_PROTOCOL, read_result
 from benchmark.tasks import Task
 
@@ -213,6 +221,8 @@ class _MethodReader:
             raise ResultError(
                 f"run {run_id} holds no {slot.part} prediction of {key.cohort} / {slot.task}"
             )
+        columns = prediction_columns(self._tasks[slot.task].classes)
+        require_columns(frame, ["y_true", *columns], f"run {run_id}")
         if key.derived_from:
             source, target = self._tasks[slot.task].classes, self._tasks[key.task].classes
             frame = derive_binary(frame, source, target)
@@ -235,10 +245,10 @@ class _MethodReader:
 
 def _absent_folds(slots: Sequence[_Slot]) -> str:
     """Says which folds the plan lacks, or how it is ambiguous; empty where all is there."""
-    protocols = sorted({s.run["protocol"] for s in slots})
-    if len(protocols) > 1:
-        return f"models of several protocols predict this cohort ({', '.join(protocols)}); pick one"
-    match = _FOLDS.fullmatch(protocols[0])
+    sources = sorted({f"{s.run['cohort']} {s.run['protocol']}" for s in slots})
+    if len(sources) > 1:
+        return f"models of several trainings predict this cohort ({', '.join(sources)}); pick one"
+    match = _FOLDS.fullmatch(slots[0].run["protocol"])
     seeds = sorted({s.run["seed"] for s in slots})
     for seed in seeds:
         folds = [s.run["fold"] for s in slots if s.run["seed"] == seed]

@@ -101,8 +101,10 @@ def write_workspace(
         planned = []
         for cohort, tasks in method.tasks.items():
             for seed in method.seeds:
-                for fold in range(N_FOLDS):
-                    planned.append(_write_run(runs, method, cohort, tasks, fold, seed, sizes))
+                planned += [
+                    _write_run(runs, method, cohort, tasks, fold, seed, sizes)
+                    for fold in range(N_FOLDS)
+                ]
         folder = runs / method.name
         folder.mkdir(parents=True, exist_ok=True)
         plan = {
@@ -136,7 +138,8 @@ def _write_run(
         absent = np.random.default_rng(5).random(len(table)) < method.missing_share
         test = table[(table["fold"] == fold) & ~absent]
         frames.append(_labelled(predict(test, task, method, rng), cohort, task, "test"))
-    for other, wanted in method.external.items():
+    external = method.external if cohort == "memory" else {}
+    for other, wanted in external.items():
         for task in wanted:
             table = people(other, task, sizes[other])
             frames.append(_labelled(predict(table, task, method, rng), other, task, "external"))
@@ -153,7 +156,7 @@ def _write_run(
         "cohort": cohort,
         "tasks": list(tasks),
         "derived": {k: base for k, base in method.derived.items() if base in tasks},
-        "external": {k: list(w) for k, w in method.external.items()},
+        "external": {k: list(w) for k, w in external.items()},
         "track": method.track,
         "protocol": "3fold",
         "fold": fold,

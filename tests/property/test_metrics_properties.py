@@ -33,7 +33,7 @@ cases = st.tuples(st.integers(0, 10_000), st.integers(8, 40), st.sampled_from([2
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(case=cases)
 def test_order_of_people_does_not_matter(name, case):
     metric = METRICS[name]
@@ -44,7 +44,7 @@ def test_order_of_people_does_not_matter(name, case):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(case=cases)
 def test_unit_weights_change_nothing(name, case):
     metric = METRICS[name]
@@ -56,7 +56,7 @@ def test_unit_weights_change_nothing(name, case):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in FIXED_ON_THE_SAMPLE])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(case=cases)
 def test_integer_weights_equal_repetition(name, case):
     metric = METRICS[name]

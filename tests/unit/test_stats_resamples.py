@@ -17,7 +17,7 @@ def test_weights_keep_each_stratum_total():
     assert weights.shape == (300, 40)
     assert weights.dtype == np.float32
     for stratum, size in ((0, 10), (1, 29), (2, 1)):
-        np.testing.assert_allclose(weights[:, STRATA == stratum].sum(axis=1), size, rtol=1e-5)
+        np.testing.assert_allclose(weights[:, stratum == STRATA].sum(axis=1), size, rtol=1e-5)
     np.testing.assert_array_equal(weights[:, 39], 1.0)  # alone in its stratum
 
 
