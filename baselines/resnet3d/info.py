@@ -48,7 +48,6 @@ INFO = register(
         ),
         tracks=("t1w",),
         requires=("t1w",),
-        multitask=True,
         config=ResNet3DConfig,
         variants={
             "resnet3d_18": {"depth": 18},

@@ -49,19 +49,10 @@ class Network(nn.Module):
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Pooled features, (B, 8 * width), or 32 * width with bottlenecks."""
-        x = standardise(inputs["t1w"])  # b 1 i j k
+        x = TorchMethod.standardised(inputs["t1w"])  # b 1 i j k
         return self.body(x)  # b c
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One output per task, (B, K)."""
         x = self.dropout(self.features(inputs))  # b c
         return {task: head(x) for task, head in self.heads.items()}
-
-
-def standardise(x: Tensor) -> Tensor:
-    """Zero mean and unit variance within each brain; background stays 0. Shape (B, 1, D, H, W)."""
-    brain = (x > 0.1).to(x.dtype)  # white matter is about 1
-    n = brain.sum(dim=(1, 2, 3, 4), keepdim=True).clamp_min(1)
-    mean = (x * brain).sum(dim=(1, 2, 3, 4), keepdim=True) / n
-    variance = ((x - mean).square() * brain).sum(dim=(1, 2, 3, 4), keepdim=True) / n
-    return (x - mean) * brain / (variance + 1e-6).sqrt()

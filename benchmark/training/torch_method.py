@@ -21,7 +21,8 @@ from benchmark.tasks import Task
 from benchmark.training.augment import mirror
 from benchmark.training.batches import Batch, BatchSource, Column, even_batches
 from benchmark.training.config import TrainerConfig
-from benchmark.training.devices import Precision, resolve_device
+from benchmark.training.devices import Precision, channels_last, resolve_device
+from benchmark.training.intensity import standardised
 from benchmark.training.keys import key
 from benchmark.training.losses import TaskScales, masked_losses
 from benchmark.training.settings import from_plain
@@ -109,6 +110,11 @@ class TorchMethod(Method):
         vectors = {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0}
         return [group for group in (matrices, vectors) if group["params"]]
 
+    @staticmethod
+    def standardised(x: Tensor) -> Tensor:
+        """Volumes with zero mean and unit variance within each brain; see :func:`standardised`."""
+        return standardised(x)
+
     # The contract --------------------------------------------------------------------------------
 
     @property
@@ -192,7 +198,8 @@ class TorchMethod(Method):
         method._precision = facts["precision"]
         method._schema = Samples.read(folder / _SCHEMA)
         with torch.random.fork_rng(devices=[]):
-            model = method.build(method._schema, [get_task(name) for name in method._tasks])
+            tasks = [get_task(name) for name in method._tasks]
+            model = channels_last(method.build(method._schema, tasks))
         model.load_state_dict(facts["state"])
         method.model = model.eval()
         return method
@@ -224,7 +231,7 @@ class TorchMethod(Method):
     def _built(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(run.seed, "init"))
-            return self.build(train, tasks).to(self._device)
+            return channels_last(self.build(train, tasks)).to(self._device)
 
     def _fitted(self) -> nn.Module:
         if self.model is None:

@@ -1,0 +1,1 @@
+"""3D DenseNet on T1w volumes."""

@@ -1,0 +1,1 @@
+"""Simple fully convolutional network for brain age."""
