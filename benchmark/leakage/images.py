@@ -2,7 +2,9 @@
 
 Brains in one space all look alike, so a perceptual hash of the picture itself would call everybody
 a twin of everybody. What is compared is how a person *differs* from the cohort's mean picture, in
-8 x 8 x 8 block means: two people are twins when these differences correlate above a threshold.
+8 x 8 x 8 block means: two people are twins when these differences correlate above a threshold. Two
+large heads may differ from the mean in the same way, so a suspicion must hold once more after the
+strongest modes by which the others vary (head size, contrast, bias) are taken out.
 """
 
 from __future__ import annotations
@@ -18,7 +20,12 @@ __all__ = ["NEAR_DUPLICATE", "ImageTwins", "block_means", "find_twins"]
 
 NEAR_DUPLICATE: Final = 0.95  # correlation of the differences from the mean picture
 _BLOCKS = 8
+_N_MODES = 3
+_LEAST_FOR_MODES = 20  # people outside all suspected pairs
 _CHUNK = 512
+
+
+Suspect = tuple[int, int, float]  # rows of two pictures and their similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,10 @@ def find_twins(
     names = np.asarray(owners, dtype=object)
     hashes, features = _describe(volumes, rows)
     twins: dict[tuple[str, str], ImageTwins] = {}
-    for i, j, similarity in _similar(_differences(features), threshold):
+    differences = _differences(features)
+    suspects = list(_similar(_unit(differences), threshold))
+    suspects = _confirmed(differences, suspects, threshold)
+    for i, j, similarity in suspects:
         _keep(twins, names[i], names[j], similarity, exact=False)
     for group in _equal(hashes):
         for k, i in enumerate(group):
@@ -110,18 +120,38 @@ def _describe(
 
 
 def _differences(features: np.ndarray) -> np.ndarray:
-    """Unit vectors of each person's difference from the mean picture, gain removed; (N, 512)."""
+    """Each person's difference from the mean picture, gain removed; (N, 512)."""
     if not len(features):
         return features
     level = np.abs(features).mean(axis=1, keepdims=True)
     scaled = features / np.where(level > 0, level, 1.0)
     centred = scaled - scaled.mean(axis=0)
-    centred -= centred.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.where(length > 1e-9, centred / np.maximum(length, 1e-9), 0.0)
+    return np.asarray(centred - centred.mean(axis=1, keepdims=True))
 
 
-def _similar(units: np.ndarray, threshold: float) -> Iterator[tuple[int, int, float]]:
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(length > 1e-9, vectors / np.maximum(length, 1e-9), 0.0)
+
+
+def _confirmed(differences: np.ndarray, suspects: list[Suspect], threshold: float) -> list[Suspect]:
+    """Suspects that stay alike without the modes by which all the other people vary."""
+    involved = {i for pair in suspects for i in pair[:2]}
+    others = np.delete(differences, sorted(involved), axis=0)
+    if not suspects or len(others) < _LEAST_FOR_MODES:
+        return suspects
+    modes = np.linalg.svd(others, full_matrices=False)[2][:_N_MODES]
+    kept = []
+    for i, j, _ in suspects:
+        pair = differences[[i, j]]
+        first, second = _unit(pair - (pair @ modes.T) @ modes)
+        similarity = float(min(first @ second, 1.0))
+        if similarity >= threshold:
+            kept.append((i, j, similarity))
+    return kept
+
+
+def _similar(units: np.ndarray, threshold: float) -> Iterator[Suspect]:
     for begin in range(0, len(units), _CHUNK):
         correlation = units[begin : begin + _CHUNK] @ units.T
         left, right = np.nonzero(correlation >= threshold)

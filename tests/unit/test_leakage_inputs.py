@@ -90,6 +90,23 @@ def test_strangers_who_differ_little_from_a_common_brain_are_no_twins() -> None:
     assert find_twins(people, range(60), [f"sub-{i:02d}" for i in range(60)]) == []
 
 
+def test_two_large_heads_are_no_twins_but_one_head_twice_is() -> None:
+    """Head size outweighs everything else by which people differ, as in real volumes."""
+    rng = np.random.default_rng(0)
+    larger = np.add.outer(np.add.outer(*2 * [np.linspace(-1, 1, 16)]), np.linspace(-1, 1, 16))
+    sizes = rng.normal(0, 0.2, 60)
+    sizes[[4, 9]] = 1.5
+    volumes = 5 + sizes[:, None, None, None] * larger + rng.normal(0, 0.3, (60, 16, 16, 16))
+    names = [f"sub-{i:02d}" for i in range(60)]
+    raw = np.array([block_means(volume) for volume in volumes]) - 5
+    assert np.corrcoef(raw[4], raw[9])[0, 1] > 0.95  # alike at first sight
+    assert find_twins(volumes, range(60), names) == []
+    volumes[20] = 1.1 * volumes[4]
+    assert [(t.first, t.second) for t in find_twins(volumes, range(60), names)] == [
+        ("sub-04", "sub-20")
+    ]
+
+
 def test_twins_are_found_beyond_one_chunk() -> None:
     volumes = np.random.default_rng(0).normal(size=(700, 8, 8, 8)).astype(np.float32)
     volumes[600] = volumes[3] * 2.0
