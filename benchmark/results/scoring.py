@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from benchmark.results.folders import cell_file, replaced_folder, write_json, wr
 from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, prediction_columns
 from benchmark.results.planned import EVERYTHING, PlanFilter, read_runs
 from benchmark.results.replicates import replicate_rows
-from benchmark.results.schema import ROW_KEY
+from benchmark.results.schema import LEADERBOARD_DTYPES, ROW_KEY, typed
 from benchmark.results.score_cell import SMALL_CLASS, ScoredCell, ScoredEntry, score_cell
 from benchmark.stats import seeded_generator
 from benchmark.tasks import TASKS, Task
@@ -53,11 +54,15 @@ def score_workspace(
         ``replicates/`` and ``predictions/`` (one file per cell) and ``scores.json``.
 
     Raises:
-        ResultError: There is no plan, or a plan cannot be read. A faulty run is a gap, no error.
+        ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap, no error.
         UnknownNameError: A plan names an unknown task.
     """
     workspace = read_runs(runs, tasks, only)
     ledgers = [*workspace.ledgers, *extra]
+    if not ledgers and not workspace.gaps:
+        raise ResultError(
+            f"{runs}: the plans name no run that passes {only}; make runs with `neurodx run`"
+        )
     _check_keys([*(x.key for x in ledgers), *(g.key for g in workspace.gaps)], tasks)
     with replaced_folder(out) as fresh:
         scores: list[dict[str, Any]] = []
@@ -71,12 +76,31 @@ def score_workspace(
             entries += cell_entries
         table = pd.DataFrame(scores, columns=_SCORE_COLUMNS)
         write_table(table, fresh / "scores.parquet", *ROW_KEY, "metric")
-        write_table(_entry_table(entries), fresh / "entries.parquet", *ROW_KEY)
+        write_table(
+            typed(pd.DataFrame(entries), _ENTRY_DTYPES), fresh / "entries.parquet", *ROW_KEY
+        )
         write_table(workspace.runs, fresh / "runs.parquet", *_present(workspace.runs))
         write_json({"n_resamples": n_resamples, "seed": seed}, fresh / "scores.json")
     return table
 
 
+_ENTRY_DTYPES = {
+    name: LEADERBOARD_DTYPES[name]
+    for name in (
+        *ROW_KEY,
+        *("metric", "n", "seeds", "folds", "provenance", "tuned", "fit_seconds", "params"),
+        *(
+            "title",
+            "status",
+            "error",
+            "small_sample",
+            "n_by_class",
+            "test_evaluations",
+            "cpu_seconds",
+        ),
+        *("peak_memory_mib", "higher_is_better"),
+    )
+} | {"kind": "str", "profile": "str"}
 _SCORE_COLUMNS = [
     *ROW_KEY,
     "metric",
@@ -168,13 +192,20 @@ def _entry_row(entry: ScoredEntry, task: Task) -> dict[str, Any]:
     return {
         **_facts_row(entry.key, entry.entry.ledger.facts, task),
         "status": "done",
-        "error": "",
+        "error": _why_undefined(entry, task),
         "n": len(entry.entry.rows),
         "n_by_class": json.dumps(dict(zip(names, entry.class_sizes, strict=True))),
         "small_sample": min(entry.class_sizes) < SMALL_CLASS,
         "seeds": entry.seeds,
         "folds": entry.entry.n_folds,
     }
+
+
+def _why_undefined(entry: ScoredEntry, task: Task) -> str:
+    if math.isfinite(entry.candidate.own.score):
+        return ""
+    counts = dict(zip(task.classes or ("all",), entry.class_sizes, strict=True))
+    return f"{task.primary_metric} is not defined on these people: {counts}"
 
 
 def _gap_row(gap: Gap, tasks: Mapping[str, Task]) -> dict[str, Any]:
@@ -195,18 +226,6 @@ def _facts_row(key: RowKey, facts: RowFacts, task: Task) -> dict[str, Any]:
         "higher_is_better": METRICS[task.primary_metric].higher_is_better,
         "kind": task.kind,
     }
-
-
-def _entry_table(entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(entries)
-    for name in ("n", "seeds", "folds", "params", "test_evaluations"):
-        frame[name] = frame.get(name, pd.Series(index=frame.index)).astype("Int64")
-    for name in ("fit_seconds", "cpu_seconds", "peak_memory_mib"):
-        frame[name] = frame[name].astype("float64")
-    frame["small_sample"] = frame.get("small_sample", pd.Series(index=frame.index)).astype(
-        "boolean"
-    )
-    return frame
 
 
 def _anonymous_index(participant_ids: np.ndarray, cell: tuple[str, str, str]) -> np.ndarray:

@@ -390,3 +390,29 @@ def test_a_workspace_without_plans_names_the_command(tmp_path):
         score_workspace(tmp_path, tmp_path / "scores")
     with pytest.raises(ResultError, match="neurodx score"):
         rank_workspace(tmp_path / "scores", tmp_path / "board")
+
+
+def test_a_board_of_gaps_and_an_oracle_alone(tmp_path):
+    runs = write_workspace(tmp_path, [replace(SVM, status={0: "failed"})], {"memory": 60})
+    table = people("memory", "dx3", 60)[["participant_id", "y_true"]]
+    frame = table.assign(prob_0=0.2, prob_1=0.3, prob_2=0.5)
+    oracle = Ledger(RowKey("memory", "dx3", "t1w", "3fold", "oracle"), frame)
+    score_workspace(runs, tmp_path / "scores", n_resamples=20, extra=[oracle])
+    board = rank_workspace(tmp_path / "scores", tmp_path / "board")
+    assert _row(board, "svm")["status"] == "failed"
+    assert "folds are not known" in _row(board, "oracle")["error"]
+    with pytest.raises(ResultError, match="no run that passes"):
+        score_workspace(runs, tmp_path / "scores", only=PlanFilter(protocols=["5fold"]))
+
+
+def test_a_class_that_nobody_has_leaves_the_score_undefined_and_says_so(tmp_path):
+    runs = write_workspace(tmp_path, [SVM], {"memory": 60})
+    for path in runs.glob("svm/*/predictions.parquet"):
+        frame = pd.read_parquet(path)
+        frame[frame["y_true"] < 2].to_parquet(path, index=False)
+    score_workspace(runs, tmp_path / "scores", n_resamples=20)
+    row = _row(rank_workspace(tmp_path / "scores", tmp_path / "board"), "svm")
+    assert np.isnan(row["score"])
+    assert pd.isna(row["rank_low"])
+    assert "roc_auc is not defined" in row["error"]
+    assert "'AD': 0" in row["error"]
