@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmark.metrics import get_metric
+from benchmark.results.rank_cell import FLOORS
 from leaderboard.board_data import Board
 from leaderboard.formats import decimals
 from leaderboard.rows import cohort_origins
 
 __all__ = [
     "cohort_titles",
+    "floor_method",
     "floor_title",
     "higher_is_better",
     "metric_digits",
@@ -49,6 +51,11 @@ def metric_digits(name: str) -> int:
 def higher_is_better(name: str) -> bool:
     """Direction of a metric."""
     return get_metric(name).higher_is_better
+
+
+def floor_method(name: str) -> str:
+    """Name of the method from which gains by a metric are counted."""
+    return FLOORS[get_metric(name).kind]
 
 
 def floor_title(name: str) -> str:

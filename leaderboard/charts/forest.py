@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from leaderboard.charts.axes import AXIS_AND_LEGEND, looks, method_axis, score_axis
 from leaderboard.charts.palette import REFERENCE_GROUP, SHAPES, Palette
 from leaderboard.formats import interval, rank_interval, score
 from leaderboard.rows import records
@@ -14,7 +15,6 @@ from leaderboard.rows import records
 __all__ = ["forest", "forest_alt_text"]
 
 ROW_HEIGHT = 26
-AXIS_AND_LEGEND = 105  # pixels that the axis below and the legend above take
 
 
 def forest(
@@ -36,18 +36,13 @@ def forest(
         digits: Digits after the point in tooltips.
 
     Returns:
-        A layered chart; its row order is stated, since layering drops sorting by value.
+        A layered chart.
     """
     data = rows.assign(
         interval=[interval(a, b, digits) for a, b in zip(rows.ci_low, rows.ci_high, strict=True)],
         ranks=[rank_interval(a, b) for a, b in zip(rows.rank_low, rows.rank_high, strict=True)],
     )[["label", "score", "ci_low", "ci_high", "group", "interval", "ranks"]]
-    y = alt.Y(
-        "label:N",
-        sort=list(dict.fromkeys(data["label"])),
-        title=None,
-        axis=alt.Axis(labelLimit=190, ticks=False, domain=False, labelPadding=8),
-    )
+    y = method_axis(data)
     colour, shape = _group_scales(list(dict.fromkeys(data["group"])), palette)
     base = alt.Chart(data)
     tooltip = [
@@ -58,16 +53,16 @@ def forest(
         alt.Tooltip("group:N", title="Tie group"),
     ]
     bars = base.mark_rule(strokeWidth=2).encode(
-        x=_score_axis("ci_low:Q", metric_title), x2="ci_high:Q", y=y, color=colour, tooltip=tooltip
+        x=score_axis("ci_low:Q", metric_title), x2="ci_high:Q", y=y, color=colour, tooltip=tooltip
     )
     points = base.mark_point(size=80, filled=True, opacity=1).encode(
-        x=_score_axis("score:Q", metric_title), y=y, color=colour, shape=shape, tooltip=tooltip
+        x=score_axis("score:Q", metric_title), y=y, color=colour, shape=shape, tooltip=tooltip
     )
     layers: list[Any] = [bars, points]
     if floor is not None:
         layers.insert(0, _floor_line(floor, palette))
     height = ROW_HEIGHT * data["label"].nunique() + AXIS_AND_LEGEND
-    return alt.LayerChart(layer=layers, height=height)
+    return alt.LayerChart(layer=layers, height=height, config=looks(palette))
 
 
 def forest_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> str:
@@ -82,17 +77,8 @@ def forest_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> s
     return f"Forest plot of {metric_title} with 95 % intervals: " + "; ".join(parts) + "."
 
 
-def _score_axis(field: str, title: str) -> alt.X:
-    return alt.X(
-        field,
-        title=title,
-        scale=alt.Scale(zero=False, nice=False, padding=12),
-        axis=alt.Axis(tickCount=5),
-    )
-
-
 def _floor_line(value: float, palette: Palette) -> alt.Chart:
-    data = pd.DataFrame({"score": [value], "what": ["Confound floor (age and sex)"]})
+    data = pd.DataFrame({"score": [value], "what": ["Confound floor"]})
     line: alt.Chart = (
         alt.Chart(data)
         .mark_rule(strokeDash=[4, 4], color=palette.muted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from leaderboard.charts.axes import AXIS_AND_LEGEND, looks, method_axis, score_axis
 from leaderboard.charts.palette import Palette
 from leaderboard.formats import score
 from leaderboard.rows import records
@@ -12,7 +13,6 @@ from leaderboard.rows import records
 __all__ = ["transfer", "transfer_alt_text"]
 
 ROW_HEIGHT = 34
-AXIS_AND_LEGEND = 105  # pixels that the axis below and the legend above take
 IN_DOMAIN = "in-domain"
 EXTERNAL = "external"
 
@@ -36,12 +36,7 @@ def transfer(
     shapes = alt.Scale(domain=[IN_DOMAIN, EXTERNAL], range=["circle", "square"])
     legend = alt.Legend(title=None, orient="top")
     base = alt.Chart(rows[["label", "where", "score", "ci_low", "ci_high"]]).encode(
-        y=alt.Y(
-            "label:N",
-            sort=list(dict.fromkeys(rows["label"])),
-            title=None,
-            axis=alt.Axis(labelLimit=190, ticks=False, domain=False, labelPadding=8),
-        ),
+        y=method_axis(rows),
         yOffset=alt.YOffset("where:N", sort=[IN_DOMAIN, EXTERNAL]),
         color=alt.Color("where:N", scale=scale, legend=legend),
         tooltip=[
@@ -52,18 +47,15 @@ def transfer(
             alt.Tooltip("ci_high:Q", title="to", format=f".{digits}f"),
         ],
     )
-    x = alt.X("score:Q", title=metric_title, scale=alt.Scale(zero=False, nice=False, padding=12))
     bars = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X(
-            "ci_low:Q", title=metric_title, scale=alt.Scale(zero=False, nice=False, padding=12)
-        ),
-        x2="ci_high:Q",
+        x=score_axis("ci_low:Q", metric_title), x2="ci_high:Q"
     )
     points = base.mark_point(size=70, filled=True, opacity=1).encode(
-        x=x, shape=alt.Shape("where:N", scale=shapes, legend=legend)
+        x=score_axis("score:Q", metric_title),
+        shape=alt.Shape("where:N", scale=shapes, legend=legend),
     )
     height = ROW_HEIGHT * rows["label"].nunique() + AXIS_AND_LEGEND
-    return alt.LayerChart(layer=[bars, points], height=height)
+    return alt.LayerChart(layer=[bars, points], height=height, config=looks(palette))
 
 
 def transfer_alt_text(rows: pd.DataFrame, metric_title: str, digits: int = 3) -> str:

@@ -24,6 +24,7 @@ from leaderboard.rows import (
 from leaderboard.state import ANY, Selection
 from leaderboard.titles import (
     cohort_titles,
+    floor_method,
     floor_title,
     higher_is_better,
     metric_digits,
@@ -97,10 +98,18 @@ def _forest(rows: pd.DataFrame, metric: str) -> None:
     st.subheader("Scores with 95 % intervals")
     st.caption(
         "Intervals hold for these fitted models. Ranks come from paired differences, so two "
-        "methods can be separated though their intervals overlap."
+        "methods can be separated though their intervals overlap. Dashed: the floor, "
+        f"{floor_title(metric)}."
     )
     title, digits = metric_title(metric), metric_digits(metric)
-    chart = forest(data, title, palette_for(st.context.theme.type), digits=digits)
+    floor = data.loc[data["method"] == floor_method(metric), "score"]
+    chart = forest(
+        data,
+        title,
+        palette_for(st.context.theme.type),
+        floor=None if floor.empty else float(floor.iloc[0]),
+        digits=digits,
+    )
     st.altair_chart(chart, theme=None, alt=forest_alt_text(data, title, digits))
 
 
