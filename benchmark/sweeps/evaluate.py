@@ -15,6 +15,7 @@ from benchmark.method import RunContext
 from benchmark.runs.execute import new_method
 from benchmark.runs.job import Job, Workspace
 from benchmark.samples import Samples
+from benchmark.samples.align import align_samples
 from benchmark.sweeps.objective import (
     FoldScore,
     naive_loss,
@@ -51,7 +52,7 @@ def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         method.fit(train, validation, tasks, context)
-        answers = method.predict(validation.without_labels(), tasks)
+        answers = method.predict(align_samples(validation.without_labels(), like=train), tasks)
         seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
     missing = [task.name for task in tasks if task.name not in answers]
     if missing:

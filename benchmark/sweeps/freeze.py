@@ -17,7 +17,6 @@ from benchmark.errors import ConfigError
 from benchmark.runs.rows import resolve_row
 from benchmark.store.atomic import write_text
 from benchmark.sweeps.plan import StudyPlan
-from benchmark.sweeps.space import dotted
 from benchmark.sweeps.study import StudyResult
 
 __all__ = ["Frozen", "freeze", "tuned_path"]
@@ -109,11 +108,8 @@ def _older_wins(path: Path, result: StudyResult, value: float) -> str:
 
 def _text(plan: StudyPlan, result: StudyResult) -> str:
     row = plan.row
-    # A tuned row does not inherit what the profile sets for a variant it came from.
-    of_variant = plan.profile.settings.get(row.name, {}) if row.name != row.info.name else {}
-    settings = {**dotted(of_variant), **result.best.settings, **plan.fixed}
     nested = OmegaConf.create()
-    for key, value in settings.items():
+    for key, value in {**result.best.settings, **plan.fixed}.items():
         OmegaConf.update(nested, key, value, force_add=True)
     document = {
         "row": row.name,

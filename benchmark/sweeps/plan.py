@@ -13,13 +13,15 @@ from benchmark.config import CohortPlan, Profile
 from benchmark.errors import CohortError, ConfigError
 from benchmark.runs.identity import input_hashes
 from benchmark.runs.job import Job, Part, Workspace
+from benchmark.runs.planning import serves
 from benchmark.runs.rows import Row, resolve_row, tuned_rows
 from benchmark.splitting import read_split
-from benchmark.store import tree_sha256
+from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
 from benchmark.sweeps.people import fold_people
 from benchmark.sweeps.space import Suggest, dotted, load_space
 from benchmark.tasks import get_task
+from benchmark.tracks import get_track
 
 __all__ = ["StudyPlan", "SweepRequest", "plan_study"]
 
@@ -177,6 +179,7 @@ def plan_study(request: SweepRequest, profile: Profile, workspace: Workspace) ->
     suggest = load_space(row.info)
     cohort, tasks = _cohort_and_tasks(request, row, profile)
     _check_made(cohort, profile, workspace)
+    _check_served(row, cohort, tasks, workspace)
     seed = profile.seeds[0] if request.seed is None else request.seed
     folds = _folds(request, cohort, profile, workspace)
     return StudyPlan(
@@ -247,6 +250,25 @@ def _check_made(cohort: str, profile: Profile, workspace: Workspace) -> None:
             f"cohort {cohort!r} is not ready: no {' and no '.join(absent)}; run `neurodx prepare "
             f"{cohort} --profile {profile.name}`, then `neurodx splits make --cohort {cohort} "
             f"--protocol {profile.protocol}`"
+        )
+
+
+def _check_served(row: Row, cohort: str, tasks: tuple[str, ...], workspace: Workspace) -> None:
+    """The same conditions under which `neurodx run` enters a row for a cohort and task."""
+    closed = {
+        source
+        for task in tasks
+        for source in get_task(task).forbidden_sources & get_track(row.track)
+    }
+    if closed and not row.info.copes_with_missing:
+        raise ConfigError(
+            f"row {row.name!r} cannot be fitted for {'+'.join(tasks)}: the task closes "
+            f"{', '.join(sorted(closed))}, which would give the label away"
+        )
+    if not serves(row, Cohort(workspace.data / cohort)):
+        raise ConfigError(
+            f"cohort {cohort!r} lacks what row {row.name!r} needs: the sources of the track "
+            f"{row.track!r}, and {', '.join(row.info.requires) or 'no modality besides'}"
         )
 
 

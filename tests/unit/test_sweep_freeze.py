@@ -39,11 +39,9 @@ def study(workspace, method: str = "sweep_probe", profile=None, **fixed):
 
 def outcome(value: float, penalty: float = 2.5, default: float = 0.7, **facts) -> StudyResult:
     best = Trial(0, 0, "COMPLETE", value, {}, {"penalty": penalty}, RECORD, "", "", None)
-    known = dict.fromkeys(
-        ("profile", "cohort", "tasks", "protocol", "seed", "objective", "default_value", "trials")
-        + ("failed", "wall_seconds", "cpu_seconds", "n_train", "tested_elsewhere", "sampler"),
-        1,
-    )
+    names = "profile cohort tasks protocol seed objective default_value trials failed"
+    names += " wall_seconds cpu_seconds n_train tested_elsewhere sampler"
+    known = dict.fromkeys(names.split(), 1)
     same = {"study": "s", "folds": [0], "n_validation": [9], "optuna": "5.0.0"}
     return StudyResult([best], best, default, {**known, **same, **facts})
 
@@ -108,7 +106,7 @@ def test_a_file_that_would_resolve_to_other_settings_is_not_written(workspace, t
 
 
 def test_an_output_that_is_no_yaml_is_refused(workspace):
-    with pytest.raises(ConfigError, match="ends in .yaml"):
+    with pytest.raises(ConfigError, match=r"ends in \.yaml"):
         tuned_path(study(workspace), Path("winner.txt"))
 
 

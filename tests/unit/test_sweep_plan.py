@@ -84,6 +84,12 @@ def test_what_cannot_be_done_is_refused(workspace, profile, change, error, messa
         plan_study(replace(ASKED, **change), profile, workspace)
 
 
+def test_a_cohort_without_what_the_method_needs_is_refused(workspace, profile):
+    asked = replace(ASKED, method="voxel_svm")
+    with pytest.raises(ConfigError, match=r"'tiny' lacks what row 'voxel_svm' needs.*t1w"):
+        plan_study(asked, profile, workspace)
+
+
 def test_the_command_line_wins_over_the_space_and_the_space_over_the_profile(workspace, profile):
     profile.settings = {"sweep_probe": {"penalty": 3.0, "raise_above": 7.0}}
     plan = plan_study(ASKED, profile, workspace)

@@ -66,7 +66,7 @@ def reference(plan: StudyPlan, fold: int, penalty: float) -> tuple[float, float]
     """Validation log loss and AUROC by scikit-learn alone."""
     people = parts(plan, fold)
     columns = ["age_years", "education_years"]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, tol=1e-10))
     model.fit(people["train"][columns], people["train"]["diagnosis"] == "AD")
     prob = model.predict_proba(people["validation"][columns])[:, 1]
     y = people["validation"]["diagnosis"] == "AD"
@@ -85,11 +85,11 @@ def test_values_are_those_of_scikit_learn_and_only_validation_people_are_predict
 
     for trial in result.trials:
         scores = [reference(plan, fold, trial.params["penalty"]) for fold in (0, 1, 2)]
-        assert trial.value == pytest.approx(np.mean([loss for loss, _ in scores]), abs=1e-9)
+        assert trial.value == pytest.approx(np.mean([loss for loss, _ in scores]), abs=1e-7)
         auc = trial.record["roc_auc"]["ad_cn"]
         assert auc == pytest.approx(np.mean([auc for _, auc in scores]))
     default = np.mean([reference(plan, fold, 1e-4)[0] for fold in (0, 1, 2)])
-    assert result.default_value == pytest.approx(default, abs=1e-9)
+    assert result.default_value == pytest.approx(default, abs=1e-7)
     assert result.best.value == min(t.value for t in result.trials)
 
     notes = [json.loads(line) for line in diary.read_text().splitlines()]
