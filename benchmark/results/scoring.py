@@ -54,7 +54,7 @@ def score_workspace(
         ``replicates/`` and ``predictions/`` (one file per cell) and ``scores.json``.
 
     Raises:
-        ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap, no error.
+        ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap.
         UnknownNameError: A plan names an unknown task.
     """
     workspace = read_runs(runs, tasks, only)
