@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from leaderboard import formats
-from leaderboard.rows import records
+from leaderboard.rows import UNSCORED, records
 
 __all__ = ["as_bibtex", "as_csv", "as_json", "as_latex"]
 
@@ -74,7 +74,7 @@ def as_bibtex(cards: pd.DataFrame, methods: list[str], facts: Mapping[str, Any])
 
 
 def _latex_row(row: Any, digits: int) -> str:
-    if row.status != "ok":
+    if row.status in UNSCORED:
         return rf"-- & {_tex(row.label)} & {_tex(row.track)} & {_tex(row.status)} & -- \\"
     spread = formats.interval(row.ci_low, row.ci_high, digits)
     value = formats.score(row.score, digits) + (f" ({spread})" if spread else "")

@@ -22,6 +22,12 @@ _SHOWN = {
     "shown_first_share": "first_place_share",
     "shown_more": "n_more_to_separate",
 }
+_SAME = {name: name for name in ("rank_low", "rank_high", "tie_group")}
+_WIDER = {
+    "rank_all_low": "rank_low",
+    "rank_all_high": "rank_high",
+    "tie_group_all": "tie_group",
+}
 
 
 def ranked(rows: pd.DataFrame, cell: CellCandidates | None) -> pd.DataFrame:
@@ -34,8 +40,8 @@ def ranked(rows: pd.DataFrame, cell: CellCandidates | None) -> pd.DataFrame:
     Returns:
         The rows with the ``shown_*`` columns; NaN for rows that are not ranked.
     """
-    places = _places(rows.loc[is_ranked(rows), "key"], cell)
-    return _with_places(rows, rows.index, places, _SHOWN)
+    places = _places(list(rows.loc[is_ranked(rows), "key"]), cell)
+    return rows.assign(**_columns(rows, places, _SHOWN))
 
 
 def ranked_by_inputs(
@@ -52,16 +58,17 @@ def ranked_by_inputs(
         The rows with the columns ``rank_*``, ``tie_group`` and ``rank_all_*``, ``tie_group_all``
         replaced.
     """
-    shown = rows.loc[is_ranked(rows)]
-    for track, own in shown.groupby("track"):
-        same = _places(own["key"], cell)
-        names = {name: name for name in ("rank_low", "rank_high", "tie_group")}
-        rows = _with_places(rows, own.index, same, names)
-        inside = families.get(str(track), frozenset()) | set(own["key"])
-        wider = _places([key for key in shown["key"] if key in inside], cell)
-        names = {"rank_all_low": "rank_low", "rank_all_high": "rank_high"}
-        rows = _with_places(rows, own.index, wider, {**names, "tie_group_all": "tie_group"})
-    return rows
+    shown = rows.loc[is_ranked(rows), ["key", "track"]]
+    every = list(shown["key"])
+    same: dict[str, RankRow] = {}
+    wider: dict[str, RankRow] = {}
+    for track, keys in shown.groupby("track")["key"]:
+        own = list(keys)
+        inside = families.get(str(track), frozenset()).union(own)
+        same |= _places(own, cell)
+        found = _places([key for key in every if key in inside], cell)
+        wider |= {key: found[key] for key in own if key in found}
+    return rows.assign(**_columns(rows, same, _SAME), **_columns(rows, wider, _WIDER))
 
 
 def input_families(comparisons: pd.DataFrame, cohort: str, task: str, protocol: str) -> Families:
@@ -99,17 +106,12 @@ def _places(keys: Collection[str], cell: CellCandidates | None) -> dict[str, Ran
     return {row.key: row for row in ranking.rows}
 
 
-def _with_places(
-    rows: pd.DataFrame, index: pd.Index, places: Mapping[str, RankRow], names: Mapping[str, str]
-) -> pd.DataFrame:
-    """Writes fields of ``RankRow`` into columns at some rows; new columns start as NaN."""
-    new = {}
-    for column, field in names.items():
-        before = rows.get(column, pd.Series(float("nan"), index=rows.index)).astype("float64")
-        found = [
-            float(getattr(places[key], field)) if key in places else float("nan")
-            for key in rows.loc[index, "key"]
-        ]
-        here = pd.Series(found, index=index, dtype="float64").reindex(rows.index)
-        new[column] = here.where(rows.index.isin(index), before)
-    return rows.assign(**new)
+def _columns(
+    rows: pd.DataFrame, places: Mapping[str, RankRow], names: Mapping[str, str]
+) -> dict[str, list[float]]:
+    """Fields of ``RankRow`` as columns in the order of the rows; NaN for those without a place."""
+    found = [places.get(key) for key in rows["key"]]
+    return {
+        column: [float("nan") if place is None else float(getattr(place, field)) for place in found]
+        for column, field in names.items()
+    }

@@ -178,7 +178,7 @@ def test_text_from_a_method_never_becomes_html(open_page, board):
     assert any("<script>" in e.value for e in card.markdown)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", ["ranking", "cards"])
 def test_no_board_says_what_to_run(open_page, tmp_path, view):
     page = open_page(view, tmp_path)
     assert not page.exception
@@ -233,10 +233,9 @@ def test_quoted_rows_stand_apart_and_are_never_ranked(open_page, own_board):
 def test_a_board_without_rows_says_so(open_page, own_board):
     table = pd.read_parquet(own_board / "leaderboard.parquet")
     table.iloc[:0].to_parquet(own_board / "leaderboard.parquet")
-    for view in ("ranking", "by_task", "protocol"):
-        page = open_page(view, own_board)
-        assert not page.exception
-    assert "no rows yet" in text(open_page("ranking", own_board))
+    for view in ("ranking", "by_task"):
+        assert "no rows yet" in text(open_page(view, own_board))
+    assert not open_page("protocol", own_board).exception
 
 
 def test_names_agree_with_the_package_that_writes_the_board(board):
