@@ -85,16 +85,15 @@ class SklearnMethod(Method):
         return predictions
 
     def save(self, folder: Path) -> None:
-        """Pickles the fitted estimators."""
-        state = {"config": self.config, "fitted": self._fitted, "sd": self._residual_sd}
-        (folder / _MODEL_FILE).write_bytes(pickle.dumps(state))
+        """Pickles every attribute: the fitted estimators and what a subclass learned besides."""
+        (folder / _MODEL_FILE).write_bytes(pickle.dumps(vars(self)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what :meth:`save` wrote; load only files that you trust."""
         state = pickle.loads((folder / _MODEL_FILE).read_bytes())
         method = cls(state["config"])
-        method._fitted, method._residual_sd = state["fitted"], state["sd"]
+        vars(method).update(state)
         return method
 
     def parameter_count(self) -> int:

@@ -1,0 +1,57 @@
+"""A tiny real run: plan, fold, fit, ledger and record, as ``neurodx run`` makes them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.checks.outcome import ContractBroken
+from benchmark.checks.tiny_cohort import TINY
+from benchmark.config import CohortPlan, Profile
+from benchmark.runs.execute import execute
+from benchmark.runs.identity import run_id
+from benchmark.runs.job import Workspace
+from benchmark.runs.planning import plan_jobs
+from benchmark.splitting import make_split, write_split
+
+if TYPE_CHECKING:
+    from benchmark.checks.bench import Bench
+
+__all__ = ["tiny_fit"]
+
+_PROTOCOL = "3fold"
+
+
+def tiny_fit(bench: Bench) -> str:
+    """Runs one fold in a workspace of its own and reads the record back."""
+    workspace = Workspace(bench.folder)
+    write_split(make_split(bench.cohort, _PROTOCOL, seed=0), workspace.splits / TINY)
+    tasks = [task.name for group in bench.main for task in group]
+    profile = Profile(
+        name="check",
+        cohorts=[TINY],
+        protocol=_PROTOCOL,
+        plan={TINY: CohortPlan(fit=tasks)},
+        methods=[bench.name],
+    )
+    jobs = plan_jobs(bench.row, profile, workspace)
+    if not jobs:
+        raise ContractBroken(
+            f"no run was planned for {bench.name!r} with tasks {tasks} in track "
+            f"{bench.row.track!r}; does `requires` name a modality that the track opens?"
+        )
+    job = jobs[0]
+    identity = run_id(job, workspace)
+    folder = workspace.runs / job.row / identity
+    shutil.rmtree(folder, ignore_errors=True)
+    execute(job, identity, workspace)
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    ledger = pd.read_parquet(folder / "predictions.parquet")
+    parts = set(ledger["part"])
+    if parts != {v.VALIDATION, v.TEST}:
+        raise ContractBroken(f"the ledger holds {sorted(parts)}, expected validation and test")
+    return f"fit in {result['fit_seconds']:.1f} s, {len(ledger)} predictions"
