@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from benchmark.cohorts.catalogue import COHORTS, DEV_SUFFIX
+from benchmark.config import CONFIGS
 from benchmark.sweeps import Frozen, StudyPlan, StudyResult, Trial
 
 __all__ = ["SweepProgress"]
@@ -92,6 +93,8 @@ class SweepProgress:
         self._console.print(self._table(result))
         facts = result.facts
         default = "failed" if result.default_value is None else f"{result.default_value:.4f}"
+        if result.best.slot < 0:
+            self._print("no trial beat the default settings, so these are the winner")
         self._print(
             f"best {facts['objective']} {result.best.value:.4f} (default settings: {default}); "
             f"{facts['trials']} trials, {facts['failed']} failed, {facts['wall_seconds']:.0f} s, "
@@ -103,8 +106,10 @@ class SweepProgress:
             self._print(f"nothing written to {path}: {frozen.kept_because}; --force writes it")
             return
         profile = self._plan.profile.name
+        home = CONFIGS / "tuned"
+        copied = "" if frozen.path.resolve().parent == home else f"; copy it to {_short(home)}/"
         self._print(
-            f"frozen as {_short(frozen.path)}\n"
+            f"frozen as {_short(frozen.path)}{copied}\n"
             f"enter it: add `{frozen.row}` to methods in configs/profile/{profile}.yaml, run "
             "`neurodx pipeline`, then `make repro`\n"
             f"try it:   neurodx run method={frozen.row} profile={profile}"

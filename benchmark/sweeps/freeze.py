@@ -74,20 +74,15 @@ def freeze(plan: StudyPlan, result: StudyResult, path: Path, *, force: bool = Fa
         plan: The study.
         result: Its outcome.
         path: The file; its stem is the name of the tuned row.
-        force: Write even if the defaults, or what is frozen already, did as well or better.
+        force: Write even if what is frozen already is better or belongs to another study.
 
     Raises:
         ConfigError: The file would not resolve to the settings of the winning trial.
     """
     row, best = path.stem, result.best
     assert best.value is not None
-    if not force:
-        if result.default_value is not None and result.default_value <= best.value:
-            return Frozen(
-                path, row, f"the default settings did as well ({result.default_value:.4f})"
-            )
-        if reason := _older_wins(path, result, best.value):
-            return Frozen(path, row, reason)
+    if not force and (reason := _older_wins(path, result, best.value)):
+        return Frozen(path, row, reason)
     text = _text(plan, result)
     _check(plan, best.settings, row, text)
     write_text(path, text)
@@ -118,7 +113,7 @@ def _text(plan: StudyPlan, result: StudyResult) -> str:
         "config": OmegaConf.to_container(nested),
         "study": {
             **{name: result.facts[name] for name in _FACTS},
-            "trial": result.best.slot,
+            "trial": "defaults" if result.best.slot < 0 else result.best.slot,
             "value": result.best.value,
             "roc_auc": dict(result.best.record.get("roc_auc", {})),
             "date": datetime.now(UTC).date().isoformat(),

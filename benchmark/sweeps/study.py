@@ -31,7 +31,7 @@ class StudyResult:
 
     Attributes:
         trials: Every trial, interrupted ones included, in the order they were asked.
-        best: The trial with the lowest value.
+        best: The trial with the lowest value; the row's own settings, as slot -1, if none is lower.
         default_value: Value of the row's own settings; None if they failed.
         facts: The content of ``study.json``.
     """
@@ -160,8 +160,17 @@ class _Sweep:
                 f"first with:\n  {lines}\ncorrect the cause and remove {self._plan.folder} to "
                 "begin anew (a change of the method's code begins anew by itself)"
             )
-        best = min(complete, key=lambda trial: (trial.value, trial.slot))
+        best = min([*self._default(), *complete], key=lambda trial: (trial.value, trial.slot))
         return StudyResult(trials, best, facts["default_value"], facts)
+
+    def _default(self) -> list[Trial]:
+        """The row's own settings compete with the trials; nobody should tune for the worse."""
+        known = self._study.user_attrs["default"]
+        if known["value"] is None:
+            return []
+        nothing: dict[str, Any] = {}
+        outcome = (known["value"], nothing, nothing, known["record"])
+        return [Trial(_DEFAULTS, _DEFAULTS, "COMPLETE", *outcome, error="", trace="", started=None)]
 
     def _facts(self, trials: Sequence[Trial]) -> dict[str, Any]:
         """Everything that ``study.json`` states."""

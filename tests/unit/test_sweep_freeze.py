@@ -73,7 +73,6 @@ def test_a_tuned_variant_keeps_what_the_profile_sets_for_the_variant(workspace, 
     [
         (0.6, {}, "better value (0.5000)"),
         (0.4, {"folds": [1]}, "another study (s)"),
-        (0.9, {}, "default settings did as well (0.7000)"),
     ],
 )
 def test_a_frozen_winner_gives_way_to_a_better_one_only_unless_forced(

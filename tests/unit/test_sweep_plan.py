@@ -109,7 +109,7 @@ def test_studies_that_differ_have_different_folders(workspace, profile):
         name(fold=1),
         name(all_folds=True),
         name(seed=4),
-        name(track="confound"),
+        name(track="all"),
         name(task="dx3"),
         name(method="sweep_probe_weak"),
     ]

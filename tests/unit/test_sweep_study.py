@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -20,7 +21,7 @@ from sweep_workspace import COHORT, make_workspace, probe_installed
 from benchmark.config import load_profile
 from benchmark.errors import ConfigError, RunFailed
 from benchmark.splitting import read_split
-from benchmark.sweeps import StudyPlan, SweepRequest, plan_study, run_study
+from benchmark.sweeps import StudyPlan, SweepRequest, freeze, plan_study, run_study
 from benchmark.sweeps.journal import JOURNAL, free_slots, open_study, sampler_for
 
 PROFILE = load_profile("smoke")
@@ -101,6 +102,15 @@ def test_values_are_those_of_scikit_learn_and_only_validation_people_are_predict
         assert not set(note["ages"]) & set(people["test"]["age_years"])
         assert note["labelled"] == (note["call"] != "predict")
     assert not (plan.workspace.root / "runs").exists()  # so no evaluation was counted either
+
+
+def test_settings_that_no_trial_beats_are_the_winner(asked, tmp_path):
+    plan = replace(asked(1, penalty=1e6), suggest=lambda trial: {"penalty": 1.0})
+    result = run_study(plan, workers=1)  # what the command line fixes wins, so both are the same
+    assert result.trials[0].value == result.default_value == result.best.value
+    assert freeze(plan, result, tmp_path / "x_tuned.yaml").kept_because == ""
+    frozen = yaml.safe_load((tmp_path / "x_tuned.yaml").read_text())
+    assert (frozen["config"], frozen["study"]["trial"]) == ({"penalty": 1e6}, "defaults")
 
 
 def test_a_study_continues_to_the_number_of_trials_asked_for_and_reads_the_same(asked, tmp_path):

@@ -22,7 +22,8 @@ INFO = register(
         summary="Logistic regression on age and education.",
         model="model:Probe",
         tasks=("dx3", "ad_cn", "brain_age"),
-        tracks=("demographic", "confound"),
+        tracks=("demographic", "all"),
+        copes_with_missing=True,
         config=Config,
         variants={"sweep_probe_weak": {"penalty": 1e-6, "title": "Weak probe"}},
     )
