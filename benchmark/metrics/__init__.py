@@ -91,7 +91,13 @@ _ALL = (
         ranks=False,
     ),
     _classification(
-        "ece", "ECE", higher_is_better=False, kernel=calibration.ece, descriptive=True, ranks=False
+        "ece",
+        "ECE",
+        higher_is_better=False,
+        kernel=calibration.ece,
+        descriptive=True,
+        ranks=False,
+        no_interval="none (biased upwards at small n)",
     ),
     _classification(
         "calibration_slope",

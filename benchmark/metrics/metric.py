@@ -37,6 +37,7 @@ class Metric:
         binary_only: Not defined for more than two classes.
         descriptive: Chosen on the test data itself (such as a threshold); never a claim.
         ranks: May serve as a primary metric.
+        no_interval: Why no interval is given; empty where one is.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Metric:
     binary_only: bool = False
     descriptive: bool = False
     ranks: bool = True
+    no_interval: str = ""
 
     def compute(
         self,

@@ -113,10 +113,7 @@ class _CellScorer:
     def score(self, entry: CellEntry) -> ScoredEntry:
         view = self._view(entry, entry.rows)
         bootstrap = np.ascontiguousarray(self.weights[entry.rows])
-        jackknife = np.ascontiguousarray(jackknife_weights(view.strata).T)
-        metrics = tuple(
-            view.score(METRICS[name], bootstrap, jackknife) for name in self.task.metrics
-        )
+        metrics = tuple(view.score(METRICS[name], bootstrap) for name in self.task.metrics)
         seed_sd = next(m.seed_sd for m in metrics if m.metric == self.task.primary_metric)
         sizes = _class_sizes(view.y_true, self.task)
         seeds = len(np.unique(entry.seeds))
@@ -176,23 +173,39 @@ class _View:
 
     def resampled(self, metric: Metric, weights: Array) -> Array:
         """Mean over replicas under each column of weights (n, B), shape (B,)."""
-        step = max(1, _MOST_WEIGHTS // len(self.y_true))
-        total = np.zeros(weights.shape[1])
-        for start in range(0, weights.shape[1], step):
-            part = np.ascontiguousarray(weights[:, start : start + step]).T
-            for p, f in zip(self.predictions, self.folds, strict=True):
-                total[start : start + step] += metric.compute(self.y_true, p, f, part)
-        return total / len(self.predictions)
+        parts = [
+            self._mean(metric, np.ascontiguousarray(weights[:, part]).T)
+            for part in self._parts(weights.shape[1])
+        ]
+        return np.concatenate(parts)
 
-    def score(self, metric: Metric, bootstrap: Array, jackknife: Array) -> MetricScore:
+    def _jackknife(self, metric: Metric) -> Array:
+        """Mean over replicas with each person left out, shape (n,)."""
+        parts = self._parts(len(self.y_true))
+        return np.concatenate(
+            [self._mean(metric, jackknife_weights(self.strata, part)) for part in parts]
+        )
+
+    def _parts(self, columns: int) -> list[slice]:
+        step = max(1, _MOST_WEIGHTS // len(self.y_true))
+        return [slice(start, start + step) for start in range(0, columns, step)]
+
+    def _mean(self, metric: Metric, weights: Array) -> Array:
+        replicas = zip(self.predictions, self.folds, strict=True)
+        values = [metric.compute(self.y_true, p, f, weights) for p, f in replicas]
+        mean: Array = np.mean(values, axis=0)
+        return mean
+
+    def score(self, metric: Metric, bootstrap: Array) -> MetricScore:
         values = self.plain(metric)
         score = float(values.mean())
         if metric.name == "roc_auc":
             interval = self._delong(score)
+        elif metric.no_interval:
+            interval = Interval(math.nan, math.nan, metric.no_interval)
         else:
             replicates = self.resampled(metric, bootstrap)
-            left_out = self.resampled(metric, jackknife)
-            interval = bca_interval(score, replicates, left_out, self.strata)
+            interval = bca_interval(score, replicates, self._jackknife(metric), self.strata)
         by_seed = [values[self.seeds == s].mean() for s in np.unique(self.seeds)]
         seed_sd = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else math.nan
         widened = with_seed_variance(interval, score, seed_sd, len(by_seed))

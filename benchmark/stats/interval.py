@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -36,7 +37,7 @@ def with_seed_variance(
     Each side becomes ``sqrt(side^2 + z^2 seed_sd^2 / seeds)``. With fewer than three seeds the
     interval is returned as it is: it holds given the fitted models.
     """
-    if seeds < 3 or not seed_sd > 0.0:
+    if seeds < 3 or not seed_sd > 0.0 or not math.isfinite(interval.low):
         return interval
     extra = z_value(level) ** 2 * seed_sd**2 / seeds
     low = score - ((score - interval.low) ** 2 + extra) ** 0.5

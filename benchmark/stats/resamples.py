@@ -87,16 +87,24 @@ def _stratum_weights(size: int, n_resamples: int, generator: np.random.Generator
     return scaled
 
 
-def jackknife_weights(strata: Array) -> Array:
-    """Weights that leave one person out, the rest of the stratum scaled up, shape (N, N).
+def jackknife_weights(strata: Array, people: slice = slice(None)) -> Array:
+    """Weights that leave one person out, the rest of the stratum scaled up.
 
-    Row i has weight 0 for person i and n / (n - 1) for the others of the same stratum, so every
-    stratum keeps its total. A person alone in a stratum cannot be left out: that row is all ones.
+    The row of person i has weight 0 for i and n / (n - 1) for the others of the same stratum, so
+    every stratum keeps its total. A person alone in a stratum cannot be left out: all ones.
+
+    Args:
+        strata: Stratum of each person, shape (N,).
+        people: Whom to leave out in turn; a slice bounds the memory where N is large.
+
+    Returns:
+        Shape (number left out, N), float64, whose transpose is contiguous.
     """
     codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)[1:]
-    size = sizes[codes]
-    same = codes[:, None] == codes[None, :]
+    left_out = np.arange(len(codes))[people]
+    size = sizes[codes[left_out]]
     scale = np.where(size > 1, size / np.maximum(size - 1, 1), 1.0)
-    weights = np.where(same, scale[:, None], 1.0)
-    np.fill_diagonal(weights, np.where(size > 1, 0.0, 1.0))
+    by_person = np.where(codes[:, None] == codes[left_out], scale, 1.0)
+    by_person[left_out, np.arange(len(left_out))] = np.where(size > 1, 0.0, 1.0)
+    weights: Array = by_person.T
     return weights

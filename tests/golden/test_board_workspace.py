@@ -279,7 +279,10 @@ def test_every_metric_has_an_interval_that_holds_its_score(workspace):
     exact = svm[svm["ci_method"].str.startswith(("BCa", "logit"))]
     assert (exact["ci_low"] <= exact["score"]).all()
     assert (exact["ci_high"] >= exact["score"]).all()
-    assert metrics.loc[metrics["metric"] == "ece", "descriptive"].all()
+    ece = metrics[metrics["metric"] == "ece"]
+    assert ece["descriptive"].all()
+    assert ece["ci_low"].isna().all()
+    assert ece["ci_method"].str.startswith("none (biased").all()
 
 
 def test_stored_predictions_name_nobody(workspace):

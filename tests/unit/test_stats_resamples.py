@@ -53,6 +53,8 @@ def test_jackknife_weights_leave_one_out_and_keep_totals():
     np.testing.assert_allclose(weights[0], [0, 1.5, 1.5, 1, 1, 1])
     np.testing.assert_allclose(weights[4], [1, 1, 1, 2, 0, 1])
     np.testing.assert_allclose(weights[5], 1.0)
+    some = jackknife_weights(np.array([0, 0, 0, 1, 1, 2]), slice(2, 5))
+    np.testing.assert_array_equal(some, weights[2:5])
 
 
 def test_strata_codes_number_distinct_rows():
