@@ -257,9 +257,10 @@ class Trainer:
         if len(self.val):
             few = torch.arange(min(len(self.val), self.config.predict_batch_size)).numpy()
             held_out = self.val.read(few).to(self.device)
-            with torch.no_grad(), self.precision.autocast():
-                outputs = self.model.eval()(held_out.inputs)
-            _check_loss(self.learner.loss(outputs, held_out), "validation")
+            with torch.no_grad():
+                with self.precision.autocast():
+                    outputs = self.model.eval()(held_out.inputs)
+                _check_loss(self.learner.loss(outputs, held_out), "validation")
 
     # Checkpoints ---------------------------------------------------------------------------------
 
