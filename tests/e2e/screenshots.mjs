@@ -1,6 +1,6 @@
 // Takes the pictures of docs/screenshots/ from a running leaderboard:
 //   neurodx board --headless --port 8501
-//   NODE_PATH=... node tests/e2e/screenshots.mjs http://localhost:8501 docs/screenshots
+//   NEURODX_PLAYWRIGHT=DIR node tests/e2e/screenshots.mjs http://localhost:8501 docs/screenshots
 // playwright-core is looked for in the folder named by NEURODX_PLAYWRIGHT.
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
@@ -13,9 +13,7 @@ const { chromium } = require("playwright-core");
 const PAGES = {
   leaderboard: "/?cohort=phantom-memory",
   "by-task": "/by-task",
-  cards: "/cards",
-  protocol: "/protocol",
-  about: "/about",
+  cards: "/cards?method=resnet3d",
 };
 const SIZES = { 1280: 900, 390: 844 };
 const FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
