@@ -113,10 +113,12 @@ def _read(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _half(image: np.ndarray) -> np.ndarray:
     """From 1 mm to 2 mm: light smoothing, then every second voxel."""
-    return gaussian_filter(image, 0.7)[::2, ::2, ::2]
+    halved: np.ndarray = gaussian_filter(image, 0.7)[::2, ::2, ::2]
+    return halved
 
 
 def _load_template() -> tuple[Template, np.ndarray, np.ndarray]:
+    """The template, region masks (R, ...) and T1, all at 2 mm."""
     t1, affine = _read("t1")
     grey, white = _read("gm")[0] / 255.0, _read("wm")[0] / 255.0
     t1 = _half(t1 / np.median(t1[white > 0.9]))
@@ -130,11 +132,14 @@ def _load_template() -> tuple[Template, np.ndarray, np.ndarray]:
     masks = []
     for region in REGIONS:
         soft = region_window(region, axes, margin_mm=0.0)
-        masks.append(soft * (tissue[region.tissue] if region.tissue in tissue else t1 > 0.3))
+        masks.append(soft * tissue.get(region.tissue, t1 > 0.3))
     return template, np.stack(masks).astype(np.float32), t1
 
 
-def _field_grid(template: Template, images: np.ndarray) -> tuple[tuple[np.ndarray, ...], list]:
+def _field_grid(
+    template: Template, images: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], list[np.ndarray]]:
+    """Axes of the field grid and each image on it."""
     axes = grid_axes_mm(FIELD_SHAPE, FIELD_SPACING_MM)
     points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
     smoothed = [gaussian_filter(image, 1.0) for image in images]
@@ -161,6 +166,7 @@ def _poisson_displacement(mask: np.ndarray) -> np.ndarray:
 
 
 def _shape_modes(brain: np.ndarray) -> np.ndarray:
+    """Smooth random displacements, rms 1 mm over the brain, (M, 3, X, Y, Z)."""
     rng = np.random.Generator(np.random.PCG64(_MODE_SEED))
     modes = []
     for scale_mm, count in _MODE_SCALES_MM:
@@ -218,5 +224,3 @@ def load_anatomy() -> Anatomy:
         shape_gradient=shape_gradient,
         coupling=coupling,
     )
-
-

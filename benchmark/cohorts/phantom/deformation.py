@@ -3,7 +3,8 @@
 ``psi(y) = y + w(y)`` takes the template to the person's shape; the volume of a region changes by
 the mean of ``log det D psi`` over it. ``w`` is linear in the amplitudes; Newton steps with a
 constant matrix make the realised means equal the targets. Resampling needs the inverse
-``phi = psi^-1``, found by Newton steps (fixed-point iteration diverges where a ventricle doubles).
+``phi = psi^-1``, found by Newton steps (fixed-point iteration diverges where a ventricle doubles
+in width).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _LEAST_JACOBIAN: Final = 0.05  # only steadies the Newton steps
 
 
 def _determinant(g: np.ndarray) -> np.ndarray:
-    """det(I + g) of gradients (3, 3, ...)."""
+    """Determinant of I + g for gradients (3, 3, ...)."""
     a, b, c = 1 + g[0, 0], g[0, 1], g[0, 2]
     d, e, f = g[1, 0], 1 + g[1, 1], g[1, 2]
     h, i, j = g[2, 0], g[2, 1], 1 + g[2, 2]
@@ -67,7 +68,7 @@ def solve_amplitudes(
     Raises:
         CohortError: The map folds (a Jacobian determinant is not positive) in a region.
     """
-    fixed = np.float32(0.0)
+    fixed: np.ndarray = np.zeros(1, dtype=np.float32)
     if shape_amplitudes is not None:
         fixed = _combine(shape_amplitudes, anatomy.shape_gradient)
     amplitudes = np.linalg.solve(anatomy.coupling, targets)
@@ -101,11 +102,12 @@ def _inverse_gradient(field: np.ndarray) -> np.ndarray:
     m = g + np.eye(3, dtype=np.float32)[:, :, None]
     rows = [np.cross(m[(i + 1) % 3], m[(i + 2) % 3], axis=0) for i in range(3)]
     adjugate = np.stack(rows, axis=1)  # column i is the cross product of the other two rows
-    return adjugate / np.maximum(_determinant(g), _LEAST_JACOBIAN)
+    inverted: np.ndarray = adjugate / np.maximum(_determinant(g), _LEAST_JACOBIAN)
+    return inverted
 
 
 def inverse_displacement(field: np.ndarray, near_brain: np.ndarray) -> np.ndarray:
-    """u with x + u(x) = psi^-1(x) on the field grid, by Newton steps.
+    """Inverse displacement u, x + u(x) = psi^-1(x), on the field grid, by Newton steps.
 
     Args:
         field: w, (3, X, Y, Z), mm.
@@ -143,7 +145,8 @@ def interpolation_matrix(axis_mm: np.ndarray, points_mm: np.ndarray) -> np.ndarr
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     weights = np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    normalised: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised
 
 
 def resample_field(

@@ -194,7 +194,8 @@ def _grades(axis: str, v: np.ndarray) -> np.ndarray:
     model = effects.AXES[axis]
     edges = np.array([-np.inf, *model.cuts, np.inf])
     below = ndtr((edges[None, :] - v[:, None]) / model.reading_sd)
-    return np.diff(below, axis=1)
+    chances: np.ndarray = np.diff(below, axis=1)
+    return chances
 
 
 def _outcome(task: str, axis: str, v: np.ndarray) -> np.ndarray:
@@ -203,7 +204,7 @@ def _outcome(task: str, axis: str, v: np.ndarray) -> np.ndarray:
     if task == "pd_hc" and axis == "pd":
         return grades
     if task in _PAIRS and axis == "ad":
-        return grades[:, list(_PAIRS[task])]
+        return np.take(grades, _PAIRS[task], axis=1)
     if task == "conversion" and axis == "ad":
         intercept, slope = effects.AXES[axis].conversion
         converts = expit(intercept + slope * (v - 1.0))
@@ -247,8 +248,9 @@ def predict_latents(
         UnknownNameError: A source is not known.
         CohortError: The task does not exist on this cohort's axis.
     """
-    for source in sorted(sources - SOURCES):
-        raise UnknownNameError("oracle source", source, SOURCES)
+    unknown = sorted(sources - SOURCES)
+    if unknown:
+        raise UnknownNameError("oracle source", unknown[0], SOURCES)
     role = config.parameters
     v = _severity_grid(role)
     outcome = None if task == "brain_age" else _outcome(task, role.axis, v)
@@ -305,5 +307,7 @@ def predict(
     latents = latents.set_index(names.PARTICIPANT_ID, drop=False)
     missing = [p for p in participant_ids if p not in latents.index]
     if missing:
-        raise CohortError(f"{truth_folder}: no participant {missing[0]} (and {len(missing) - 1} more)")
+        raise CohortError(
+            f"{truth_folder}: no participant {missing[0]} (and {len(missing) - 1} more)"
+        )
     return predict_latents(config, latents.loc[list(participant_ids)], task, sources)

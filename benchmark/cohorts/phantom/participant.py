@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from scipy.ndimage import map_coordinates
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmark.cohorts.phantom import deformation
 from benchmark.cohorts.phantom.anatomy import Anatomy, load_anatomy
@@ -110,12 +110,11 @@ def _change_map(
     origin = np.array([a[0] for a in anatomy.axes_mm], dtype=np.float32).reshape(3, 1, 1, 1)
     step = np.float32(anatomy.axes_mm[0][1] - anatomy.axes_mm[0][0])
     carried = map_coordinates(change, (points - origin) / step, order=1)
-    return carried.astype(np.float16)
+    stored: np.ndarray = carried.astype(np.float16)
+    return stored
 
 
-def _images(
-    config: PhantomConfig, latents: pd.Series
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _images(config: PhantomConfig, latents: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     anatomy = load_anatomy()
     number = int(latents["number"])
     targets = latents[[f"r_{r}" for r in REGION_NAMES]].to_numpy(dtype=np.float64)

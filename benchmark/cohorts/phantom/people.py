@@ -200,9 +200,7 @@ def _availability(
     sites: SiteTable, people: dict[str, np.ndarray], u: np.ndarray
 ) -> dict[str, np.ndarray]:
     site = people["site"]
-    found = {
-        f"has_{name}": u[:, slot] >= sites.missing[name][site] for name, slot in _GONE.items()
-    }
+    found = {f"has_{name}": u[:, slot] >= sites.missing[name][site] for name, slot in _GONE.items()}
     kept = {f"has_{name}": u[:, slot] >= SCALE_MISSING for name, slot in _GONE_SCALE.items()}
     return {**found, **kept}
 

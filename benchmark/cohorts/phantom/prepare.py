@@ -128,7 +128,6 @@ def prepare_cohort(
     store = CohortWriter(folder, config.recipe())
     truth = CohortWriter(truth_folder, config.recipe())
     latents = sample_people(config, range(1, config.n + 1))
-    sites = make_sites(config)
     arrays = _Arrays(config, store, truth, latents)
     chunks = _chunks(config, store.done & truth.done)
     count = config.n - sum(map(len, chunks.values()))

@@ -17,7 +17,7 @@ _BRAIN: Final = 0.10  # outside it the brain extraction leaves zero
 
 
 def _receive_field(shape: tuple[int, ...], coefficients: np.ndarray) -> np.ndarray:
-    """exp of a second-order polynomial in coordinates from -1 to 1."""
+    """Exponential of a second-order polynomial in coordinates from -1 to 1."""
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
     terms = (x, y, z, x * x, y * y, z * z, x * y, x * z, y * z)
     total = np.zeros(shape)
@@ -26,9 +26,7 @@ def _receive_field(shape: tuple[int, ...], coefficients: np.ndarray) -> np.ndarr
     return np.exp(total)
 
 
-def scan(
-    clean: np.ndarray, site: Site, spacing_mm: float, rng: np.random.Generator
-) -> np.ndarray:
+def scan(clean: np.ndarray, site: Site, spacing_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Turns a clean brain into what the site's scanner and brain extraction would give.
 
     Args:
@@ -48,4 +46,5 @@ def scan(
     noise = site.noise_sd * rng.standard_normal(clean.shape)
     image = np.where(image > _BRAIN, np.abs(image + noise), 0.0)
     white = np.quantile(image[image > 0], 0.85)
-    return (image / white).astype(np.float16)
+    scanned: np.ndarray = (image / white).astype(np.float16)
+    return scanned

@@ -34,9 +34,12 @@ def _genotype_pmf(frequency: float) -> np.ndarray:
     return np.array([(1 - frequency) ** 2, 2 * frequency * (1 - frequency), frequency**2])
 
 
-def _unseen_causes(axis: str, education: bool, genetic: bool) -> list[tuple[np.ndarray, ...]]:
+_Cause = tuple[np.ndarray, np.ndarray]
+
+
+def _unseen_causes(axis: str, education: bool, genetic: bool) -> list[_Cause]:
     """(offsets, probabilities) of each cause that is not seen."""
-    causes = []
+    causes: list[_Cause] = []
     if not education:
         years, chance = _education_pmf()
         slope = effects.AXES[axis].per_education_year

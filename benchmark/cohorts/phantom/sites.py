@@ -81,8 +81,5 @@ def make_sites(config: PhantomConfig) -> SiteTable:
         missing["genetic"] = np.ones(count)
     if not role.has_report:
         missing["report"] = np.ones(count)
-    if role.axis == "none":
-        shift = np.zeros(count)
-    else:
-        shift = shift - shift.mean()
+    shift = np.zeros(count) if role.axis == "none" else shift - shift.mean()
     return SiteTable(tuple(_make_site(config, s) for s in range(count)), shift, missing)
