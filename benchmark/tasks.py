@@ -144,7 +144,7 @@ def _conversion_rule(index: pd.DataFrame, visits: pd.DataFrame) -> Answer:
     has_ad = later[v.DIAGNOSIS] == v.AD
     ids = index[v.PARTICIPANT_ID]
     first_ad_by_person = later.loc[has_ad].groupby(v.PARTICIPANT_ID)[v.VISIT_MONTHS].min()
-    reached = later[v.PARTICIPANT_ID].map(first_ad_by_person)
+    reached = later[v.PARTICIPANT_ID].map(first_ad_by_person).astype(np.float64)
     before = later.loc[reached.isna() | (later[v.VISIT_MONTHS] < reached)]
     last_free_by_person = before.groupby(v.PARTICIPANT_ID)[v.VISIT_MONTHS].max()
     first_ad = ids.map(first_ad_by_person).to_numpy(dtype=np.float64)

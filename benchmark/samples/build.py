@@ -125,7 +125,7 @@ def _positions(index: pd.DataFrame, participants: Sequence[str], cohort: str) ->
 
 
 def _rows(array: np.ndarray, rows: pd.Series) -> LazyRows:
-    numbers = rows.to_numpy(dtype=np.int64)
+    numbers = rows.to_numpy(dtype=np.int64, copy=True)  # not a view of other columns
     return LazyRows([array], np.zeros(len(numbers), dtype=np.int64), numbers)
 
 
@@ -150,7 +150,7 @@ def _tables(
             )
         table = pd.concat(parts, axis=1)
         if table.shape[1]:
-            tables[source] = table
+            tables[source] = table.copy()  # a selection of columns is a view of all the others
     return tables
 
 

@@ -1,0 +1,1 @@
+"""A method for the tests of the core, as a third party would install it."""
