@@ -38,8 +38,14 @@ def command(args: argparse.Namespace) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs until interrupted, in the repository so that its theme applies; returns the status."""
-    import subprocess
+    """Becomes the app, so that whoever stops this process stops the app and nothing is left over.
 
-    repository = Path(__file__).resolve().parents[2]
-    return subprocess.run(command(args), cwd=repository, check=False).returncode
+    It runs in the repository, where its theme lies.
+    """
+    import os
+    import sys
+
+    start = command(args)
+    sys.stdout.flush()
+    os.chdir(Path(__file__).resolve().parents[2])
+    os.execv(start[0], start)  # noqa: S606

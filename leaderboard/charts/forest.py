@@ -94,7 +94,7 @@ def _group_scales(groups: list[str], palette: Palette) -> tuple[alt.Color, alt.S
     colours = [palette.groups[min(i, last)] for i in range(len(ranked))]
     shapes = [SHAPES[min(i, len(SHAPES) - 1)] for i in range(len(ranked))]
     if REFERENCE_GROUP in groups:
-        colours, shapes = [*colours, palette.muted], [*shapes, "stroke"]
+        colours, shapes = [*colours, palette.muted], [*shapes, "triangle-left"]
     legend = alt.Legend(title="Tie group", orient="top", symbolStrokeWidth=2)
     return (
         alt.Color("group:N", scale=alt.Scale(domain=domain, range=colours), legend=legend),

@@ -11,6 +11,7 @@ from leaderboard import exports
 from leaderboard.board_data import Board, load_cell
 from leaderboard.charts.palette import palette_for
 from leaderboard.charts.transfer import transfer, transfer_alt_text
+from leaderboard.components.chart import show_chart
 from leaderboard.components.export_buttons import export_buttons
 from leaderboard.components.filters import matrix_filters
 from leaderboard.components.matrix_table import Heading, matrix_table
@@ -84,4 +85,4 @@ def _external(rows: pd.DataFrame, task_title: Callable[[str], str]) -> None:
         title, digits = metric_title(metric), metric_digits(metric)
         st.subheader(f"{task_title(pair.task)}: {pair.cohort_home} to {pair.cohort_abroad}")
         chart = transfer(data, title, palette_for(st.context.theme.type), digits=digits)
-        st.altair_chart(chart, theme=None, alt=transfer_alt_text(data, title, digits))
+        show_chart(chart, transfer_alt_text(data, title, digits))

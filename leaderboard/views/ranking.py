@@ -9,6 +9,7 @@ from leaderboard import exports
 from leaderboard.board_data import Board, load_cell
 from leaderboard.charts.forest import forest, forest_alt_text
 from leaderboard.charts.palette import REFERENCE_GROUP, palette_for
+from leaderboard.components.chart import show_chart
 from leaderboard.components.export_buttons import export_buttons
 from leaderboard.components.filters import cell_filters
 from leaderboard.components.ranking_table import TableOptions, ranking_table
@@ -110,7 +111,7 @@ def _forest(rows: pd.DataFrame, metric: str) -> None:
         floor=None if floor.empty else float(floor.iloc[0]),
         digits=digits,
     )
-    st.altair_chart(chart, theme=None, alt=forest_alt_text(data, title, digits))
+    show_chart(chart, forest_alt_text(data, title, digits))
 
 
 def _quoted(rows: pd.DataFrame) -> None:
