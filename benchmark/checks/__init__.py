@@ -1,7 +1,7 @@
 """The contract of methods as checks: used by ``neurodx check`` and by the contract tests."""
 
 from benchmark.checks.bench import Bench
-from benchmark.checks.outcome import ContractBroken, Outcome, Rule
+from benchmark.checks.outcome import ContractError, Outcome, Rule
 from benchmark.checks.suite import RULES, rules_for, run_rule
 from benchmark.checks.tiny_cohort import TINY, write_tiny_cohort
 from benchmark.checks.tiny_fit import tiny_fit
@@ -10,7 +10,7 @@ __all__ = [
     "RULES",
     "TINY",
     "Bench",
-    "ContractBroken",
+    "ContractError",
     "Outcome",
     "Rule",
     "rules_for",

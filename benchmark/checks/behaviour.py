@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import vocabulary as v
-from benchmark.checks.outcome import ContractBroken
+from benchmark.checks.outcome import ContractError
 from benchmark.checks.tiny_cohort import GRID, write_tiny_cohort
 from benchmark.errors import BenchmarkError, SampleError
 from benchmark.prediction import Prediction
@@ -56,11 +56,11 @@ def labels_unreachable(bench: Bench) -> str:
         closed = frozenset().union(*(task.forbidden for task in group)) | {v.PARTICIPANT_ID}
         leaked = sorted(closed & set(samples.frame()))
         if leaked:
-            raise ContractBroken(f"track {bench.row.track!r} shows {leaked} to {bench.name!r}")
+            raise ContractError(f"track {bench.row.track!r} shows {leaked} to {bench.name!r}")
         try:
             bench.answers(bench.fitted(group), samples, group)
         except SampleError as error:
-            raise ContractBroken(
+            raise ContractError(
                 f"predict() asked for what it may not see: {error}. Read labels and targets in "
                 "fit() only"
             ) from error
@@ -155,10 +155,10 @@ def unfitted_task_refused(bench: Bench) -> str:
     except BenchmarkError as error:
         if other.name in str(error):
             return ""
-        raise ContractBroken(f"the error does not name the task {other.name!r}: {error}") from error
+        raise ContractError(f"the error does not name the task {other.name!r}: {error}") from error
     except Exception as error:
-        raise ContractBroken(_unclear(other.name, f"{type(error).__name__}: {error}")) from error
-    raise ContractBroken(_unclear(other.name, "predictions"))
+        raise ContractError(_unclear(other.name, f"{type(error).__name__}: {error}")) from error
+    raise ContractError(_unclear(other.name, "predictions"))
 
 
 def _unclear(task: str, got: str) -> str:
@@ -180,8 +180,8 @@ def other_grid_refused(bench: Bench) -> str:
     except BenchmarkError as error:
         if str(grid) in str(error) and str(GRID) in str(error):
             return ""
-        raise ContractBroken(f"expected {GRID} and {grid} in the error, got: {error}") from error
-    raise ContractBroken(f"fitted on volumes {GRID}, it predicted volumes {grid}")
+        raise ContractError(f"expected {GRID} and {grid} in the error, got: {error}") from error
+    raise ContractError(f"fitted on volumes {GRID}, it predicted volumes {grid}")
 
 
 def _refuses_labels(samples: Samples, task: str) -> None:
@@ -189,14 +189,12 @@ def _refuses_labels(samples: Samples, task: str) -> None:
         samples.labels(task)
     except SampleError:
         return
-    raise ContractBroken(f"test samples give away the labels of {task!r}")
+    raise ContractError(f"test samples give away the labels of {task!r}")
 
 
 def _take(answers: Answers, rows: np.ndarray) -> Answers:
     return {
-        name: Prediction(
-            *(None if a is None else a[rows] for a in (p.probabilities, p.mean, p.sd))
-        )
+        name: Prediction(*(None if a is None else a[rows] for a in (p.probabilities, p.mean, p.sd)))
         for name, p in answers.items()
     }
 
@@ -206,11 +204,11 @@ def _same(first: Answers, second: Answers, *, message: str, exact: bool = False)
         for field in ("probabilities", "mean", "sd"):
             a, b = getattr(one, field), getattr(second[name], field)
             if (a is None) != (b is None):
-                raise ContractBroken(f"task {name!r}: {message} ({field} is there once only)")
+                raise ContractError(f"task {name!r}: {message} ({field} is there once only)")
             if a is None:
                 continue
             worst = float(np.abs(a - b).max(initial=0.0))
             if exact and not np.array_equal(a, b):
-                raise ContractBroken(f"task {name!r}: {message} (largest difference {worst:.3g})")
+                raise ContractError(f"task {name!r}: {message} (largest difference {worst:.3g})")
             if not np.allclose(a, b, rtol=_RTOL, atol=_ATOL):
-                raise ContractBroken(f"task {name!r}: {message} (largest difference {worst:.3g})")
+                raise ContractError(f"task {name!r}: {message} (largest difference {worst:.3g})")

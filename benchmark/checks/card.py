@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from benchmark.checks.outcome import ContractBroken
+from benchmark.checks.outcome import ContractError
 from benchmark.config import load_profile, method_config
 from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.runs.rows import resolve_row
@@ -22,7 +22,14 @@ from benchmark.vocabulary import MODALITIES
 if TYPE_CHECKING:
     from benchmark.checks.bench import Bench
 
-__all__ = ["card_complete", "heavy_imports", "info_light", "names_known", "rows_resolve", "space_fits"]
+__all__ = [
+    "card_complete",
+    "heavy_imports",
+    "info_light",
+    "names_known",
+    "rows_resolve",
+    "space_fits",
+]
 
 HEAVY = ("numpy", "pandas", "torch", "sklearn", "scipy", "monai")
 _DRAWS = 3
@@ -33,9 +40,11 @@ def card_complete(bench: Bench) -> str:
     info = bench.row.info
     where = f"{info.folder}/info.py"
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", info.name):
-        raise ContractBroken(f"{where}: name {info.name!r} is not snake_case, e.g. 'my_network'")
+        raise ContractError(f"{where}: name {info.name!r} is not snake_case, e.g. 'my_network'")
     if info.folder and info.folder.parent.name in ("methods", "baselines"):
-        _expect(info.name == info.folder.name, f"{where}: name {info.name!r} differs from its folder")
+        _expect(
+            info.name == info.folder.name, f"{where}: name {info.name!r} differs from its folder"
+        )
     for field in ("title", "summary", "licence"):
         _expect(bool(getattr(info, field).strip()), f"{where}: fill in {field!r}")
     ours = info.package.startswith("baselines.")
@@ -94,7 +103,9 @@ def space_fits(bench: Bench) -> str:
         try:
             method_config(info.config, settings, f"{info.folder}/space.py")
         except ConfigError as error:
-            raise ContractBroken(f"{error} suggest() must return settings of {info.config}") from error
+            raise ContractError(
+                f"{error} suggest() must return settings of {info.config}"
+            ) from error
     return ""
 
 
@@ -136,5 +147,4 @@ def heavy_imports(modules: Iterable[str]) -> list[str]:
 
 def _expect(holds: bool, message: str) -> None:
     if not holds:
-        raise ContractBroken(message)
-
+        raise ContractError(message)

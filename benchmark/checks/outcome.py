@@ -11,10 +11,10 @@ from benchmark.errors import MethodError
 if TYPE_CHECKING:
     from benchmark.checks.bench import Bench
 
-__all__ = ["ContractBroken", "Outcome", "Rule"]
+__all__ = ["ContractError", "Outcome", "Rule"]
 
 
-class ContractBroken(MethodError):
+class ContractError(MethodError):
     """A method breaks one rule; the message says what to do."""
 
 

@@ -97,12 +97,9 @@ def _people(rng: np.random.Generator) -> pd.DataFrame:
 
 def _follow_up(people: pd.DataFrame) -> pd.DataFrame:
     """A visit at 36 months of everybody with MCI; every second one has converted by then."""
-    later = people.loc[people[v.DIAGNOSIS] == v.MCI].assign(
-        **{v.SESSION_ID: "ses-M036", v.VISIT_MONTHS: 36, v.IS_INDEX: False},
-        t1w_row=-1,
-        fmri_row=-1,
-        snps_row=-1,
-    )
+    later = people.loc[people[v.DIAGNOSIS] == v.MCI].copy()
+    later[v.SESSION_ID], later[v.VISIT_MONTHS], later[v.IS_INDEX] = "ses-M036", 36, False
+    later[["t1w_row", "fmri_row", "snps_row"]] = -1
     later[v.DIAGNOSIS] = np.where(np.arange(len(later)) % 2, v.AD, v.MCI)
     return later
 
@@ -145,10 +142,9 @@ def _arrays(
     people: pd.DataFrame, severity: np.ndarray, grid: tuple[int, int, int], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     age = (people[v.AGE_YEARS].to_numpy() - 70) / 20
-    axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in grid), indexing="ij")
-    brain = (sum(axis**2 for axis in axes) < 0.8).astype(np.float64)
-    lesion = (sum((axis - 0.3) ** 2 for axis in axes) < 0.15).astype(np.float64)
-    core = (sum((axis + 0.2) ** 2 for axis in axes) < 0.15).astype(np.float64)
+    lines = [np.linspace(-1, 1, size) for size in grid]
+    axes = np.stack(np.meshgrid(*lines, indexing="ij"))  # 3 i j k
+    brain, lesion, core = _ball(axes, 0.0, 0.8), _ball(axes, 0.3, 0.15), _ball(axes, -0.2, 0.15)
     change = np.multiply.outer(severity, lesion) + np.multiply.outer(age, core)
     volumes = brain * (1 - 0.3 * change) + rng.normal(0, 0.05, (N_PEOPLE, *grid))
     series = rng.normal(0, 1, (N_PEOPLE, *_FMRI))
@@ -161,3 +157,8 @@ def _arrays(
         "fmri": series.astype(np.float16),
         "snps": dosage.astype(np.int8),
     }
+
+
+def _ball(axes: np.ndarray, centre: float, radius_squared: float) -> np.ndarray:
+    inside = ((axes - centre) ** 2).sum(axis=0) < radius_squared
+    return inside.astype(np.float64)

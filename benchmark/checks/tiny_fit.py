@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmark import vocabulary as v
-from benchmark.checks.outcome import ContractBroken
+from benchmark.checks.outcome import ContractError
 from benchmark.checks.tiny_cohort import TINY
 from benchmark.config import CohortPlan, Profile
 from benchmark.runs.execute import execute
@@ -40,7 +40,7 @@ def tiny_fit(bench: Bench) -> str:
     )
     jobs = plan_jobs(bench.row, profile, workspace)
     if not jobs:
-        raise ContractBroken(
+        raise ContractError(
             f"no run was planned for {bench.name!r} with tasks {tasks} in track "
             f"{bench.row.track!r}; does `requires` name a modality that the track opens?"
         )
@@ -53,5 +53,5 @@ def tiny_fit(bench: Bench) -> str:
     ledger = pd.read_parquet(folder / "predictions.parquet")
     parts = set(ledger["part"])
     if parts != {v.VALIDATION, v.TEST}:
-        raise ContractBroken(f"the ledger holds {sorted(parts)}, expected validation and test")
+        raise ContractError(f"the ledger holds {sorted(parts)}, expected validation and test")
     return f"fit in {result['fit_seconds']:.1f} s, {len(ledger)} predictions"

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 an error, 2 wrong usage.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*(sys.argv[1:] if argv is None else argv)]  # `list` is a verb's module here
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help"):
         _overview().print_help()

@@ -1,0 +1,156 @@
+"""Each rule of the contract, against a method that breaks it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark import registry as registry_module
+from benchmark.checks import RULES, Bench, run_rule
+from benchmark.registry import registry
+
+INFO = """
+from benchmark.api import MethodInfo, register
+INFO = register(MethodInfo(name="broken", title="Broken", summary="Breaks one rule.",
+    model="model:Broken", tasks=("dx3",), tracks=("clinical",), contact="a@b.org"))
+"""
+MODEL = """
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from benchmark.api import Prediction, SklearnMethod, tabular_preprocessor
+
+class Broken(SklearnMethod):
+    def estimator(self, task):
+        forest = RandomForestClassifier(5)
+        return make_pipeline(tabular_preprocessor(), forest)
+"""
+BEHAVIOUR = {
+    "answers": """
+    def predict(self, samples, tasks):
+        return {t.name: Prediction(probabilities=np.ones((len(samples), 3))) for t in tasks}
+""",
+    "labels": """
+    def predict(self, samples, tasks):
+        samples.labels(tasks[0].name)
+        return super().predict(samples, tasks)
+""",
+    "seed": """
+    def predict(self, samples, tasks):
+        p = np.random.default_rng(id(self)).dirichlet(np.ones(3))
+        return {t.name: Prediction(probabilities=np.tile(p, (len(samples), 1))) for t in tasks}
+""",
+    "order": """
+    def predict(self, samples, tasks):
+        p = np.linspace(0, 1, len(samples))
+        return {t.name: Prediction(probabilities=np.c_[p, 1 - p, 0 * p]) for t in tasks}
+""",
+    "others": """
+    def features(self, samples):
+        frame = samples.frame()[["age_years", "faq_total"]]
+        return (frame - frame.mean()) / frame.std().fillna(1)
+""",
+    "saved": """
+    shift = 0.0
+    def fit(self, train, val, tasks, run):
+        super().fit(train, val, tasks, run)
+        self.shift = 0.5
+    def save(self, folder):
+        shift, self.shift = self.shift, 0.0
+        super().save(folder)
+        self.shift = shift
+    def predict(self, samples, tasks):
+        answers = super().predict(samples, tasks)
+        return {name: Prediction(probabilities=(1 - self.shift) * a.probabilities + self.shift / 3)
+                for name, a in answers.items()}
+""",
+    "boundary": """
+    def predict(self, samples, tasks):
+        known, self.people = getattr(self, "people", samples), samples
+        p = np.tile([1.0, 0, 0] if known is samples else [0, 1.0, 0], (len(samples), 1))
+        return {t.name: Prediction(probabilities=p) for t in tasks}
+""",
+    "unfitted": """
+    def predict(self, samples, tasks):
+        p = np.tile([0.2, 0.3, 0.5], (len(samples), 1))
+        return {t.name: Prediction(probabilities=p) for t in tasks}
+""",
+    "run": """
+    def fit(self, train, val, tasks, run):
+        raise RuntimeError("out of order")
+""",
+}
+CARD = {
+    "names": ('"dx3"', '"dx4"', "dx4"),
+    "card": ('summary="Breaks one rule."', 'summary=""', "summary"),
+    "light": ("from benchmark.api", "import numpy\nfrom benchmark.api", "numpy"),
+    "rows": ('contact="a@b.org"', 'contact="a", variants={"broken_b": {"depth": 3}}', "depth"),
+}
+RULE = {rule.name: rule for rule in RULES}
+
+
+@pytest.fixture
+def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Enters a method from text, as an installed package would."""
+
+    def _enter(info: str = INFO, model: str = MODEL, space: str = "") -> Bench:
+        package = tmp_path / "site" / "rule_breaker"
+        package.mkdir(parents=True)
+        files = {"__init__.py": "", "info.py": info, "model.py": model, "README.md": "# Broken"}
+        files |= {"space.py": space} if space else {}
+        for name, text in files.items():
+            (package / name).write_text(text)
+        meta = tmp_path / "site" / "rule_breaker-1.0.dist-info"
+        meta.mkdir()
+        (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: rule-breaker\nVersion: 1.0\n")
+        (meta / "entry_points.txt").write_text(
+            "[neurodx.methods]\nbroken = rule_breaker.info:INFO\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        registry.cache_clear()
+        return Bench("broken", tmp_path / "bench")
+
+    yield _enter
+    registry.cache_clear()
+    registry_module._registered.pop("broken", None)
+    for name in [name for name in sys.modules if name.startswith("rule_breaker")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("name", sorted(BEHAVIOUR))
+def test_rule_finds_what_breaks_it(name: str, enter) -> None:
+    bench = enter(model=MODEL + BEHAVIOUR[name])
+    outcome = run_rule(RULE[name], bench)
+    assert not outcome.passed
+
+
+@pytest.mark.parametrize("name", sorted(CARD))
+def test_card_rule_names_what_breaks_it(name: str, enter) -> None:
+    old, new, named = CARD[name]
+    outcome = run_rule(RULE[name], enter(info=INFO.replace(old, new)))
+    assert named in outcome.message
+
+
+def test_space_must_suggest_known_settings(enter) -> None:
+    space = "def suggest(trial):\n    return {'dpeth': trial.suggest_int('dpeth', 1, 3)}\n"
+    assert "dpeth" in run_rule(RULE["space"], enter(space=space)).message
+
+
+def test_message_says_what_to_do(enter) -> None:
+    outcome = run_rule(RULE["labels"], enter(model=MODEL + BEHAVIOUR["labels"]))
+    assert "in fit() only" in outcome.message
+
+
+def test_accident_keeps_the_end_of_its_traceback(enter) -> None:
+    outcome = run_rule(RULE["run"], enter(model=MODEL + BEHAVIOUR["run"]))
+    assert outcome.message == "RuntimeError: out of order"
+    assert "rule_breaker/model.py" in outcome.trace
+
+
+def test_sound_method_breaks_nothing(enter) -> None:
+    bench = enter()
+    broken = [run_rule(rule, bench) for rule in RULES]
+    assert [outcome.rule for outcome in broken if not outcome.passed] == []
