@@ -160,5 +160,5 @@ def _arrays(
 
 
 def _ball(axes: np.ndarray, centre: float, radius_squared: float) -> np.ndarray:
-    inside = ((axes - centre) ** 2).sum(axis=0) < radius_squared
-    return inside.astype(np.float64)
+    distance_squared: np.ndarray = ((axes - centre) ** 2).sum(axis=0)
+    return (distance_squared < radius_squared).astype(np.float64)

@@ -29,7 +29,7 @@ def benches() -> dict[str, Bench]:
     return {}
 
 
-@pytest.mark.parametrize(("row", "rule"), _cases())
+@pytest.mark.parametrize(("row", "rule"), [*_cases()])
 def test_method_keeps_rule(
     row: str, rule: Rule, benches: dict[str, Bench], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def cpu_seconds(code: str) -> float:
-    """Processor time of some code in a fresh interpreter: wall time would measure the neighbours."""
+    """Processor time of some code in a fresh interpreter: wall time would measure neighbours."""
     script = f"import time, json\nstart = time.process_time()\n{code}\n"
     script += "import sys; print(json.dumps(time.process_time() - start), file=sys.stderr)"
     times = []
