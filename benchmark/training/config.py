@@ -18,7 +18,8 @@ class AugmentConfig:
 
     Attributes:
         flip: Probability of mirroring left and right.
-        shift_voxels: Largest shift along each axis, in voxels.
+        shift_voxels: Largest shift along each axis, in voxels; whole voxels unless volumes are also
+            scaled or rotated.
         scale: Largest relative change of size, e.g. 0.05.
         rotate_degrees: Largest rotation about each axis.
         intensity: Standard deviation of a log gain, one per volume.
@@ -37,9 +38,9 @@ class AugmentConfig:
     noise: float = 0.0
 
     @property
-    def is_spatial(self) -> bool:
-        """Whether volumes are resampled."""
-        return self.shift_voxels > 0 or self.scale > 0 or self.rotate_degrees > 0
+    def resamples(self) -> bool:
+        """Whether volumes are interpolated."""
+        return self.scale > 0 or self.rotate_degrees > 0
 
 
 @dataclass

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,7 @@ from benchmark.training.schedule import lr_factor
 __all__ = ["Learner", "Trainer"]
 
 Outputs = Mapping[str, Tensor]
+_DRY_RUN_PEOPLE = 4
 
 
 class Learner(Protocol):
@@ -91,7 +93,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
         self._peaks = [group["lr"] for group in self.optimiser.param_groups]
         self._learned = [p for g in self.optimiser.param_groups for p in g["params"]]
-        self._steps = len(even_batches(torch.arange(len(train)).numpy(), config.batch_size))
+        self._steps = len(even_batches(np.arange(len(train)), config.batch_size))
 
     def _parallel(self, model: nn.Module) -> nn.Module:
         if self.team.size == 1:
@@ -215,8 +217,7 @@ class Trainer:
         """Mean loss over all validation people, of the averaged weights where there are any."""
         model = self._judged().eval()
         total = torch.zeros((), device=self.device)
-        everyone = torch.arange(len(self.val)).numpy()
-        for rows in even_batches(everyone, self.config.predict_batch_size):
+        for rows in even_batches(np.arange(len(self.val)), self.config.predict_batch_size):
             batch = self.val.read(rows).to(self.device)
             with self.precision.autocast():
                 outputs = model(batch.inputs)
@@ -226,7 +227,7 @@ class Trainer:
     # Before the first epoch ----------------------------------------------------------------------
 
     def dry_run(self) -> None:
-        """One training and one validation batch, so that a mistake shows in seconds.
+        """One small training and one small validation batch, so that a mistake shows in seconds.
 
         Weights, buffers and gradients are as before afterwards.
 
@@ -244,7 +245,8 @@ class Trainer:
             self.optimiser.zero_grad(set_to_none=True)
 
     def _try_batch(self) -> None:
-        rows = next(epoch_batches(len(self.train), self.config.batch_size, self.run.seed, 0))
+        few = max(_DRY_RUN_PEOPLE, 2 * self.team.size)
+        rows = next(epoch_batches(len(self.train), self.config.batch_size, self.run.seed, 0))[:few]
         share = rows[self.team.rank :: self.team.size]
         self._forward.train()
         batch = self._augmented(share, len(rows), 0, 0)
@@ -255,8 +257,7 @@ class Trainer:
                 "that `build` leaves parameters with requires_grad"
             )
         if len(self.val):
-            few = torch.arange(min(len(self.val), self.config.predict_batch_size)).numpy()
-            held_out = self.val.read(few).to(self.device)
+            held_out = self.val.read(np.arange(min(len(self.val), few))).to(self.device)
             with torch.no_grad():
                 with self.precision.autocast():
                     outputs = self.model.eval()(held_out.inputs)

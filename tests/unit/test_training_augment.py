@@ -45,14 +45,24 @@ def test_a_flip_reverses_the_left_right_axis_of_the_chosen() -> None:
     np.testing.assert_array_equal(mirror({"t1w": x})["t1w"].numpy(), x.numpy()[:, :, ::-1])
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-9], ids=["copied", "resampled"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_shift_by_whole_voxels_is_a_roll(axis: int) -> None:
+def test_a_shift_by_whole_voxels_is_a_roll(axis: int, scale: float) -> None:
     x = torch.zeros(1, 1, 6, 8, 7)
     x[0, 0, 2, 3, 3] = 1.0
     shift = torch.zeros(1, 3)
     shift[0, axis] = 2.0
-    got = _apply(x, replace(_still(1), shift=shift), replace(OFF, shift_voxels=2.0))
+    config = replace(OFF, shift_voxels=2.0, scale=scale)
+    got = _apply(x, replace(_still(1), shift=shift), config)
     assert torch.allclose(got, torch.roll(x, -2, dims=axis + 2), atol=1e-5)
+
+
+def test_what_is_shifted_out_does_not_come_back_at_the_other_side() -> None:
+    shift = torch.tensor([[1.0, 0.0, 0.0]])
+    x = _volumes(1)
+    got = _apply(x, replace(_still(1), shift=shift), replace(OFF, shift_voxels=1.0))
+    assert torch.equal(got[0, 0, :-1], x[0, 0, 1:])
+    assert (got[0, 0, -1] == 0).all()
 
 
 @pytest.mark.parametrize(("axis", "plane"), [(0, (1, 2)), (1, (0, 2)), (2, (0, 1))])
