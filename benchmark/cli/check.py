@@ -10,7 +10,7 @@ EPILOG = """\
 examples:
   neurodx check my_network
   neurodx check my_network --rule seed --rule saved     (some rules only)
-Settings are those of profile smoke. What each rule asks is in docs/methods.md and CONTRIBUTING.md.
+Settings are those of profile smoke; CONTRIBUTING.md gives the rules.
 """
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
