@@ -28,6 +28,7 @@ _SOURCE_SMOOTHING_MM: Final = 3.0
 _MODE_SEED: Final = 20_09  # the modes are part of the model, the same in every cohort
 _MODE_SCALES_MM: Final = ((28.0, 16), (14.0, 24))  # smoothness, number of modes
 _TEMPLATE_SPACING_MM: Final = 2.0
+_AXES: Final = (-3, -2, -1)
 _LEAST_DENSITY: Final = 0.05
 
 
@@ -146,13 +147,18 @@ def _field_grid(
     return axes, [template.sample(image, points) for image in smoothed]
 
 
+def _wave_numbers(shape: tuple[int, int, int]) -> np.ndarray:
+    """Angular wave numbers of the half spectrum of a field grid, (3, X, Y, Z // 2 + 1), 1/mm."""
+    steps = [2 * np.pi * np.fft.fftfreq(n, FIELD_SPACING_MM) for n in shape[:2]]
+    steps.append(2 * np.pi * np.fft.rfftfreq(shape[2], FIELD_SPACING_MM))
+    return np.stack(np.meshgrid(*steps, indexing="ij"))
+
+
 def _poisson_displacement(mask: np.ndarray) -> np.ndarray:
     """Displacement with divergence ``mask`` (less its mean), (3, X, Y, Z), by FFT."""
     pad = [(0, p - n) for p, n in zip(_PADDED, mask.shape, strict=True)]
     spectrum = np.fft.rfftn(np.pad(mask, pad))
-    steps = [2 * np.pi * np.fft.fftfreq(n, FIELD_SPACING_MM) for n in _PADDED[:2]]
-    steps.append(2 * np.pi * np.fft.rfftfreq(_PADDED[2], FIELD_SPACING_MM))
-    k = np.stack(np.meshgrid(*steps, indexing="ij"))
+    k = _wave_numbers(_PADDED)
     # Eigenvalues of the central difference, so that the discrete divergence is the mask.
     derivative = np.sin(k * FIELD_SPACING_MM) / FIELD_SPACING_MM
     square = (derivative**2).sum(axis=0)
@@ -160,7 +166,7 @@ def _poisson_displacement(mask: np.ndarray) -> np.ndarray:
     square[small] = 1.0
     smooth = np.exp(-0.5 * (k**2).sum(axis=0) * _SOURCE_SMOOTHING_MM**2)
     potential = np.where(small, 0.0, -spectrum * smooth / square)
-    field = np.stack([np.fft.irfftn(1j * d * potential, s=_PADDED) for d in derivative])
+    field = np.stack([np.fft.irfftn(1j * d * potential, s=_PADDED, axes=_AXES) for d in derivative])
     x, y, z = mask.shape
     return field[:, :x, :y, :z].astype(np.float32)
 
@@ -169,11 +175,12 @@ def _shape_modes(brain: np.ndarray) -> np.ndarray:
     """Smooth random displacements, rms 1 mm over the brain, (M, 3, X, Y, Z)."""
     rng = np.random.Generator(np.random.PCG64(_MODE_SEED))
     modes = []
+    square = (_wave_numbers(FIELD_SHAPE) ** 2).sum(axis=0)
     for scale_mm, count in _MODE_SCALES_MM:
+        smooth = np.exp(-0.5 * square * scale_mm**2)
         for _ in range(count):
-            noise = rng.standard_normal((3, *FIELD_SHAPE))
-            sigma = scale_mm / FIELD_SPACING_MM
-            field = np.stack([gaussian_filter(c, sigma, mode="wrap") for c in noise])
+            noise = np.fft.rfftn(rng.standard_normal((3, *FIELD_SHAPE)), axes=_AXES)
+            field = np.fft.irfftn(noise * smooth, s=FIELD_SHAPE, axes=_AXES)
             field -= field[:, brain].mean(axis=1)[:, None, None, None]  # no shift of the head
             modes.append(field / np.sqrt((field[:, brain] ** 2).sum(axis=0).mean()))
     return np.stack(modes).astype(np.float32)
@@ -192,7 +199,7 @@ def load_anatomy() -> Anatomy:
     densities = np.where(densities > _LEAST_DENSITY, densities, 0.0).astype(np.float32)
     sources = [
         # Ventricles are thin: the tissue around them takes part, so that the field stays gentle.
-        grey_dilation(density, 3)
+        grey_dilation(density, 5)
         if region.tissue == "csf"
         else region_window(region, axes, margin_mm=3.0)
         for region, density in zip(REGIONS, densities, strict=True)

@@ -211,7 +211,8 @@ def _outcome(task: str, axis: str, v: np.ndarray) -> np.ndarray:
         stays = (1 - DROP_OUT) ** np.arange(1, 4)
         observed = float(np.dot(CONVERSION_SPLIT, stays))
         pair = np.stack([(1 - converts) * stays[2], converts * observed], axis=1)
-        return grades[:, 1:2] * pair
+        outcome: np.ndarray = grades[:, 1:2] * pair
+        return outcome
     raise CohortError(
         f"the oracle has no task {task!r} for a phantom of axis {axis!r}; dx3, ad_cn, mci_cn, "
         "ad_mci and conversion need a memory phantom, pd_hc a movement phantom"
