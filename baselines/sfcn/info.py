@@ -12,7 +12,7 @@ class SfcnConfig:
     """Settings of SFCN.
 
     Attributes:
-        channels: Channels of each block; all but the last two halve the volume.
+        channels: Channels of each block; all but the last halve the volume.
         bins: Number of age bins.
         margin_years: How far the bins reach beyond the training ages.
         sigma_years: Width of the Gaussian that softens a label.
