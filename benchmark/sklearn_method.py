@@ -121,7 +121,7 @@ def tabular_preprocessor(*, scale: bool = True) -> Any:
     numeric = make_pipeline(impute, StandardScaler()) if scale else impute
     categories = make_pipeline(
         SimpleImputer(strategy="constant", fill_value="missing"),
-        OneHotEncoder(handle_unknown="ignore", drop="if_binary", sparse_output=False),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
     )
     is_number = make_column_selector(dtype_include="number")
     is_text = make_column_selector(dtype_exclude="number")

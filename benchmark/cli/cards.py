@@ -16,6 +16,7 @@ from benchmark.runs.identity import library_versions
 from benchmark.runs.job import Workspace
 from benchmark.runs.rows import Row, resolve_row
 from benchmark.store.hashing import canonical_sha256
+from benchmark.tasks import TASKS
 
 __all__ = ["board_facts", "cohort_cards", "method_cards"]
 
@@ -75,5 +76,6 @@ def board_facts(profile: Profile, workspace: Workspace) -> dict[str, Any]:
         "data_hashes": {name: canonical_sha256(card["sha256"]) for name, card in cards.items()},
         "split_hashes": manifests,
         "synthetic_cohorts": [name for name, card in cards.items() if card["synthetic"]],
+        "task_titles": {task.name: task.title for task in TASKS.values()},
         "versions": dict(library_versions()),
     }

@@ -87,7 +87,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def test_first_run_fills_every_planned_cell(clone: Clone) -> None:
     board = clone.board()
     ranked = board[board["method"] != "oracle"]
-    assert (ranked["status"] == "ok").all()
+    assert (ranked["status"] == "done").all()
     assert {"phantom-memory", "phantom-movement", "phantom-population", "ad-csf"} <= set(
         board["cohort"]
     )
@@ -155,12 +155,12 @@ def test_a_method_that_fails_hides_nobody(clone: Clone) -> None:
     assert set(rows["status"]) == {"failed"}
     assert rows["score"].isna().all()
     others = board[(board["method"] != "confound") & (board["method"] != "oracle")]
-    assert (others["status"] == "ok").all()
+    assert (others["status"] == "done").all()
 
     model.write_text(good)
     mended = clone.repro()
     assert mended.returncode == 0, mended.stdout + mended.stderr
-    assert (clone.board().query("method == 'confound'")["status"] == "ok").all()
+    assert (clone.board().query("method == 'confound'")["status"] == "done").all()
 
 
 def test_splits_are_verified_and_a_moved_person_is_named(clone: Clone) -> None:
