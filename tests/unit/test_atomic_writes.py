@@ -19,9 +19,14 @@ def only(folder: Path) -> list[str]:
 
 def test_an_error_half_way_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "old")
-    with pytest.raises(RuntimeError), replace_file(tmp_path / "a") as temporary:
-        temporary.write_text("ne")
-        raise RuntimeError
+
+    def write_half() -> None:
+        with replace_file(tmp_path / "a") as temporary:
+            temporary.write_text("ne")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert (tmp_path / "a").read_text() == "old"
     assert only(tmp_path) == ["a"]
 

@@ -1,0 +1,61 @@
+"""Every profile loads, every row in it resolves, and the pipelines are in step with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+from benchmark.cohorts.catalogue import COHORTS
+from benchmark.config import CONFIGS, load_profile
+from benchmark.runs.rows import resolve_row
+from benchmark.splitting import PROTOCOLS
+from benchmark.tasks import get_task
+
+PROFILES = sorted(path.stem for path in (CONFIGS / "profile").glob("*.yaml"))
+
+
+def test_the_three_sizes_are_there() -> None:
+    assert set(PROFILES) >= {"smoke", "mini", "standard"}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_is_consistent(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert profile.protocol in PROTOCOLS
+    assert set(profile.cohorts) <= set(COHORTS)
+    assert len(set(profile.methods)) == len(profile.methods)
+    assert {c for c in profile.cohorts if c.startswith("phantom")} <= set(
+        profile.phantom.participants
+    )
+    for cohort, plan in profile.plan.items():
+        assert {cohort, *plan.external} <= set(profile.cohorts)
+        for task, source in plan.derive.items():
+            assert set(get_task(task).classes) < set(get_task(source).classes)
+            assert source in plan.fit
+        for tasks in plan.external.values():
+            assert set(tasks) <= set(plan.fit)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_row_of_a_profile_resolves(name: str) -> None:
+    profile = load_profile(name)
+    planned = {task for plan in profile.plan.values() for task in plan.fit}
+    for method in profile.methods:
+        row = resolve_row(method, profile)
+        assert row.name == method
+        assert set(row.info.tasks) & planned, f"{method} answers nothing of profile {name}"
+
+
+def test_settings_of_a_profile_belong_to_its_rows() -> None:
+    for name in PROFILES:
+        profile = load_profile(name)
+        known = set(profile.methods) | {resolve_row(m, profile).info.name for m in profile.methods}
+        assert set(profile.settings) <= known
+
+
+def test_the_pipelines_are_in_step(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.chdir(Path(CONFIGS).parent)
+    assert main(["pipeline", "--check"]) == 0, capsys.readouterr().out
