@@ -83,8 +83,8 @@ def solve_amplitudes(
         jacobian = _determinant(_combine(amplitudes, anatomy.region_gradient) + fixed)
         if float(jacobian.min()) <= _FOLD:
             raise FoldError(
-                f"a deformation folds: least Jacobian {float(jacobian.min()):.3f}, expected > {_FOLD}; "
-                "the effect sizes or shape amplitudes are too large"
+                f"a deformation folds: least Jacobian {float(jacobian.min()):.3f}, expected more "
+                f"than {_FOLD}; the effect sizes or shape amplitudes are too large"
             )
         realised = anatomy.density.astype(np.float64) @ np.log(jacobian)
         if step < _NEWTON_STEPS:

@@ -6,8 +6,6 @@ severities. ``ages`` is (N or 1, A), ``v`` is (V,). Additive constants are dropp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from scipy.special import log_expit, ndtr
@@ -75,12 +73,10 @@ def _rounded(
 ) -> np.ndarray:
     """Log probability of a rounded score clipped to 0..30 whose latent is Gaussian in v."""
     intercept, slope, sd = parameters
-    score = _people(observed)
-    upper = np.where(score >= 30, np.inf, score + 0.5)
-    lower = np.where(score <= 0, -np.inf, score - 0.5)
-    mean = intercept + slope * v
-    chance = ndtr((upper - mean) / sd) - ndtr((lower - mean) / sd)
-    log_likelihood: np.ndarray = np.log(np.maximum(chance, _TINY))
+    edges = np.concatenate([[-np.inf], np.arange(30) + 0.5, [np.inf]])[:, None]
+    chance = np.diff(ndtr((edges - intercept - slope * v) / sd), axis=0)  # (31, V)
+    table = np.log(np.maximum(chance, _TINY))
+    log_likelihood: np.ndarray = table[observed.astype(np.intp)][:, None, None, :]
     return log_likelihood
 
 
@@ -97,19 +93,21 @@ def mmse(axis: str, latents: pd.DataFrame, v: np.ndarray) -> np.ndarray:
 def family(axis: str, latents: pd.DataFrame, v: np.ndarray) -> np.ndarray:
     """Family history: Bernoulli with log odds linear in v."""
     intercept, slope = effects.AXES[axis].family
-    sign = 2 * _people(latents["family"]) - 1
-    log_likelihood: np.ndarray = log_expit(sign * (intercept + slope * v))
+    log_odds = intercept + slope * v
+    table = np.stack([log_expit(-log_odds), log_expit(log_odds)])
+    log_likelihood: np.ndarray = table[latents["family"].to_numpy(dtype=np.intp)][:, None, None]
     return log_likelihood
 
 
 def items(axis: str, latents: pd.DataFrame, v: np.ndarray) -> np.ndarray:
     """Report items that are mentioned: Bernoulli with log odds linear in v."""
     slope = effects.AXES[axis].symptom_slope
-    total = np.zeros(1)
-    for k, item in enumerate(items_of(axis)):
-        state = _people(latents[f"item_{k}"])
-        sign = np.where(state == 1, 1.0, -1.0)
-        total = total + np.where(state >= 0, log_expit(sign * (item.intercept + slope * v)), 0.0)
+    panel = items_of(axis)
+    log_odds = np.array([item.intercept for item in panel])[:, None] + slope * v  # (items, V)
+    state = latents[[f"item_{k}" for k in range(len(panel))]].to_numpy()
+    given = (state == 1).astype(np.float64) @ log_expit(log_odds)
+    denied = (state == 0).astype(np.float64) @ log_expit(-log_odds)
+    total: np.ndarray = (given + denied)[:, None, None, :]
     return total
 
 
@@ -122,10 +120,12 @@ def medial_temporal(
     shrinkage = -(model.disease[k] * expressed + model.age[k] * older + model.male[k] * male)
     sd = float(np.sqrt(model.covariance()[k, k] + MTA_NOISE_SD**2))
     edges = np.array([-np.inf, *MTA_CUTS, np.inf])
-    by_grade: Mapping[int, np.ndarray] = {
-        g: ndtr((edges[g + 1] - shrinkage) / sd) - ndtr((edges[g] - shrinkage) / sd)
-        for g in range(len(edges) - 1)
-    }
-    grade = _people(latents["mta"])
-    total = sum(np.where(grade == g, chance, 0.0) for g, chance in by_grade.items())
-    return np.log(np.maximum(total, _TINY))
+    grade = latents["mta"].to_numpy(dtype=np.intp)
+    if len(ages) == 1:  # ages unknown: one table for everybody
+        below = ndtr((edges[:, None, None, None] - shrinkage) / sd)
+        chance = np.diff(below, axis=0)[grade]
+    else:
+        upper, lower = (_people(edges[grade + k]) for k in (1, 0))
+        chance = ndtr((upper - shrinkage) / sd) - ndtr((lower - shrinkage) / sd)
+    log_likelihood: np.ndarray = np.log(np.maximum(chance, _TINY))
+    return log_likelihood

@@ -35,7 +35,7 @@ _PAIRS: Final = {"dx3": (0, 1, 2), "ad_cn": (0, 2), "mci_cn": (0, 1), "ad_mci": 
 _V_STEP: Final = 0.1
 _V_REACH: Final = 5.0  # either side of the role's mean
 _AGE_STEP: Final = 1.0
-_BLOCK: Final = 64  # people at once
+_BLOCK: Final = 2500  # people times ages at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ def _log_likelihood(
     if seen.report.any():
         _add(total, seen.report, likelihood.items(axis, latents, v))
         read = seen.report & ~seen.volume
-        _add(total, read, likelihood.medial_temporal(axis, latents, ages, v))
+        if read.any():
+            _add(total, read, likelihood.medial_temporal(axis, latents, ages, v))
     if seen.family.any():
         _add(total, seen.family, likelihood.family(axis, latents, v))
     if seen.functional.any():
@@ -176,7 +177,6 @@ def _posterior(
     v = _severity_grid(role)
     grid = _age_grid(role)
     ages = latents["age"].to_numpy()[:, None] if seen.age else grid[None, :]
-    ages = np.broadcast_to(ages, (len(latents), ages.shape[1]))
     log_density = _log_likelihood(role.axis, latents, seen, ages, v)
     if not seen.age:
         z = (grid - role.age_mean_years) / role.age_sd_years
@@ -257,8 +257,10 @@ def predict_latents(
     outcome = None if task == "brain_age" else _outcome(task, role.axis, v)
     sites = make_sites(config)
     blocks = []
-    for start in range(0, len(latents), _BLOCK):
-        block = latents.iloc[start : start + _BLOCK]
+    age_known = "demographics" in sources and task != "brain_age"
+    size = _BLOCK if age_known else _BLOCK // len(_age_grid(role))
+    for start in range(0, len(latents), size):
+        block = latents.iloc[start : start + size]
         posterior, ages, _ = _posterior(role, sites, block, task, sources)
         if outcome is None:
             blocks.append(_age_summary(posterior, ages, _grades(role.axis, v)[:, 0]))
