@@ -42,12 +42,15 @@ class Region:
 
     Attributes:
         name: Its column is ``<name>_mm3``.
-        tissue: "grey", "csf" or "any": what counts as its volume.
+        tissue: "grey", "csf" or "any": what the structure consists of.
+        counted: "grey", "csf" or "any" (grey and white): what its measurement sums. At 5 mm the
+            parenchyma in the window follows a structure next to fluid better than its grey matter.
         ellipsoids: (centre x y z, half axes x y z) in mm, MNI; x is mirrored.
     """
 
     name: str
     tissue: str
+    counted: str
     ellipsoids: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...]
 
 
@@ -55,29 +58,31 @@ REGIONS: Final = (
     Region(
         "hippocampus",
         "grey",
+        "any",
         (
             ((24, -13, -20), (8, 7, 7)),
             ((28, -22, -15), (7, 8, 7)),
             ((29, -32, -8), (7, 8, 7)),
         ),
     ),
-    Region("amygdala", "grey", (((23, -3, -19), (9, 7, 8)),)),
-    Region("entorhinal", "grey", (((24, -8, -33), (9, 11, 7)),)),
-    Region("lateral_temporal", "grey", (((57, -22, -16), (13, 32, 15)),)),
-    Region("precuneus", "grey", (((6, -60, 38), (11, 17, 20)),)),
-    Region("inferior_parietal", "grey", (((48, -54, 40), (15, 18, 16)),)),
-    Region("frontal", "grey", (((24, 42, 18), (24, 22, 28)),)),
-    Region("occipital", "grey", (((14, -86, 4), (18, 16, 20)),)),
+    Region("amygdala", "grey", "grey", (((23, -3, -19), (9, 7, 8)),)),
+    Region("entorhinal", "grey", "any", (((24, -8, -33), (9, 11, 7)),)),
+    Region("lateral_temporal", "grey", "any", (((57, -22, -16), (13, 32, 15)),)),
+    Region("precuneus", "grey", "grey", (((6, -60, 38), (11, 17, 20)),)),
+    Region("inferior_parietal", "grey", "grey", (((48, -54, 40), (15, 18, 16)),)),
+    Region("frontal", "grey", "any", (((24, 42, 18), (24, 22, 28)),)),
+    Region("occipital", "grey", "any", (((14, -86, 4), (18, 16, 20)),)),
     Region(
         "lateral_ventricles",
         "csf",
+        "csf",
         (((8, 10, 12), (11, 24, 13)), ((15, -22, 18), (14, 24, 13)), ((26, -42, 8), (11, 16, 13))),
     ),
-    Region("thalamus", "grey", (((11, -19, 8), (9, 13, 8)),)),
-    Region("putamen", "grey", (((26, 3, 1), (7, 16, 10)),)),
-    Region("caudate", "grey", (((13, 11, 10), (7, 14, 11)),)),
-    Region("substantia_nigra", "any", (((9, -18, -13), (6, 7, 6)),)),
-    Region("cerebellum", "grey", (((25, -62, -38), (26, 24, 18)),)),
+    Region("thalamus", "grey", "any", (((11, -19, 8), (9, 13, 8)),)),
+    Region("putamen", "grey", "grey", (((26, 3, 1), (7, 16, 10)),)),
+    Region("caudate", "grey", "any", (((13, 11, 10), (7, 14, 11)),)),
+    Region("substantia_nigra", "any", "any", (((9, -18, -13), (6, 7, 6)),)),
+    Region("cerebellum", "grey", "any", (((25, -62, -38), (26, 24, 18)),)),
 )
 REGION_NAMES: Final = tuple(region.name for region in REGIONS)
 
@@ -102,8 +107,7 @@ def region_window(region: Region, axes_mm: tuple[np.ndarray, ...], margin_mm: fl
         Array (len(i), len(j), len(k)): 1 inside, falling linearly to 0 over about 4 mm at the rim.
     """
     x, y, z = (
-        a.reshape(s)
-        for a, s in zip(axes_mm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
+        a.reshape(s) for a, s in zip(axes_mm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
     )
     window = np.zeros(tuple(len(a) for a in axes_mm))
     for (cx, cy, cz), half in region.ellipsoids:
@@ -180,7 +184,7 @@ def measure_regions(volume: np.ndarray, spacing_mm: float) -> dict[str, float]:
     windows = _windows(shape, spacing_mm)
     factor = voxel_mm3 * scale**3
     values = {
-        name: float(windows[row] @ tissue[region.tissue].ravel()) * factor
+        name: float(windows[row] @ tissue[region.counted].ravel()) * factor
         for row, (name, region) in enumerate(zip(names, REGIONS, strict=True))
     }
     return {**values, "head_size_mm3": head}
