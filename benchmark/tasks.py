@@ -55,6 +55,8 @@ _MULTICLASS_METRICS = (
     "brier_score",
     "log_loss",
     "ece",
+    "calibration_slope",
+    "calibration_intercept",
 )
 _REGRESSION_METRICS = ("mae", "rmse", "r2", "pearson_r", "age_bias_slope", "mae_predict_mean")
 

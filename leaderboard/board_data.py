@@ -14,8 +14,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from benchmark.errors import ResultError
-from benchmark.results import CellCandidates, read_replicates
+from benchmark.results import CellCandidates, ResultError, read_replicates
 from leaderboard.rows import REAL, SYNTHETIC, UNKNOWN, keyed
 
 __all__ = ["Board", "BoardError", "NoBoardError", "board_folder", "load_board", "load_cell"]

@@ -33,6 +33,9 @@ def show_board(board: Path, console: Console) -> None:
     console.print("Ranks are within a track. * gain whose 95 % interval is clear of zero.\n")
     for (cohort, task, protocol), rows in frame.groupby(["cohort", "task", "protocol"], sort=False):
         console.print(_table(f"{cohort} / {task} / {protocol}", rows))
+        for row in rows.loc[rows["score"].isna()].to_dict("records"):
+            reason = f"{row['method']} ({row['track']}) {row['status']}: {row['error']}"
+            console.print(f"  {reason}", style="red", highlight=False, markup=False)
         console.print()
 
 
@@ -51,7 +54,7 @@ def _table(title: str, rows: pd.DataFrame) -> Table:
 def _cells(row: dict[Any, Any]) -> list[str]:
     name = row["method"] + (f" (from {row['derived_from']})" if row["derived_from"] else "")
     if pd.isna(row["score"]):
-        return [name, row["track"], "", "", row["status"], row["error"]]
+        return [name, row["track"], "", "", row["status"]]
     low, high = row["rank_low"], row["rank_high"]
     rank = "" if pd.isna(low) else f"{low}" if low == high else f"{low}-{high}"
     tie = "" if pd.isna(row["tie_group"]) else str(row["tie_group"])

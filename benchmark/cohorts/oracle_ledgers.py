@@ -46,8 +46,8 @@ def oracle_ledger(cell: OracleCell, data: Path, truth: Path, splits: Path) -> pd
         splits: Folder of fold files.
 
     Returns:
-        Columns of a run's ledger plus ``fold``: one row per eligible person who has the modality
-        that the track consists of.
+        Columns of a run's ledger, and ``fold`` unless external: one row per eligible person who has
+        the modality that the track consists of.
     """
     if not (truth / cell.cohort / "truth.json").is_file():
         return None
@@ -64,7 +64,7 @@ def oracle_ledger(cell: OracleCell, data: Path, truth: Path, splits: Path) -> pd
     part = v.TEST if cell.protocol else v.EXTERNAL
     ledger = people.assign(cohort=cell.cohort, task=cell.task, part=part, **columns)
     if not cell.protocol:
-        return ledger.assign(fold=0)
+        return ledger  # the folds of an external cell are the models, and the oracle is one
     folds = _folds(splits / cell.cohort, cell.protocol)
     ledger["fold"] = ledger[v.PARTICIPANT_ID].map(folds)
     return ledger.loc[ledger["fold"].notna()].astype({"fold": int}).reset_index(drop=True)

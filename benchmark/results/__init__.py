@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.errors import ResultError
 from benchmark.results.board import rank_workspace
 from benchmark.results.derive import derive_binary
 from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey
@@ -26,6 +27,7 @@ __all__ = [
     "Ledger",
     "PlanFilter",
     "ReferenceReport",
+    "ResultError",
     "RowFacts",
     "RowKey",
     "compare_reference",
