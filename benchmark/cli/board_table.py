@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from rich.table import Table
 
 from benchmark.errors import ResultError
 
-__all__ = ["show_board"]
+__all__ = ["board_markdown", "show_board"]
+
+_HEADINGS = ("method", "track", "rank", "tie group", "score", "95 % interval", "n", "gain")
 
 
 def show_board(board: Path, console: Console) -> None:
@@ -20,12 +23,8 @@ def show_board(board: Path, console: Console) -> None:
     Raises:
         ResultError: There is no board.
     """
-    path = board / "leaderboard.parquet"
-    if not path.is_file():
-        raise ResultError(f"{path}: there is no board yet; make it with `make repro`")
-    frame = pd.read_parquet(path)
-    synthetic = sorted(frame.loc[frame["synthetic"].fillna(False), "cohort"].unique())
-    if synthetic:
+    frame = _read(board)
+    if synthetic := _synthetic(frame):
         console.print(
             f"[bold]SYNTHETIC[/]: {', '.join(synthetic)}. A rank there checks methods and "
             "machinery; it is not a clinical claim."
@@ -37,6 +36,45 @@ def show_board(board: Path, console: Console) -> None:
             reason = f"{row['method']} ({row['track']}) {row['status']}: {row['error']}"
             console.print(f"  {reason}", style="red", highlight=False, markup=False)
         console.print()
+
+
+def board_markdown(board: Path) -> str:
+    """Returns the board as a Markdown page, one table per cohort and task.
+
+    Raises:
+        ResultError: There is no board.
+    """
+    frame = _read(board)
+    facts = json.loads((board / "board.json").read_text())
+    lines = [
+        "# Results",
+        "",
+        f"Written by `neurodx rank --markdown` from the board of profile `{facts['profile']}`, "
+        f"{facts['date']}.",
+        f"**Synthetic: {', '.join(_synthetic(frame)) or 'none'}**: a rank there checks methods and "
+        "machinery and is no clinical claim.",
+        "Ranks are within a track; methods of one tie group cannot be told apart. *gain*: difference "
+        "to the confound floor, * where its 95 % interval is clear of zero.",
+    ]
+    for (cohort, task, protocol), rows in frame.groupby(["cohort", "task", "protocol"], sort=False):
+        metric = rows["metric"].iloc[0]
+        lines += ["", f"## {cohort} / {task} / {protocol} ({metric})", ""]
+        lines += [f"| {' | '.join(_HEADINGS)} |", "|" + "---|" * len(_HEADINGS)]
+        for row in rows.sort_values("position", kind="stable").to_dict("records"):
+            cells = [cell.strip() for cell in _cells(row)]
+            lines.append(f"| {' | '.join(cells + [''] * (len(_HEADINGS) - len(cells)))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _read(board: Path) -> pd.DataFrame:
+    path = board / "leaderboard.parquet"
+    if not path.is_file():
+        raise ResultError(f"{path}: there is no board yet; make it with `make repro`")
+    return pd.read_parquet(path)
+
+
+def _synthetic(frame: pd.DataFrame) -> list[str]:
+    return sorted(frame.loc[frame["synthetic"].fillna(False), "cohort"].unique())
 
 
 def _table(title: str, rows: pd.DataFrame) -> Table:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 HELP = "Rank the methods of every cohort, task and protocol, and write board/."
 EPILOG = """\
 examples:
   neurodx rank
-  neurodx rank --show           print the table of the board that is there
+  neurodx rank --show                        print the table of the board that is there
+  neurodx rank --markdown docs/results.md    the same as a page
 """
 
 
@@ -16,19 +18,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("--profile", default="mini", help="gives the method cards")
     parser.add_argument("--show", action="store_true", help="print the board; rank nothing")
+    parser.add_argument("--markdown", type=Path, help="write the board to a page; rank nothing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
     from rich.console import Console
 
-    from benchmark.cli.board_table import show_board
+    from benchmark.cli.board_table import board_markdown, show_board
     from benchmark.runs.job import Workspace
+    from benchmark.store.atomic import write_text
 
     console, workspace = Console(), Workspace()
     console.width = max(console.width, 110)  # a table that wraps cannot be read
     if args.show:
         show_board(workspace.board, console)
+        return 0
+    if args.markdown:
+        write_text(args.markdown, board_markdown(workspace.board))
+        console.print(f"wrote {args.markdown}")
         return 0
     from benchmark.cli.cards import board_facts, cohort_cards, method_cards
     from benchmark.config import load_profile

@@ -41,6 +41,8 @@ _FIT_CODE = (
     "tracks.py",
     "training",
 )
+# What answers from the truth, and never changes a cohort.
+_ORACLE_CODE = ("oracle.py", "likelihood.py", "severity_prior.py", "plots.py")
 _SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/score.py")
 
 
@@ -98,7 +100,7 @@ class _Builder:
 
     def _prepare(self, cohort: str) -> dict[str, Any]:
         synthetic = COHORTS[cohort].synthetic
-        code = ("cohorts/phantom", "imaging/regions.py") if synthetic else ("cohorts/ad_csf.py",)
+        code = _generator_code() if synthetic else ["cohorts/ad_csf.py"]
         outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if synthetic else [])
         stage: dict[str, Any] = {
             "cmd": f"neurodx prepare {cohort} --profile {self._profile.name} --force",
@@ -172,7 +174,8 @@ class _Builder:
             "deps": [
                 *(f"runs/{row}" for row in self._profile.methods),
                 *truths,
-                *self._code(*_SCORE_CODE, "cohorts/phantom/oracle.py"),
+                *self._code(*_SCORE_CODE, "cohorts/oracle_ledgers.py"),
+                *self._code(*(f"cohorts/phantom/{name}" for name in _ORACLE_CODE)),
             ],
             "params": [{self._config(): ["n_resamples", "methods"]}],
             "outs": [{"scores": {"cache": False}}],
@@ -184,3 +187,9 @@ class _Builder:
             "deps": ["scores", *self._code("stats", "results", "cli/rank.py")],
             "outs": [{"board": {"cache": False}}],
         }
+
+
+def _generator_code() -> list[str]:
+    folder = ROOT / "benchmark" / "cohorts" / "phantom"
+    names = sorted(path.name for path in folder.glob("*.py") if path.name not in _ORACLE_CODE)
+    return [*(f"cohorts/phantom/{name}" for name in names), "imaging/regions.py"]
