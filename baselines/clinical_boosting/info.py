@@ -13,12 +13,14 @@ class Config:
         learning_rates: Shrinkage values to choose from on validation people.
         iterations: Number of trees.
         max_leaf_nodes: Size of a tree.
+        min_samples_leaf: Fewest people in a leaf.
         l2: Penalty on leaf values.
     """
 
     learning_rates: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1])
     iterations: int = 100
     max_leaf_nodes: int = 6
+    min_samples_leaf: int = 10
     l2: float = 1.0
 
 

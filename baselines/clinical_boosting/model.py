@@ -28,6 +28,7 @@ class ClinicalBoosting(SklearnMethod):
             learning_rate=rate,
             max_iter=self.config.iterations,
             max_leaf_nodes=self.config.max_leaf_nodes,
+            min_samples_leaf=self.config.min_samples_leaf,
             l2_regularization=self.config.l2,
             early_stopping=False,
         )

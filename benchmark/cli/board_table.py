@@ -49,12 +49,12 @@ def board_markdown(board: Path) -> str:
     lines = [
         "# Results",
         "",
-        f"Written by `neurodx rank --markdown` from the board of profile `{facts['profile']}`, "
-        f"{facts['date']}.",
-        f"**Synthetic: {', '.join(_synthetic(frame)) or 'none'}**: a rank there checks methods and "
-        "machinery and is no clinical claim.",
-        "Ranks are within a track; methods of one tie group cannot be told apart. *gain*: difference "
-        "to the confound floor, * where its 95 % interval is clear of zero.",
+        f"Board of profile `{facts['profile']}`, {facts['date']}; `neurodx rank --markdown`.",
+        "",
+        f"**Synthetic: {', '.join(_synthetic(frame)) or 'none'}.** A rank there checks methods and",
+        "machinery and is no clinical claim. Ranks are within a track; methods of one tie group",
+        "cannot be told apart. *gain*: difference to the confound floor, * where its 95 % interval",
+        "is clear of zero.",
     ]
     for (cohort, task, protocol), rows in frame.groupby(["cohort", "task", "protocol"], sort=False):
         metric = rows["metric"].iloc[0]
