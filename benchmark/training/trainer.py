@@ -126,7 +126,9 @@ class Trainer:
 
     def _is_over(self, state: _State) -> bool:
         patience = self.config.patience
-        return patience > 0 and state.epoch - state.best_epoch >= patience
+        if patience == 0 or state.best is None:
+            return False
+        return state.epoch - state.best_epoch >= patience
 
     # One epoch -----------------------------------------------------------------------------------
 
@@ -146,16 +148,14 @@ class Trainer:
             self._follow(epoch * self._steps + step)
             total += loss * len(rows) / self.team.size
         train_loss = float(self.team.total(total)) / len(self.train)
-        if not math.isfinite(train_loss):
-            raise MethodError(
-                f"the training loss became {train_loss} in epoch {epoch + 1}; lower trainer.lr "
-                f"(now {self.config.lr}) or set trainer.clip (now {self.config.clip})"
-            )
+        self._refuse_divergence("training", train_loss, epoch)
         validation_loss = self.validate()
         state.epoch += 1
-        if validation_loss < state.best_loss:
-            state.best_loss, state.best_epoch = validation_loss, state.epoch
-            state.best = _copy(self._judged().state_dict())
+        if validation_loss is not None:
+            self._refuse_divergence("validation", validation_loss, epoch)
+            if validation_loss < state.best_loss:
+                state.best_loss, state.best_epoch = validation_loss, state.epoch
+                state.best = _copy(self._judged().state_dict())
         self.run.log(
             {
                 "stage": self.stage,
@@ -166,6 +166,13 @@ class Trainer:
                 "seconds": round(time.perf_counter() - started, 3),
             }
         )
+
+    def _refuse_divergence(self, part: str, loss: float, epoch: int) -> None:
+        if not math.isfinite(loss):
+            raise MethodError(
+                f"the {part} loss became {loss} in epoch {epoch + 1}; lower trainer.lr "
+                f"(now {self.config.lr}) or set trainer.clip (now {self.config.clip})"
+            )
 
     def _augmented(self, share: Any, size: int, epoch: int, step: int) -> Batch:
         batch = self.train.read(share, training=True)
@@ -213,8 +220,13 @@ class Trainer:
         return self.model if self._average is None else self._average
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """Mean loss over all validation people, of the averaged weights where there are any."""
+    def validate(self) -> float | None:
+        """Mean loss over all validation people, of the averaged weights where there are any.
+
+        None if there is nobody; the last weights are then kept.
+        """
+        if not len(self.val):
+            return None
         model = self._judged().eval()
         total = torch.zeros((), device=self.device)
         for rows in even_batches(np.arange(len(self.val)), self.config.predict_batch_size):
@@ -222,7 +234,7 @@ class Trainer:
             with self.precision.autocast():
                 outputs = model(batch.inputs)
             total += self.learner.loss(outputs, batch) * len(rows)
-        return float(self.team.agree(total)) / max(len(self.val), 1)
+        return float(self.team.agree(total)) / len(self.val)
 
     # Before the first epoch ----------------------------------------------------------------------
 

@@ -171,6 +171,18 @@ def test_patience_stops_and_the_best_epoch_is_kept(tmp_path: Path) -> None:
     assert all(torch.equal(t, saved["best"][n]) for n, t in method.model.state_dict().items())
 
 
+def test_without_validation_people_the_last_weights_are_kept(tmp_path: Path) -> None:
+    records = []
+    trainer = replace(STEADY, epochs=2, patience=1)
+    method = ToyMethod(ToyConfig(trainer=trainer))
+    nobody = toy_people(3, 1).subset(np.zeros(0, dtype=int))
+    method.fit(toy_people(30, 0), nobody, TASKS, context(tmp_path, log=records.append))
+    assert [r["validation_loss"] for r in records] == [None, None]
+    saved = torch.load(tmp_path / "fit.checkpoint.pt", weights_only=True)["average"]
+    assert all(torch.equal(t, saved[n]) for n, t in method.model.state_dict().items())
+    assert method.predict(toy_people(3, 2).without_labels(), TASKS)["brain_age"].sd is None
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(tmp_path: Path) -> None:
     torch.manual_seed(1)
     one = fitted(tmp_path / "a")
