@@ -94,7 +94,7 @@ AXES: Final = {
     "ad": Axis(
         classes=("CN", "MCI", "AD"),
         cuts=(0.35, 1.62),
-        reading_sd=0.55,
+        reading_sd=0.50,
         severity_sd=0.95,
         per_year=0.02,
         per_education_year=-0.04,
