@@ -67,7 +67,7 @@ class Anatomy:
         shape_basis: Random shape modes, rms 1 mm in the brain, (M, 3, X, Y, Z).
         density: Soft region masks divided by their sums at ``voxels``, (R, V).
         voxels: Flat indices of field voxels in any region, (V,).
-        near_brain: Flat indices of field voxels within 12 mm of the brain.
+        near_brain: Flat indices of field voxels within 8 mm of the brain.
         region_gradient: Gradients of the region basis at ``voxels``, (R, 3, 3, V).
         shape_gradient: The same for the shape modes, (M, 3, 3, V).
         coupling: Mean divergence in region i of region basis j, (R, R).
@@ -211,7 +211,8 @@ def load_anatomy() -> Anatomy:
     density = densities.reshape(len(densities), -1)[:, voxels]
     density = density / density.sum(axis=1, keepdims=True)
     region_gradient, shape_gradient = (
-        gradient(b).reshape(len(b), 3, 3, -1)[..., voxels] for b in (regions, modes)
+        np.stack([gradient(field).reshape(3, 3, -1)[..., voxels] for field in basis])
+        for basis in (regions, modes)
     )
     coupling, leak = (
         (np.trace(g, axis1=1, axis2=2) @ density.T).T for g in (region_gradient, shape_gradient)
@@ -226,7 +227,7 @@ def load_anatomy() -> Anatomy:
         shape_basis=modes,
         density=density,
         voxels=voxels,
-        near_brain=np.flatnonzero(grey_dilation(brain.astype(np.uint8), 7)),
+        near_brain=np.flatnonzero(grey_dilation(brain.astype(np.uint8), 5)),
         region_gradient=region_gradient,
         shape_gradient=shape_gradient,
         coupling=coupling,
