@@ -142,6 +142,11 @@ def prepare_cohort(
             progress(count, config.n)
     _write_truth(config, truth, latents)
     _write_store(config, store, arrays, latents)
+    # Both at once, at the very end: an interruption before this costs no chunk.
+    title = "Generator's truth; no method may see it"
+    truth.finish({**tables.datasheet(config, {}), "title": title})
+    names = {"snp_names": [s.name for s in PANEL], "roi_names": list(ROIS)}
+    store.finish(tables.datasheet(config, names))
 
 
 def _write_truth(config: PhantomConfig, truth: CohortWriter, latents: pd.DataFrame) -> None:
@@ -149,8 +154,6 @@ def _write_truth(config: PhantomConfig, truth: CohortWriter, latents: pd.DataFra
     truth.table("latents", latents.assign(change_map_row=rows))
     card = tables.truth_card(config, make_sites(config))
     write_json(truth.partial / "truth.json", card)
-    title = "Generator's truth; no method may see it"
-    truth.finish({**tables.datasheet(config, {}), "title": title})
 
 
 def _write_store(
@@ -166,5 +169,3 @@ def _write_store(
     store.table("participants", tables.visit_table(config, latents, make_sites(config), measured))
     if latents["has_report"].any():
         store.table("reports", _reports(config, latents))
-    names = {"snp_names": [s.name for s in PANEL], "roi_names": list(ROIS)}
-    store.finish(tables.datasheet(config, names))
