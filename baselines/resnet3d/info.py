@@ -8,7 +8,7 @@ from benchmark.api import MethodInfo, TrainerConfig, register
 
 
 def _trainer() -> TrainerConfig:
-    """Chosen on validation people of the development twins (docs/training.md)."""
+    """First settings, tried on few twins and not yet shown to be good ones (docs/training.md)."""
     return TrainerConfig(epochs=24, lr=5e-3, ema_decay=0.97, keep="last", flip_average=True)
 
 
