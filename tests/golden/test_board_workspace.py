@@ -45,14 +45,14 @@ RESAMPLES = 200
 SVM = FakeMethod("svm", derived={})
 
 
-def _oracle() -> Ledger:
-    table = people("memory", "dx3", 240)
-    prob = np.full((240, 3), 0.01)
-    prob[np.arange(240), table["y_true"].astype(int)] = 0.98
+def _oracle(cohort: str, protocol: str, n: int) -> Ledger:
+    table = people(cohort, "dx3", n)
+    prob = np.full((n, 3), 0.01)
+    prob[np.arange(n), table["y_true"].astype(int)] = 0.98
     frame = table[["participant_id", "y_true"]].assign(
         **{f"prob_{k}": prob[:, k] for k in range(3)}
     )
-    key = RowKey("memory", "dx3", "t1w", "3fold", "oracle")
+    key = RowKey(cohort, "dx3", "t1w", protocol, "oracle")
     return Ledger(key, frame, RowFacts(title="Oracle"))
 
 
@@ -60,7 +60,8 @@ def _oracle() -> Ledger:
 def workspace(tmp_path_factory):
     root = tmp_path_factory.mktemp("workspace")
     runs = write_workspace(root, METHODS)
-    score_workspace(runs, root / "scores", n_resamples=RESAMPLES, extra=[_oracle()])
+    oracles = [_oracle("memory", "3fold", 240), _oracle("external", "external", 90)]
+    score_workspace(runs, root / "scores", n_resamples=RESAMPLES, extra=oracles)
     cards = [{"name": "svm", "tracks": ["t1w"], "licence": "MIT"}]
     rank_workspace(root / "scores", root / "board", cards, cohorts=COHORTS, facts={"commit": "c0"})
     return root
@@ -227,6 +228,14 @@ def test_the_oracle_is_shown_and_not_ranked(board):
     row = _row(board, "svm")
     assert row["oracle_gap"] == pytest.approx(row["score"] - 1.0)
     assert pd.isna(_row(board, "fusion")["oracle_gap"])  # no oracle of its track
+
+
+def test_one_oracle_stands_beside_several_fold_models(board):
+    oracle = _row(board, "oracle", protocol="external", cohort="external")
+    assert oracle["status"] == "done"
+    assert oracle["score"] == 1.0
+    row = _row(board, "svm", protocol="external", cohort="external")
+    assert row["oracle_gap"] == pytest.approx(row["score"] - 1.0)
 
 
 def test_facts_of_a_row(board):
