@@ -47,6 +47,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scores(row: dict[Any, Any]) -> str:
-    return (
-        f"{row['score']:.4f} here, {row['score_ref']:.4f} published, tolerance {row['tolerance']:g}"
-    )
+    ours, published = row["score"], row["score_reference"]
+    return f"{ours:.4f} here, {published:.4f} published, tolerance {row['tolerance']:g}"
