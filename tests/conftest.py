@@ -16,13 +16,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.config import CohortPlan, Profile
-from benchmark.registry import registry
-from benchmark.runs import identity
 from benchmark.runs.job import Workspace
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "tiny"))
 
+from process_caches import forget
 from tiny_cohort import EXTERNAL, TINY, write_tiny_workspace
 
 
@@ -65,17 +64,3 @@ def probe_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     for name in [n for n in sys.modules if n.partition(".")[0] == "core_probe"]:
         del sys.modules[name]
     forget()
-
-
-def forget() -> None:
-    """Empties the caches that hold for one process: code and data may differ now."""
-    registry.cache_clear()
-    for cached in (
-        identity._core_hash,
-        identity._method_hash,
-        identity._cohort_hash,
-        identity._split_hash,
-        identity._label_hash,
-        identity.library_versions,
-    ):
-        cached.cache_clear()

@@ -21,7 +21,7 @@ from benchmark.runs.runner import run_row
 
 PATIENCE_S = 120
 RUN = """
-import json, sys
+import json, signal, sys
 from benchmark.config import Profile, typed
 from benchmark.runs.job import Workspace
 from benchmark.runs.rows import resolve_row
@@ -29,6 +29,7 @@ from benchmark.runs.runner import run_row
 from pathlib import Path
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a background shell
     root, flag, profile = sys.argv[1:]
     profile = typed(Profile, json.loads(profile), "test")
     settings = {"bad_seed": 1, "how": "block", "flag": flag}

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from conftest import forget
+from process_caches import forget
 from tiny_cohort import EXTERNAL, TINY, write_cohort
 
 from benchmark import tasks

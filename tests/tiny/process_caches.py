@@ -1,0 +1,20 @@
+"""What one process keeps of code and data, and how a test makes it forget."""
+
+from __future__ import annotations
+
+from benchmark.registry import registry
+from benchmark.runs import identity
+
+
+def forget() -> None:
+    """Empties the caches that hold for one process: code and data may differ now."""
+    registry.cache_clear()
+    for cached in (
+        identity._core_hash,
+        identity._method_hash,
+        identity._cohort_hash,
+        identity._split_hash,
+        identity._label_hash,
+        identity.library_versions,
+    ):
+        cached.cache_clear()
