@@ -24,7 +24,7 @@ def oracle_rows(workspace: Workspace, methods: Sequence[str]) -> list[Ledger]:
         if frame is None or frame.empty:
             continue
         key = RowKey(cell.cohort, cell.task, cell.track, cell.protocol or _EXTERNAL, ORACLE)
-        title = "Oracle: the best possible from these inputs"
+        title = "Oracle"
         ledgers.append(Ledger(key, frame, RowFacts(title=title)))
     return ledgers
 
