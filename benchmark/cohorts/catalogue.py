@@ -42,7 +42,8 @@ class CohortSource:
 def _phantom(
     profile: Profile, folder: Path, truth: Path, workers: int, progress: Progress | None
 ) -> None:
-    from benchmark.cohorts.phantom import PhantomConfig, prepare
+    from benchmark.cohorts.phantom.config import PhantomConfig
+    from benchmark.cohorts.phantom.prepare import prepare_cohort
 
     base = folder.name.removesuffix(DEV_SUFFIX)
     if base not in profile.phantom.participants:
@@ -59,7 +60,7 @@ def _phantom(
         seed=seed + _ROLE_STRIDE * number,
         spacing_mm=profile.phantom.spacing_mm,
     )
-    prepare(config, folder, truth, workers=workers, progress=progress)
+    prepare_cohort(config, folder, truth, workers=workers, progress=progress)
 
 
 def _ad_csf(_profile: Profile, folder: Path, *_: object) -> None:

@@ -100,7 +100,8 @@ class BatchSource:
 
 def _tensor(column: Column, rows: np.ndarray) -> Tensor:
     if isinstance(column, LazyRows):
-        tensor = torch.from_numpy(column.take(rows))
+        # Torch widens float16 with vector instructions, several times as fast as numpy does.
+        tensor = torch.from_numpy(column.take(rows, column.dtype.str)).float()
         return tensor.unsqueeze(1) if len(column.shape) == _VOLUME_DIMENSIONS else tensor
     picked = np.ascontiguousarray(column[rows])
     kind = picked.dtype if picked.dtype.kind in "bi" else np.float32

@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohorts.phantom import PhantomConfig, make_participant, prepare
+from benchmark.cohorts.catalogue import get_cohort
+from benchmark.cohorts.phantom import PhantomConfig
+from benchmark.cohorts.phantom.participant import make_one
 from benchmark.cohorts.phantom.people import sample_people
+from benchmark.cohorts.phantom.prepare import prepare_cohort
 from benchmark.cohorts.phantom.timeseries import NETWORKS, couplings, make_series
+from benchmark.config import PhantomScale, Profile
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.imaging.regions import measure_regions
 from benchmark.store.cohort import Cohort
@@ -22,7 +26,7 @@ SMALL = PhantomConfig("phantom-memory", "memory", 5, 5, 10.0)
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("phantom")
-    prepare(SMALL, root / "data" / SMALL.name, root / "truth" / SMALL.name, workers=1)
+    prepare_cohort(SMALL, root / "data" / SMALL.name, root / "truth" / SMALL.name, workers=1)
     return root
 
 
@@ -33,7 +37,7 @@ def test_alone_equals_in_the_cohort_bit_for_bit(prepared: Path) -> None:
     change = np.load(prepared / "truth" / SMALL.name / "change_maps.npy", mmap_mode="r")
     seen = 0
     for number in (4, 2):  # another order than the cohort's
-        person = make_participant(SMALL, number)
+        person = make_one(SMALL, number)
         row = index.iloc[number - 1]
         assert (person.volume is not None) == (row["t1w_row"] >= 0)
         if person.volume is not None:
@@ -48,6 +52,14 @@ def test_alone_equals_in_the_cohort_bit_for_bit(prepared: Path) -> None:
             stored_text = reports.loc[number - 1, ["text", "text_mmse"]]
             assert tuple(stored_text) == person.report
     assert seen
+
+
+def test_cohorts_are_made_one_after_the_other(tmp_path: Path) -> None:
+    names = ["phantom-memory", "phantom-movement"]
+    profile = Profile("tiny", PhantomScale(10.0, dict.fromkeys(names, 2)))
+    for name in names:
+        get_cohort(name).prepare(profile, tmp_path / name, tmp_path / "truth" / name, 1, None)
+    assert [len(Cohort(tmp_path / name).index_visits) for name in names] == [2, 2]
 
 
 def test_an_interrupted_prepare_resumes_to_the_same_bytes(
@@ -71,9 +83,9 @@ def test_an_interrupted_prepare_resumes_to_the_same_bytes(
 
     folders = tmp_path / "data" / SMALL.name, tmp_path / "truth" / SMALL.name
     with pytest.raises(KeyboardInterrupt):
-        prepare(SMALL, *folders, workers=1, progress=stop)
+        prepare_cohort(SMALL, *folders, workers=1, progress=stop)
     assert not folders[0].exists()
-    prepare(SMALL, *folders, workers=1)
+    prepare_cohort(SMALL, *folders, workers=1)
     assert sorted(made) == [1, 2, 3, 4, 5]
     whole = Cohort(prepared / "data" / SMALL.name)
     assert Cohort(folders[0]).content_hash == whole.content_hash
@@ -158,7 +170,7 @@ def test_measured_head_size_follows_the_true_one() -> None:
     small, large = latents.iloc[0], latents.iloc[-1]
     measured = []
     for person in (small, large):
-        volume = make_participant(config, int(person["number"])).volume
+        volume = make_one(config, int(person["number"])).volume
         assert volume is not None
         measured.append(measure_regions(volume, 10.0)["head_size_mm3"])
     true_ratio = np.exp(3 * (large["head_log"] - small["head_log"]))
