@@ -31,6 +31,8 @@ class RunContext:
         folder: Scratch folder of this run; checkpoints live here and survive an interruption.
         log: Takes one flat record, e.g. ``{"epoch": 3, "train_loss": 0.4}``; kept in train.jsonl.
         precision: ``"float32"`` or ``"amp"`` (automatic mixed precision, on cuda).
+        checkpoint_seconds: A training writes its state at the end of an epoch when the last state
+            written is this old, and when it is over; at most so much is lost to a killed process.
     """
 
     seed: int
@@ -38,6 +40,7 @@ class RunContext:
     device: str = "cpu"
     log: Callable[[Mapping[str, Any]], None] = field(default=_ignore)
     precision: str = "float32"
+    checkpoint_seconds: float = 5.0
 
 
 class Method(ABC):

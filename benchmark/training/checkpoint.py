@@ -1,4 +1,4 @@
-"""The state of an unfinished training, written atomically after every epoch."""
+"""The state of an unfinished training, written atomically at the end of an epoch."""
 
 from __future__ import annotations
 

@@ -94,6 +94,7 @@ class Trainer:
         self._peaks = [group["lr"] for group in self.optimiser.param_groups]
         self._learned = [p for g in self.optimiser.param_groups for p in g["params"]]
         self._steps = len(even_batches(np.arange(len(train)), config.batch_size))
+        self._saved_at = time.monotonic()
 
     def _parallel(self, model: nn.Module) -> nn.Module:
         if self.team.size == 1:
@@ -115,7 +116,7 @@ class Trainer:
             state = self._resume()
             if state.epoch == 0:
                 self.dry_run()
-            while state.epoch < self.config.epochs and not self._is_over(state):
+            while not self._is_over(state):
                 self._epoch(state)
                 self._save(state)
         if self.config.keep == "best" and state.best is not None:
@@ -125,6 +126,8 @@ class Trainer:
         return self.model.eval()
 
     def _is_over(self, state: _State) -> bool:
+        if state.epoch >= self.config.epochs:
+            return True
         patience = self.config.patience
         if patience == 0 or state.best is None:
             return False
@@ -288,7 +291,8 @@ class Trainer:
         return f"{key(facts, len(self.train), len(self.val), self.team.size):016x}"
 
     def _save(self, state: _State) -> None:
-        if self.team.rank != 0:
+        is_due = time.monotonic() - self._saved_at >= self.run.checkpoint_seconds
+        if self.team.rank != 0 or not (is_due or self._is_over(state)):
             return
         write_checkpoint(
             self.checkpoint,
@@ -301,6 +305,7 @@ class Trainer:
                 "state": vars(state),
             },
         )
+        self._saved_at = time.monotonic()
 
     def _resume(self) -> _State:
         saved = read_checkpoint(self.checkpoint, self._identity())

@@ -67,6 +67,16 @@ def test_an_interrupted_fit_continues_to_the_same_bits(tmp_path: Path, keep: str
     assert _same(whole, resumed)
 
 
+def test_checkpoints_are_as_rare_as_asked_and_the_last_is_written(tmp_path: Path) -> None:
+    config = ToyConfig(trainer=STEADY)
+    with pytest.raises(InterruptedFitError):
+        fitted(tmp_path, config, log=_stop_after(5), checkpoint_seconds=1e6)
+    assert not (tmp_path / "fit.checkpoint.pt").exists()
+    fitted(tmp_path, config, checkpoint_seconds=1e6)
+    saved = torch.load(tmp_path / "fit.checkpoint.pt", weights_only=True)
+    assert saved["state"]["epoch"] == STEADY.epochs
+
+
 def test_a_killed_fit_continues_to_the_same_bits(tmp_path: Path) -> None:
     script = (
         "import os, sys, signal; from pathlib import Path\n"

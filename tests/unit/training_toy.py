@@ -79,7 +79,7 @@ class ToyNetwork(nn.Module):
 
 def context(folder: Path, seed: int = 0, **others: object) -> RunContext:
     folder.mkdir(parents=True, exist_ok=True)
-    return RunContext(seed=seed, folder=folder, **others)
+    return RunContext(**{"seed": seed, "folder": folder, "checkpoint_seconds": 0.0, **others})
 
 
 def fitted(folder: Path, config: ToyConfig | None = None, **others: object) -> ToyMethod:
