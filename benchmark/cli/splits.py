@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from benchmark.leakage import ImageTwins
     from benchmark.splitting import Split
     from benchmark.store import Cohort
 
@@ -89,10 +91,18 @@ def _replaced(path: Path, split: Split) -> str:
 
 
 def _verify(args: argparse.Namespace, console: Console) -> int:
+    from functools import cache
+
+    from benchmark.leakage import image_twins
+    from benchmark.store import Cohort
     from benchmark.store.atomic import write_json
 
-    files = _fold_files(args)
-    records = [_checked(path, args.data) for path in files]
+    @cache
+    def opened(name: str) -> tuple[Cohort, list[ImageTwins]]:
+        cohort = Cohort(args.data / name)
+        return cohort, image_twins(cohort)
+
+    records = [_checked(path, args.data, opened) for path in _fold_files(args)]
     styles = {_CLEAN: "green", "refused": "bold red"}
     for record in records:
         status = str(record["status"])
@@ -105,12 +115,13 @@ def _verify(args: argparse.Namespace, console: Console) -> int:
     return int(any(record["status"] == "refused" for record in records))
 
 
-def _checked(path: Path, data: Path) -> dict[str, Any]:
+def _checked(
+    path: Path, data: Path, opened: Callable[[str], tuple[Cohort, list[ImageTwins]]]
+) -> dict[str, Any]:
     """The outcome for one fold file; deterministic, so that it can be a pipeline's output."""
     from benchmark.errors import BenchmarkError
     from benchmark.leakage import verify_external_images, verify_split
     from benchmark.splitting import read_split
-    from benchmark.store import Cohort
 
     record: dict[str, Any] = {"cohort": path.parent.name, "protocol": path.stem}
     try:
@@ -118,10 +129,10 @@ def _checked(path: Path, data: Path) -> dict[str, Any]:
         if not (data / split.cohort / "cohort.json").is_file():
             detail = f"cohort not prepared; run `neurodx prepare {split.cohort}`"
             return {**record, "status": "not checked", "detail": detail}
-        cohort = Cohort(data / split.cohort)
-        verify_split(split, cohort)
+        cohort, twins = opened(split.cohort)
+        verify_split(split, cohort, twins=twins)
         if split.train_cohort != split.cohort and (data / split.train_cohort).is_dir():
-            verify_external_images(cohort, Cohort(data / split.train_cohort))
+            verify_external_images(cohort, opened(split.train_cohort)[0])
     except BenchmarkError as error:
         return {**record, "status": "refused", "detail": str(error)}
     return {**record, "status": _CLEAN, "detail": _extent(split), "sha256": split.content_hash}

@@ -2,7 +2,7 @@
 
 from benchmark.leakage.images import ImageTwins, find_twins
 from benchmark.leakage.inputs import check_fit_ids, check_inputs, check_reports
-from benchmark.leakage.referee import verify_external_images, verify_split
+from benchmark.leakage.referee import image_twins, verify_external_images, verify_split
 
 __all__ = [
     "ImageTwins",
@@ -10,6 +10,7 @@ __all__ = [
     "check_inputs",
     "check_reports",
     "find_twins",
+    "image_twins",
     "verify_external_images",
     "verify_split",
 ]

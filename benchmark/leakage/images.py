@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -55,12 +57,19 @@ def block_means(volume: np.ndarray) -> np.ndarray:
         Shape (512,) float64, fewer where a side is shorter than 8 voxels.
     """
     means = np.asarray(volume, dtype=np.float64)
-    for axis, length in enumerate(volume.shape):
-        edges = np.linspace(0, length, min(_BLOCKS, length) + 1).astype(int)
-        sums = np.add.reduceat(means, edges[:-1], axis=axis)
-        shape = [-1 if a == axis else 1 for a in range(means.ndim)]
-        means = sums / np.diff(edges).reshape(shape)
+    for length in volume.shape:
+        means = np.tensordot(means, _averaging(length), axes=(0, 0))  # the axis moves to the end
     return means.ravel()
+
+
+@cache
+def _averaging(length: int) -> np.ndarray:
+    """Weights that average ``length`` voxels into at most 8 blocks, (length, blocks)."""
+    edges = np.linspace(0, length, min(_BLOCKS, length) + 1).astype(int)
+    weights = np.zeros((length, len(edges) - 1))
+    for block, (begin, end) in enumerate(pairwise(edges)):
+        weights[begin:end, block] = 1 / (end - begin)
+    return weights
 
 
 def find_twins(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -16,12 +16,17 @@ from benchmark.splitting.protocols import RULE, RULE_VERSION, split_people
 from benchmark.splitting.split import FOLD, REPEAT, Split
 from benchmark.store.cohort import Cohort
 
-__all__ = ["verify_external_images", "verify_split"]
+__all__ = ["image_twins", "verify_external_images", "verify_split"]
 
 _ROW = f"{v.T1W}_row"
 
 
-def verify_split(split: Split, cohort: Cohort, pretraining_ids: Iterable[str] = ()) -> None:
+def verify_split(
+    split: Split,
+    cohort: Cohort,
+    pretraining_ids: Iterable[str] = (),
+    twins: Sequence[ImageTwins] | None = None,
+) -> None:
     """Refuses a split that would leak.
 
     Args:
@@ -29,6 +34,7 @@ def verify_split(split: Split, cohort: Cohort, pretraining_ids: Iterable[str] = 
         cohort: The cohort that it splits.
         pretraining_ids: Participants of this cohort that any pretraining saw, besides those of
             part ``pretrain``.
+        twins: What :func:`image_twins` found, where several splits of one cohort are verified.
 
     Raises:
         LeakageError: What is wrong, with the participants: one person in two parts, a family
@@ -40,7 +46,7 @@ def verify_split(split: Split, cohort: Cohort, pretraining_ids: Iterable[str] = 
     found = [
         *_differs(split, cohort.name, people),
         *_by_people(split, cohort.visits, people, set(pretraining_ids)),
-        *_by_image(split, cohort),
+        *_by_image(split, cohort, image_twins(cohort) if twins is None else twins),
     ]
     if found:
         lines = "\n".join(f"  - {problem}" for problem in found)
@@ -88,8 +94,7 @@ def _differs(split: Split, cohort: str, people: pd.DataFrame) -> Iterator[str]:
             yield f"the rule {RULE!r} with seed {split.seed} gives other folds"
 
 
-def _by_image(split: Split, cohort: Cohort) -> Iterator[str]:
-    twins = _twins(cohort)
+def _by_image(split: Split, cohort: Cohort, twins: Sequence[ImageTwins]) -> Iterator[str]:
     if not twins:
         return
     parts: dict[str, dict[tuple[int, int], str]] = {}
@@ -102,7 +107,8 @@ def _by_image(split: Split, cohort: Cohort) -> Iterator[str]:
         yield f"{len(found)} pairs share an image across parts: {listed(found)}"
 
 
-def _twins(cohort: Cohort) -> list[ImageTwins]:
+def image_twins(cohort: Cohort) -> list[ImageTwins]:
+    """Pairs of participants of a cohort that share a T1w image; see :func:`find_twins`."""
     if not cohort.has(v.T1W) or _ROW not in cohort.visits:
         return []
     imaged = cohort.visits.loc[cohort.visits[_ROW] >= 0]

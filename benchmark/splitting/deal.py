@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,22 +30,41 @@ def _rank_key(key: str, name: str) -> str:
     return hashlib.sha256(f"{key}\0{name}".encode()).hexdigest()
 
 
-def _units(people: pd.DataFrame, key: str) -> pd.DataFrame:
-    """One row per unit, sorted by strata; a family counts by its member of the rarest stratum."""
-    sizes = people.groupby(_STRATUM)[UNIT].transform("size")
-    table = people.assign(
-        rarity=sizes,
-        n_people=people.groupby(UNIT)[UNIT].transform("size"),
-        order=[_rank_key(key, unit) for unit in people[UNIT]],
+class _Unit(NamedTuple):
+    """A family or a single person; sorting units sorts them by strata."""
+
+    stratum: tuple[str, ...]
+    minus_n_people: int
+    levels: tuple[str, ...]
+    order: str
+    name: str
+
+
+def _units(people: pd.DataFrame, key: str) -> list[_Unit]:
+    """All units, sorted by strata; a family counts by its member of the rarest stratum."""
+    columns = (
+        [str(value) for value in people[c]] for c in (*_STRATUM, *_FINE, UNIT, v.PARTICIPANT_ID)
     )
-    first = table.sort_values(["rarity", v.PARTICIPANT_ID]).drop_duplicates(UNIT)
-    by = [*_STRATUM, "n_people", *_FINE, "order"]
-    return first.sort_values(by, ascending=[c != "n_people" for c in by]).reset_index(drop=True)
+    rows = list(zip(*columns, strict=True))
+    rarity = Counter(row[: len(_STRATUM)] for row in rows)
+    n_people = Counter(row[-2] for row in rows)
+    rows.sort(key=lambda row: (rarity[row[: len(_STRATUM)]], row[-1]))
+    first = {row[-2]: row for row in reversed(rows)}
+    return sorted(
+        _Unit(
+            row[: len(_STRATUM)],
+            -n_people[name],
+            tuple(f"{c}={x}" for c, x in zip(_FINE, row[len(_STRATUM) : -2], strict=True)),
+            _rank_key(key, name),
+            name,
+        )
+        for name, row in first.items()
+    )
 
 
-def _strata(units: pd.DataFrame) -> Iterable[np.ndarray]:
-    """Row numbers of each stratum, in order."""
-    return [np.asarray(rows) for rows in units.groupby(_STRATUM, sort=True).indices.values()]
+def _strata(units: Sequence[_Unit]) -> list[list[_Unit]]:
+    """Neighbours of one stratum, in order."""
+    return [list(group) for _, group in groupby(units, key=lambda unit: unit.stratum)]
 
 
 def _people_of_units(people: pd.DataFrame, units: Sequence[str]) -> tuple[str, ...]:
@@ -61,21 +82,18 @@ def deal_folds(people: pd.DataFrame, n_folds: int, key: str) -> list[tuple[str, 
     Returns:
         The participants of each fold, sorted. Every person is in exactly one.
     """
-    units = _units(people, key)
-    order = units["order"].to_numpy()
-    levels = units[_FINE].apply(lambda column: column.name + "=" + column).to_numpy()
     hands: list[list[str]] = [[] for _ in range(n_folds)]
     tallies = [Counter[str]() for _ in range(n_folds)]
     start = 0  # where the next incomplete block goes on, so that sizes differ by one at most
-    for rows in _strata(units):
-        for begin in range(0, len(rows), n_folds):
-            block = rows[begin : begin + n_folds]
+    for stratum in _strata(_units(people, key)):
+        for begin in range(0, len(stratum), n_folds):
+            block = stratum[begin : begin + n_folds]
             open_folds = [(start + place) % n_folds for place in range(len(block))]
-            for row in block[np.argsort(order[block], kind="stable")]:
-                fold = _least_like(levels[row], open_folds, tallies, f"{key}/{order[row]}")
+            for unit in sorted(block, key=lambda unit: unit.order):
+                fold = _least_like(unit.levels, open_folds, tallies, f"{key}/{unit.order}")
                 open_folds.remove(fold)
-                tallies[fold].update(levels[row])
-                hands[fold].append(units[UNIT].iloc[row])
+                tallies[fold].update(unit.levels)
+                hands[fold].append(unit.name)
             start += len(block)
     return [_people_of_units(people, hand) for hand in hands]
 
@@ -103,18 +121,15 @@ def pick_share(people: pd.DataFrame, share: float, key: str) -> tuple[str, ...]:
     Returns:
         The participants picked, sorted.
     """
-    units = _units(people, key)
-    names = units[UNIT].to_numpy()
-    order = units["order"].to_numpy()
-    strata = list(_strata(units))
-    quotas = _quotas([len(rows) for rows in strata], share)
+    strata = _strata(_units(people, key))
+    quotas = _quotas([len(stratum) for stratum in strata], share)
     blocks = [
-        block
-        for rows, quota in zip(strata, quotas, strict=True)
+        [stratum[row] for row in rows]
+        for stratum, quota in zip(strata, quotas, strict=True)
         if quota
-        for block in np.array_split(rows, quota)
+        for rows in np.array_split(np.arange(len(stratum)), quota)
     ]
-    picked = [names[block[np.argmin(order[block])]] for block in blocks]
+    picked = [min(block, key=lambda unit: unit.order).name for block in blocks]
     return _people_of_units(people, picked)
 
 
