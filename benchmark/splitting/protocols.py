@@ -110,7 +110,7 @@ def _table(people: pd.DataFrame, cohort: str, protocol: str, seed: int) -> pd.Da
             outside = people.loc[~people[v.PARTICIPANT_ID].isin(test)]
             key = f"{seed}/{repeat}/{fold}/validation"
             validation = pick_share(outside, VALIDATION_SHARE, key)
-            train = tuple(sorted(set(outside[v.PARTICIPANT_ID]) - set(validation)))
+            train = tuple(sorted(set(outside[v.PARTICIPANT_ID].tolist()) - set(validation)))
             parts = {v.TRAIN: train, v.VALIDATION: validation, v.TEST: test}
             _check_classes(people, parts, f"{cohort}/{protocol}: fold {fold}", protocol)
             frames.append(_rows(repeat, fold, parts))
@@ -143,7 +143,8 @@ def _check_classes(
 ) -> None:
     """Every class must be in every part (a left-out site may lack one)."""
     for column in (CLASS, OUTCOME):
-        class_of = dict(zip(people[v.PARTICIPANT_ID], people[column], strict=True))
+        ids, classes = people[v.PARTICIPANT_ID].tolist(), people[column].tolist()
+        class_of = dict(zip(ids, classes, strict=True))
         totals = Counter(name for name in class_of.values() if name)
         for part, ids in parts.items():
             absent = sorted(set(totals) - {class_of[who] for who in ids})
@@ -157,8 +158,8 @@ def _check_classes(
 
 
 def _counts(table: pd.DataFrame, people: pd.DataFrame) -> list[dict[str, Any]]:
-    strata = zip(people[CLASS], people[OUTCOME], strict=True)
-    stratum_of = dict(zip(people[v.PARTICIPANT_ID], strata, strict=True))
+    strata = zip(people[CLASS].tolist(), people[OUTCOME].tolist(), strict=True)
+    stratum_of = dict(zip(people[v.PARTICIPANT_ID].tolist(), strata, strict=True))
     tallies: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
     columns = (table[c].tolist() for c in (REPEAT, FOLD, v.PART, v.PARTICIPANT_ID))
     for repeat, fold, part, who in zip(*columns, strict=True):
