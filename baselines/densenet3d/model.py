@@ -37,6 +37,9 @@ class Network(nn.Module):
             dropout_prob=config.dropout,
         )
         self.body = whole.features  # its own classifier is left out
+        for part in self.body.modules():
+            if isinstance(part, nn.AvgPool3d):
+                part.ceil_mode = True  # an odd side keeps its last slab, and a side of 1 stays 1
         with torch.no_grad():
             channels = self.body.eval()(torch.zeros(1, 1, 32, 32, 32)).shape[1]
         self.body.train()

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from benchmark.cohorts.catalogue import COHORTS
+from benchmark.cohorts.catalogue import COHORTS, untwinned
 from benchmark.config import CONFIGS, Profile
 from benchmark.registry import ROOT
 from benchmark.runs.rows import resolve_row, tuned_rows
@@ -107,7 +107,7 @@ class _Builder:
             "deps": self._code("store/writer.py", *code),
         }
         if synthetic:
-            scale = [f"phantom.participants.{cohort}", "phantom.spacing_mm"]
+            scale = [f"phantom.participants.{untwinned(cohort)}", "phantom.spacing_mm"]
             stage["params"] = [{self._config(): scale}]
         return stage | {"outs": [{out: {"cache": False, "persist": True}} for out in outs]}
 
