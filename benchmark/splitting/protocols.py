@@ -143,8 +143,8 @@ def _check_classes(
 ) -> None:
     """Every class must be in every part (a left-out site may lack one)."""
     for column in (CLASS, OUTCOME):
-        ids, classes = people[v.PARTICIPANT_ID].tolist(), people[column].tolist()
-        class_of = dict(zip(ids, classes, strict=True))
+        named = zip(people[v.PARTICIPANT_ID].tolist(), people[column].tolist(), strict=True)
+        class_of = dict(named)
         totals = Counter(name for name in class_of.values() if name)
         for part, ids in parts.items():
             absent = sorted(set(totals) - {class_of[who] for who in ids})

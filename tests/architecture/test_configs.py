@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import main
-from benchmark.cohorts.catalogue import COHORTS
+from benchmark.cohorts.catalogue import COHORTS, untwinned
 from benchmark.config import CONFIGS, load_profile
 from benchmark.runs.rows import resolve_row
 from benchmark.splitting import PROTOCOLS
@@ -27,9 +27,8 @@ def test_a_profile_is_consistent(name: str) -> None:
     assert profile.protocol in PROTOCOLS
     assert set(profile.cohorts) <= set(COHORTS)
     assert len(set(profile.methods)) == len(profile.methods)
-    assert {c for c in profile.cohorts if c.startswith("phantom")} <= set(
-        profile.phantom.participants
-    )
+    phantoms = {untwinned(c) for c in profile.cohorts if c.startswith("phantom")}
+    assert phantoms <= set(profile.phantom.participants)
     for cohort, plan in profile.plan.items():
         assert {cohort, *plan.external} <= set(profile.cohorts)
         for task, source in plan.derive.items():
