@@ -148,7 +148,7 @@ class _Builder:
         cohorts = [
             cohort
             for cohort, plan in self._profile.plan.items()
-            if set(plan.fit) & set(row.info.tasks)
+            if set(plan.fit) & set(row.tasks)
         ]
         external = [e for cohort in cohorts for e in self._profile.plan[cohort].external]
         folder = row.info.folder

@@ -73,7 +73,7 @@ def plan_jobs(
     if narrowed and not jobs:
         plans = "; ".join(f"{c}: {', '.join(p.fit)}" for c, p in profile.plan.items())
         raise ConfigError(
-            f"nothing to run: {row.name!r} answers {', '.join(row.info.tasks)} with the track "
+            f"nothing to run: {row.name!r} answers {', '.join(row.tasks)} with the track "
             f"{row.track!r}, profile {profile.name!r} plans {plans} ({profile.protocol}, seeds "
             f"{', '.join(map(str, profile.seeds))}), and no run of both matches {select}"
         )
@@ -82,7 +82,7 @@ def plan_jobs(
 
 def _answers(row: Row, task: str) -> bool:
     closed = get_task(task).forbidden_sources & get_track(row.track)
-    return task in row.info.tasks and (row.info.copes_with_missing or not closed)
+    return task in row.tasks and (row.info.copes_with_missing or not closed)
 
 
 def _external(row: Row, plan: CohortPlan, workspace: Workspace) -> dict[str, list[str]]:

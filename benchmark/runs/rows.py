@@ -22,13 +22,24 @@ _ROW_KEYS = ("track", "title")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the board before it is run."""
+    """One line of the board before it is run.
+
+    Attributes:
+        name: Name of the row.
+        title: For readers.
+        info: What the method says of itself.
+        track: What the row sees.
+        config: Resolved settings.
+        tasks: Tasks that it answers: the method's, or those that its settings were tuned for.
+        tuned: Whether a sweep chose the settings.
+    """
 
     name: str
     title: str
     info: MethodInfo
     track: str
     config: Mapping[str, Any]
+    tasks: tuple[str, ...]
     tuned: bool = False
 
 
@@ -80,7 +91,8 @@ def resolve_row(
     for layer in layers:
         settings.update(_flat(layer))
     config = method_config(info.config, settings, f"settings of {name!r}")
-    return Row(name, title, info, chosen_track, config, tuned=bool(frozen))
+    tasks = tuple(task for task in tuned.get("tasks", info.tasks) if task in info.tasks)
+    return Row(name, title, info, chosen_track, config, tasks, tuned=bool(frozen))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -52,6 +52,8 @@ def test_the_winner_resolves_as_a_tuned_row_with_the_settings_of_its_trial(works
     assert freeze(plan, outcome(0.5, trials=20), path).kept_because == ""
     row = resolve_row("sweep_probe_tuned", plan.profile, configs=configs)
     assert row.tuned
+    assert row.tasks == ("ad_cn",)  # what it was tuned for, although the method answers more
+    assert len(row.info.tasks) > 1
     assert (row.info.name, row.track, row.title) == ("sweep_probe", "demographic", "Probe, tuned")
     assert row.config == dict(plan.jobs({"penalty": 2.5})[0].config)
     assert (row.config["penalty"], row.config["raise_above"]) == (2.5, 50.0)
