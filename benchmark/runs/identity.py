@@ -31,6 +31,8 @@ _CORE = (
     "training",
     "encoders",
     "runs/execute.py",
+    "runs/ledger.py",
+    "runs/people.py",
 )
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "torch", "monai")
 

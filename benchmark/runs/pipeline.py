@@ -32,6 +32,8 @@ _FIT_CODE = (
     "registry.py",
     "runs/execute.py",
     "runs/identity.py",
+    "runs/ledger.py",
+    "runs/people.py",
     "runs/planning.py",
     "samples",
     "sklearn_method.py",

@@ -14,6 +14,7 @@ from benchmark.errors import MethodError
 from benchmark.method import RunContext
 from benchmark.runs.execute import new_method
 from benchmark.runs.job import Job, Workspace
+from benchmark.runs.people import fold_samples, tasks_of
 from benchmark.samples import Samples
 from benchmark.samples.align import align_samples
 from benchmark.sweeps.objective import (
@@ -22,7 +23,6 @@ from benchmark.sweeps.objective import (
     validation_loss,
     validation_roc_auc,
 )
-from benchmark.sweeps.people import fold_samples, tasks_of
 
 __all__ = ["evaluate"]
 
@@ -41,7 +41,7 @@ def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
         MethodError: A task is not answered, or its predictions are not valid.
         Exception: Whatever the method raises.
     """
-    tasks = tasks_of(job)
+    tasks = tasks_of(job.parts)
     people = json.dumps(replace(job, config={}).to_json(), sort_keys=True)
     train, validation = _samples(people, workspace)
     scratch.mkdir(parents=True, exist_ok=True)

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmark import vocabulary as v
 from benchmark.cohorts.catalogue import DEV_SUFFIX
 from benchmark.config import CohortPlan, Profile
 from benchmark.errors import CohortError, ConfigError
 from benchmark.runs.identity import input_hashes
 from benchmark.runs.job import Job, Part, Workspace
+from benchmark.runs.people import Cell
 from benchmark.runs.planning import serves
 from benchmark.runs.rows import Row, resolve_row, tuned_rows
 from benchmark.splitting import read_split
 from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
-from benchmark.sweeps.people import fold_people
 from benchmark.sweeps.space import Suggest, dotted, load_space
 from benchmark.tasks import get_task
 from benchmark.tracks import get_track
@@ -134,8 +135,8 @@ class StudyPlan:
         if self.cohort not in self.profile.plan:
             return 0
         jobs = [self._job(self.row, fold) for fold in self.folds]
-        people = [fold_people(job, self.workspace) for job in jobs]
-        used = {who for part in people for who in (*part.train, *part.validation)}
+        cells = [Cell.open(job, job.parts[0], self.workspace) for job in jobs]
+        used = {who for c in cells for p in (v.TRAIN, v.VALIDATION) for who in c.people[p]}
         split = read_split(self.workspace.splits / self.cohort, self.profile.protocol)
         folds = [split.fold(k, r) for r in range(split.n_repeats) for k in range(split.n_folds)]
         return len(used & {who for fold in folds for who in fold.test})

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmark.errors import RunFailed
+from benchmark.runs.people import fold_samples
 from benchmark.sweeps.history import Trial, earlier_sessions, trials_of, write_history
 from benchmark.sweeps.journal import free_slots, open_study, sampler_for
 from benchmark.sweeps.objective import FoldScore, objective
-from benchmark.sweeps.people import fold_samples
 from benchmark.sweeps.plan import StudyPlan
 from benchmark.sweeps.space import suggested_settings
 from benchmark.sweeps.workers import Answer, Workers

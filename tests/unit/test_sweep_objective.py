@@ -14,6 +14,7 @@ from benchmark.api import Prediction, Samples
 from benchmark.runs.execute import execute
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Part
+from benchmark.runs.people import Cell
 from benchmark.sweeps.objective import (
     FoldScore,
     naive_loss,
@@ -21,7 +22,6 @@ from benchmark.sweeps.objective import (
     validation_loss,
     validation_roc_auc,
 )
-from benchmark.sweeps.people import fold_people
 from benchmark.tasks import get_task
 
 
@@ -93,10 +93,10 @@ def test_training_and_validation_people_are_those_of_neurodx_run(tmp_path: Path)
     with probe_installed(tmp_path / "site"):
         identity = run_id(job, workspace)
         execute(job, identity, workspace)
-        people = fold_people(job, workspace)
+        people = Cell.open(job, job.parts[0], workspace).people
     ledger = pd.read_parquet(workspace.runs / "sweep_probe" / identity / "predictions.parquet")
     validation = ledger.loc[ledger["part"] == "validation", "participant_id"]
     test = ledger.loc[ledger["part"] == "test", "participant_id"]
-    assert set(people.validation) == set(validation)
-    assert not (set(people.train) | set(people.validation)) & set(test)
-    assert len(people.train) + len(validation) + len(test) == 60  # 30 of 90 have MCI
+    assert set(people["validation"]) == set(validation)
+    assert not (set(people["train"]) | set(people["validation"])) & set(test)
+    assert len(people["train"]) + len(validation) + len(test) == 60  # 30 of 90 have MCI
