@@ -23,16 +23,20 @@ from benchmark.runs.backends.local import Outcome
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.runner import Report
 
-__all__ = ["JobProgress"]
+__all__ = ["BarProgress", "JobProgress"]
 
 
-class JobProgress:
-    """A progress bar over jobs; in a log file, one line per finished job instead."""
+class BarProgress:
+    """A progress bar with the time left; it is silent where output goes to a file.
 
-    def __init__(self, row: str, workspace: Workspace, console: Console | None = None) -> None:
-        self._row, self._workspace = row, workspace
+    Args:
+        name: What is counted.
+        total: How many; None while unknown.
+        console: Where to write.
+    """
+
+    def __init__(self, name: str, total: int | None, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._jobs: Mapping[str, Job] = {}
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -44,7 +48,7 @@ class JobProgress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task(row, total=None, detail="")
+        self._task = self._bar.add_task(name, total=total, detail="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -57,6 +61,15 @@ class JobProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+class JobProgress(BarProgress):
+    """Progress over jobs; in a log file, one line per finished job instead."""
+
+    def __init__(self, row: str, workspace: Workspace, console: Console | None = None) -> None:
+        super().__init__(row, None, console)
+        self._row, self._workspace = row, workspace
+        self._jobs: Mapping[str, Job] = {}
 
     def start(self, jobs: Mapping[str, Job], cached: int) -> None:
         """Takes the jobs that will run."""

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from benchmark.cli.progress import BarProgress
 from benchmark.cohorts.catalogue import COHORTS, DEV_SUFFIX
 from benchmark.config import CONFIGS
 from benchmark.sweeps import Frozen, StudyPlan, StudyResult, Trial
@@ -27,37 +19,13 @@ __all__ = ["SweepProgress"]
 _SHOWN = 5
 
 
-class SweepProgress:
-    """A progress bar over trials; in a log file, one line per finished trial instead."""
+class SweepProgress(BarProgress):
+    """Progress over trials; in a log file, one line per finished trial instead."""
 
     def __init__(self, plan: StudyPlan, workers: int, console: Console | None = None) -> None:
+        super().__init__(plan.row.name, plan.n_trials, console)
         self._plan, self._workers = plan, workers
-        self._console = console or Console()
         self._best: float | None = None
-        self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[best]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task(plan.row.name, total=plan.n_trials, best="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def start(self, trials: Sequence[Trial]) -> None:
         """Takes the trials that are there already."""
@@ -145,7 +113,7 @@ class SweepProgress:
     def _note(self, trial: Trial) -> None:
         if trial.value is not None and (self._best is None or trial.value < self._best):
             self._best = trial.value
-            self._bar.update(self._task, best=f"best {self._best:.4f}")
+            self._bar.update(self._task, detail=f"best {self._best:.4f}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)

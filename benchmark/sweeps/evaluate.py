@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
-from dataclasses import replace
+import traceback
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from benchmark.errors import MethodError
+from benchmark.errors import BenchmarkError, MethodError
 from benchmark.method import RunContext
 from benchmark.runs.execute import new_method
 from benchmark.runs.job import Job, Workspace
@@ -24,9 +25,35 @@ from benchmark.sweeps.objective import (
     validation_roc_auc,
 )
 
-__all__ = ["evaluate"]
+__all__ = ["TrialOutcome", "evaluate", "evaluate_trial"]
 
 _FOLDS_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What became of one trial: a score per fold, or the error with its traceback."""
+
+    scores: tuple[FoldScore, ...] = ()
+    error: str = ""
+    trace: str = ""
+
+
+def evaluate_trial(question: tuple[list[dict[str, Any]], str, str]) -> TrialOutcome:
+    """Answers one trial in a worker process.
+
+    Args:
+        question: The jobs, one per fold, as JSON; the workspace; the scratch folder.
+    """
+    jobs, root, scratch = question
+    workspace = Workspace(Path(root))
+    try:
+        scores = [evaluate(Job.from_json(job), workspace, Path(scratch)) for job in jobs]
+    except BenchmarkError as error:
+        return TrialOutcome(error=str(error), trace=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - a method may raise anything; the trial records it
+        return TrialOutcome(error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+    return TrialOutcome(tuple(scores))
 
 
 def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
@@ -49,8 +76,6 @@ def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
         context = RunContext(job.seed, Path(folder), job.device, precision=job.precision)
         clock, cpu = time.perf_counter(), time.process_time()
         method = new_method(job)
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(1)
         method.fit(train, validation, tasks, context)
         answers = method.predict(align_samples(validation.without_labels(), like=train), tasks)
         seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu

@@ -10,19 +10,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmark.errors import RunFailed
+from benchmark.runs.backends.pool import Answer, Pool
+from benchmark.runs.job import Job
 from benchmark.runs.people import fold_samples
+from benchmark.sweeps.evaluate import TrialOutcome, evaluate_trial
 from benchmark.sweeps.history import Trial, earlier_sessions, trials_of, write_history
 from benchmark.sweeps.journal import free_slots, open_study, sampler_for
 from benchmark.sweeps.objective import FoldScore, objective
 from benchmark.sweeps.plan import StudyPlan
 from benchmark.sweeps.space import suggested_settings
-from benchmark.sweeps.workers import Answer, Workers
 
 __all__ = ["StudyResult", "Trial", "run_study"]
 
 _DEFAULTS = -1  # key of the fit with the row's own settings; trial numbers begin at 0
 _TRACE_LINES = 6
 _POLL_SECONDS = 0.5
+_PRELOAD = ("benchmark.sweeps.evaluate", "benchmark.sklearn_method")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class _Sweep:
         waiting = [_DEFAULTS] if "default" not in self._study.user_attrs else []
         waiting += slots
         count = max(1, min(self._workers, len(waiting)))
-        with Workers(count, self._plan.workspace, self._plan.folder / "scratch") as pool:
+        with Pool(count, evaluate_trial, _PRELOAD) as pool:
             while waiting or pool.busy:
                 while waiting and pool.free:
                     self._submit(pool, waiting.pop(0))
@@ -109,9 +112,9 @@ class _Sweep:
                 if on_tick:
                     on_tick()
 
-    def _submit(self, pool: Workers, slot: int) -> None:
+    def _submit(self, pool: Pool, slot: int) -> None:
         if slot == _DEFAULTS:
-            pool.submit(_DEFAULTS, self._plan.jobs({}))
+            pool.submit(_DEFAULTS, self._question(self._plan.jobs({})))
             return
         self._study.sampler = sampler_for(self._plan.seed, slot)
         trial = self._study.ask()
@@ -120,32 +123,37 @@ class _Sweep:
         jobs = self._plan.jobs(settings)
         trial.set_user_attr("settings", settings)
         self._asked[trial.number] = trial
-        pool.submit(trial.number, jobs)
+        pool.submit(trial.number, self._question(jobs))
+
+    def _question(self, jobs: Sequence[Job]) -> tuple[list[dict[str, Any]], str, str]:
+        scratch = self._plan.folder / "scratch"
+        return [job.to_json() for job in jobs], str(self._plan.workspace.root), str(scratch)
 
     def _take(self, answer: Answer, on_trial: Callable[[Trial], None] | None) -> None:
-        record = _record(answer.scores)
+        outcome = TrialOutcome(error=answer.died) if answer.died else answer.value
+        record = _record(outcome.scores)
         if answer.key == _DEFAULTS:
-            value = None if answer.error else objective(answer.scores)
+            value = None if outcome.error else objective(outcome.scores)
             self._study.set_user_attr(
-                "default", {"value": value, "error": answer.error, "record": record}
+                "default", {"value": value, "error": outcome.error, "record": record}
             )
         else:
-            self._tell(self._asked.pop(answer.key), answer, record)
+            self._tell(self._asked.pop(answer.key), outcome, record)
         trials = trials_of(self._study)
         write_history(self._plan.folder, trials, self._facts(trials))
         if answer.key != _DEFAULTS and on_trial:
             on_trial(trials[answer.key])
 
-    def _tell(self, trial: Any, answer: Answer, record: dict[str, Any]) -> None:
+    def _tell(self, trial: Any, outcome: TrialOutcome, record: dict[str, Any]) -> None:
         from optuna.trial import TrialState
 
-        if answer.error:
-            trial.set_user_attr("trace", answer.trace)
-            trial.set_user_attr("error", answer.error)
+        if outcome.error:
+            trial.set_user_attr("trace", outcome.trace)
+            trial.set_user_attr("error", outcome.error)
             self._study.tell(trial, state=TrialState.FAIL)
             return
         trial.set_user_attr("record", record)
-        self._study.tell(trial, objective(answer.scores))
+        self._study.tell(trial, objective(outcome.scores))
 
     def result(self) -> StudyResult:
         trials = trials_of(self._study)
