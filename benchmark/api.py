@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from benchmark.prediction import Prediction
     from benchmark.registry import register
     from benchmark.samples.samples import Samples
-    from benchmark.sklearn_method import SklearnMethod, tabular_preprocessor
+    from benchmark.sklearn_method import PenalisedLinear, SklearnMethod, tabular_preprocessor
     from benchmark.tasks import Task
+    from benchmark.training.batches import Batch
     from benchmark.training.config import TrainerConfig
     from benchmark.training.torch_method import TorchMethod
 
 __all__ = [
+    "Batch",
     "Method",
     "MethodError",
     "MethodInfo",
+    "PenalisedLinear",
     "Prediction",
     "RunContext",
     "SampleError",
@@ -37,9 +40,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Batch": "benchmark.training.batches",
     "Method": "benchmark.method",
     "MethodError": "benchmark.errors",
     "MethodInfo": "benchmark.method_info",
+    "PenalisedLinear": "benchmark.sklearn_method",
     "Prediction": "benchmark.prediction",
     "RunContext": "benchmark.method",
     "SampleError": "benchmark.errors",

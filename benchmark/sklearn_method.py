@@ -17,7 +17,7 @@ from benchmark.prediction import Prediction
 from benchmark.samples.samples import Samples
 from benchmark.tasks import Task
 
-__all__ = ["SklearnMethod", "tabular_preprocessor"]
+__all__ = ["PenalisedLinear", "SklearnMethod", "tabular_preprocessor"]
 
 _MODEL_FILE = "model.pkl"
 
@@ -103,6 +103,30 @@ class SklearnMethod(Method):
             last = estimator[-1] if hasattr(estimator, "steps") else estimator
             total += int(np.size(getattr(last, "coef_", ())))
         return total
+
+
+class PenalisedLinear(SklearnMethod):
+    """Logistic regression for classes, ridge regression for values, on prepared tables.
+
+    The penalty is chosen on validation people from the setting ``penalties``: the inverse strength
+    ``C`` of the logistic regression, the strength of the ridge.
+    """
+
+    def candidates(self, task: Task) -> Sequence[Any]:
+        """One pipeline per penalty."""
+        return [self._pipeline(task, penalty) for penalty in self.config.penalties]
+
+    def estimator(self, task: Task) -> Any:
+        """The pipeline of the first penalty."""
+        return self._pipeline(task, self.config.penalties[0])
+
+    @staticmethod
+    def _pipeline(task: Task, penalty: float) -> Any:
+        from sklearn.linear_model import LogisticRegression, Ridge
+        from sklearn.pipeline import make_pipeline
+
+        model = LogisticRegression(C=penalty, max_iter=5000) if task.classes else Ridge(penalty)
+        return make_pipeline(tabular_preprocessor(), model)
 
 
 def tabular_preprocessor(*, scale: bool = True) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from baselines.sfcn.info import SfcnConfig
-from benchmark.api import Samples, Task, TorchMethod
+from benchmark.api import Batch, Samples, Task, TorchMethod
 
 AGE = "brain_age"
 BINS = "brain_age_bins"
@@ -32,7 +31,7 @@ class Sfcn(TorchMethod):
         sigma = self.config.sigma_years / self._scales.sd[AGE]
         return Network(self.config, edges, sigma)
 
-    def loss(self, outputs: Mapping[str, Tensor], batch: Any) -> Tensor:
+    def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Kullback-Leibler divergence of the predicted bins from the softened label."""
         wanted = self.model.soften(batch.labels[AGE])  # b bins
         each = (wanted * (wanted.clamp_min(1e-12).log() - outputs[BINS])).sum(dim=1)  # b
