@@ -24,10 +24,10 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
     from benchmark.cli.compose import compose_request
     from benchmark.cli.progress import JobProgress
-    from benchmark.runs.job import Workspace
     from benchmark.runs.planning import Selection
     from benchmark.runs.rows import resolve_row
     from benchmark.runs.runner import run_row
+    from benchmark.runs.workspace import workspace_of
 
     request = compose_request(args.overrides)
     row = resolve_row(request.method, request.profile, request.config, request.track)
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     select = None
     if narrowed or request.config:
         select = Selection(request.cohort, request.task, request.fold, request.seed)
-    workspace = Workspace()
+    workspace = workspace_of(request.profile.name)
     started = time.perf_counter()
     with JobProgress(row.name, workspace) as progress:
         report = run_row(

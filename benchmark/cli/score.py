@@ -16,7 +16,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--profile", default="mini", help="gives the methods and the resamples")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
     parser.add_argument("--resamples", type=int, help="bootstrap resamples instead of its number")
 
 
@@ -29,10 +29,11 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.cli.oracle_rows import oracle_rows
     from benchmark.config import load_profile
     from benchmark.results import PlanFilter, score_workspace
-    from benchmark.runs.job import Workspace
+    from benchmark.runs.workspace import profile_here, workspace_of
 
-    console, workspace = Console(), Workspace()
-    profile = load_profile(args.profile)
+    console = Console()
+    profile = load_profile(args.profile or profile_here())
+    workspace = workspace_of(profile.name)
     started = time.perf_counter()
     with console.status("asking the oracle"):
         oracle = oracle_rows(workspace, profile.methods)

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.cli.compose import compose_request
     from benchmark.cli.sweep_progress import SweepProgress
     from benchmark.errors import ConfigError
-    from benchmark.runs.job import Workspace
+    from benchmark.runs.workspace import workspace_of
     from benchmark.sweeps import SweepRequest, freeze, plan_study, run_study
     from benchmark.sweeps.freeze import tuned_path
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         trials=asked.trials,
         config=asked.config,
     )
-    plan = plan_study(request, asked.profile, Workspace())
+    plan = plan_study(request, asked.profile, workspace_of(asked.profile.name))
     path = tuned_path(plan, args.output)
     workers = args.workers or asked.profile.workers or os.cpu_count() or 1
     with SweepProgress(plan, workers) as progress:

@@ -16,10 +16,9 @@ from benchmark.cohorts.catalogue import COHORTS, untwinned
 from benchmark.config import CONFIGS, Profile
 from benchmark.registry import ROOT
 from benchmark.runs.rows import resolve_row, tuned_rows
+from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
 
-__all__ = ["DEFAULT_PROFILE", "pipeline_path", "pipeline_text"]
-
-DEFAULT_PROFILE = "mini"
+__all__ = ["pipeline_path", "pipeline_text"]
 
 _HEADER = """\
 # Written by `neurodx pipeline`; change configs/profile/{name}.yaml and run it again.
@@ -50,7 +49,7 @@ _SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/scor
 
 def pipeline_path(profile: str) -> Path:
     """Where the pipeline of a profile stands, relative to the repository."""
-    return Path("dvc.yaml") if profile == DEFAULT_PROFILE else Path(f"profiles/{profile}/dvc.yaml")
+    return profile_folder(profile) / "dvc.yaml"
 
 
 def pipeline_text(profile: Profile) -> str:

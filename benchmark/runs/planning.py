@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from benchmark.config import CohortPlan, Profile
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
+from benchmark.runs.readiness import ready_cohort, ready_split
 from benchmark.runs.rows import Row
 from benchmark.samples.build import modality_mask
-from benchmark.splitting import read_split
 from benchmark.store import Cohort
 from benchmark.tasks import get_task
 from benchmark.tracks import SOURCES, get_track
@@ -56,11 +56,11 @@ def plan_jobs(
         if select.cohort not in (None, name):
             continue
         tasks = [t for t in plan.fit if select.task in (None, t) and _answers(row, t)]
-        if not tasks or not serves(row, Cohort(workspace.data / name)):
+        if not tasks or not serves(row, ready_cohort(name, profile.name, workspace)):
             continue
-        split = read_split(workspace.splits / name, profile.protocol)
+        split = ready_split(name, profile.protocol, profile.name, workspace)
         folds = range(split.n_folds * split.n_repeats)
-        outside = _external(row, plan, workspace)
+        outside = _external(row, plan, profile, workspace)
         groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]
         jobs += [
             _job(row, profile, name, outside, group, fold, seed)
@@ -85,12 +85,14 @@ def _answers(row: Row, task: str) -> bool:
     return task in row.tasks and (row.info.copes_with_missing or not closed)
 
 
-def _external(row: Row, plan: CohortPlan, workspace: Workspace) -> dict[str, list[str]]:
+def _external(
+    row: Row, plan: CohortPlan, profile: Profile, workspace: Workspace
+) -> dict[str, list[str]]:
     """The external cohorts that hold what the row needs."""
     return {
         other: tasks
         for other, tasks in plan.external.items()
-        if serves(row, Cohort(workspace.data / other))
+        if serves(row, ready_cohort(other, profile.name, workspace))
     }
 
 
