@@ -10,11 +10,13 @@ from benchmark.config import Profile
 from benchmark.runs.backends import run_local
 from benchmark.runs.backends.local import Outcome
 from benchmark.runs.backends.pool import WORKER_DIED
+from benchmark.runs.backends.team import run_team
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.planning import Selection, plan_jobs
 from benchmark.runs.rows import Row
+from benchmark.runs.team import Team, refuse_idle_processes
 from benchmark.store.atomic import write_json
 
 __all__ = ["Report", "run_row"]
@@ -43,6 +45,9 @@ def run_row(
 ) -> Report:
     """Executes what a row lacks and writes its ``plan.json``.
 
+    Started by ``torchrun``, the jobs run in its processes, one after the other; otherwise in worker
+    processes, side by side.
+
     Args:
         row: The board row.
         profile: The profile.
@@ -57,28 +62,47 @@ def run_row(
     Returns:
         What is cached, what was done, what failed.
     """
+    team = Team.here()
+    refuse_idle_processes(team, row.name, row.config)
     jobs = {run_id(job, workspace): job for job in plan_jobs(row, profile, workspace, select)}
     folder = workspace.runs / row.name
-    folder.mkdir(parents=True, exist_ok=True)
+    if team.leads:
+        folder.mkdir(parents=True, exist_ok=True)
     cached = tuple(identity for identity in jobs if is_done(folder / identity))
     missing = {identity: job for identity, job in jobs.items() if identity not in cached}
-    if select is None:
+    if team.leads and select is None:
         _write_plan(row, profile, workspace, jobs, {})
     if on_start:
         on_start(missing, len(cached))
-    outcomes = (
-        run_local(missing, workspace, profile.workers, on_done or _ignore, on_tick)
-        if missing
-        else []
-    )
+    if team.size > 1:
+        team = team.opened(profile.device)
+    workers = profile.workers
+    outcomes = _run_all(team, jobs, missing, workspace, workers, on_done or _ignore, on_tick)
     failed = {outcome.identity: outcome.error for outcome in outcomes if outcome.error}
     for identity, error in failed.items():
         if error.startswith(WORKER_DIED):  # it could not write down why
             record_failure(jobs[identity], identity, workspace, error)
-    if select is None:
+    if team.leads and select is None:
         _write_plan(row, profile, workspace, jobs, failed)
+    if team.size > 1:
+        team.agree(False)  # nobody leaves before the plan is written
+        team.close()
     done = tuple(outcome.identity for outcome in outcomes if not outcome.error)
     return Report(row.name, cached, done, failed, jobs)
+
+
+def _run_all(
+    team: Team,
+    jobs: Mapping[str, Job],
+    missing: Mapping[str, Job],
+    workspace: Workspace,
+    workers: int,
+    on_done: Callable[[Outcome], None],
+    on_tick: Callable[[], None] | None,
+) -> list[Outcome]:
+    if team.size > 1:
+        return run_team(jobs, missing, workspace, team, on_done)
+    return run_local(missing, workspace, workers, on_done, on_tick) if missing else []
 
 
 def _ignore(_: Outcome) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import ConfigError
 
-__all__ = ["Precision", "Team", "channels_last", "join_team", "resolve_device"]
+__all__ = ["Precision", "Team", "channels_last", "connect", "join_team", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -101,6 +101,12 @@ class Team:
         return value
 
 
+def connect(device: torch.device) -> None:
+    """Connects the processes that ``torchrun`` started, unless they are connected."""
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+
+
 def join_team(distributed: bool, device: torch.device) -> Team:
     """Joins the processes that ``torchrun`` started, through gloo on CPU and nccl on cuda.
 
@@ -114,8 +120,9 @@ def join_team(distributed: bool, device: torch.device) -> Team:
         if missing:
             raise ConfigError(
                 f"trainer.distributed is set but {', '.join(missing)} is not in the environment; "
-                "start with `torchrun --nproc-per-node <processes> -m benchmark.cli run ...`, or "
-                "set `trainer.distributed=false`"
+                "start with `torchrun --nproc-per-node <processes> -m benchmark.cli run "
+                "method=<name> config.trainer.distributed=true`, or set "
+                "`config.trainer.distributed=false`"
             )
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        connect(device)
     return Team(dist.get_rank(), dist.get_world_size())
