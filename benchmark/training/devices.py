@@ -15,7 +15,7 @@ __all__ = ["Precision", "Team", "channels_last", "connect", "join_team", "resolv
 
 
 def resolve_device(name: str) -> torch.device:
-    """Turns a device name into a device that is there.
+    """Turns a device name into a device that is there, and asks cuda to compute the same twice.
 
     Raises:
         ConfigError: The name is unknown, or this machine has no such device.
@@ -31,12 +31,25 @@ def resolve_device(name: str) -> torch.device:
         if (device.index or 0) >= count:
             raise ConfigError(
                 f"device {name!r} is not available: torch {torch.__version__} sees {count} cuda "
-                "device(s). Set `trainer.device=cpu`, or install a torch build with cuda and check "
+                "device(s). Add `profile.device=cpu` to the command, or install a torch build with cuda and check "
                 "it with `python -c 'import torch; print(torch.cuda.device_count())'`"
             )
+        _make_deterministic()
     elif device.type != "cpu":
         raise ConfigError(f"device {name!r} is not supported; expected 'cpu' or 'cuda'")
     return device
+
+
+def _make_deterministic() -> None:
+    """Asks cuda for kernels that give the same bits twice, where there are such kernels.
+
+    Some have none, the gradients of 3D pooling and of trilinear interpolation among them: torch
+    then warns and goes on, for refusing would refuse every network that pools.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS first starts
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
 
 
 def channels_last(model: nn.Module) -> nn.Module:
