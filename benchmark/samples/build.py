@@ -77,7 +77,7 @@ def build_samples(
     tables = _tables(cohort, people, positions, sources, forbidden)
     texts = _texts(cohort, positions, sources)
     for task in together:
-        check_inputs([c for table in tables.values() for c in table], task, sources)
+        check_inputs([str(c) for table in tables.values() for c in table], task, sources)
         check_reports(texts.get("report", ()), task)
     names = {"snps": cohort.card.get("snp_names", [])} if "snps" in arrays else {}
     return Samples(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from process_caches import forget
-from tiny_cohort import N, N_PRETRAIN, TINY, visit_table, write_cohort
+from tiny_cohort import N_PRETRAIN, TINY, N, visit_table, write_cohort
 
 from benchmark.config import Profile
 from benchmark.errors import LeakageError
