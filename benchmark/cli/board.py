@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("--board", type=Path, help="default: the profile's")
     parser.add_argument("--profile", help="default: the one of this folder, or mini")
+    parser.add_argument("--protocol", help="the board of `neurodx rank --protocol` instead")
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument("--headless", action="store_true", help="open no browser")
 
@@ -28,11 +29,14 @@ def command(args: argparse.Namespace) -> list[str]:
     import sys
 
     from benchmark.config import load_profile
+    from benchmark.runs.planning import other_protocol
     from benchmark.runs.workspace import profile_here, workspace_of
 
     board = args.board
     if board is None:
-        board = workspace_of(load_profile(args.profile or profile_here()).name).board
+        profile = load_profile(args.profile or profile_here())
+        other = other_protocol(args.protocol, profile)
+        board = workspace_of(profile.name).board_of(other)
     repository = Path(__file__).resolve().parents[2]
     return [
         *(sys.executable, "-m", "streamlit", "run", str(repository / "leaderboard" / "app.py")),

@@ -12,6 +12,7 @@ examples:
   neurodx run method=resnet3d profile=smoke
   neurodx run method=voxel_svm cohort=phantom-memory task=dx3 fold=0
   neurodx run method=resnet3d task=dx3 config.trainer.lr=0.003   (a trial: the plan stays as it is)
+  neurodx run method=voxel_svm protocol=few-label     (or leave-site-out, 5x5fold)
   torchrun --nproc-per-node 2 -m benchmark.cli run method=resnet3d config.trainer.distributed=true
 """
 
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 request.profile,
                 workspace,
                 select=select,
+                protocol=request.protocol,
                 on_start=progress.start,
                 on_done=progress.done,
                 on_tick=progress.tick,

@@ -51,6 +51,11 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f"--workers {args.workers}: expected 1 or more")
     asked = compose_request(args.overrides)
+    if asked.protocol not in (None, asked.profile.protocol):
+        raise ConfigError(
+            f"protocol={asked.protocol}: a sweep tunes on the folds of the profile's own protocol, "
+            f"{asked.profile.protocol}; leave it out, or give `profile.protocol={asked.protocol}`"
+        )
     request = SweepRequest(
         method=asked.method,
         task=asked.task,

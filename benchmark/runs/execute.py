@@ -249,7 +249,7 @@ def _result(job: Job, identity: str) -> dict[str, Any]:
         "run_id": identity,
         "method": job.row,
         "track": job.track,
-        "protocol": job.protocol,
+        "protocol": job.shown_protocol,
         "fold": job.fold,
         "seed": job.seed,
         "profile": job.profile,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.config import Profile
 from benchmark.runs.backends import run_local
@@ -13,8 +14,8 @@ from benchmark.runs.backends.pool import WORKER_DIED
 from benchmark.runs.backends.team import run_team
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
-from benchmark.runs.job import Job, Workspace
-from benchmark.runs.planning import Selection, plan_jobs
+from benchmark.runs.job import FEW_LABEL, Job, Workspace, plan_file, protocol_label
+from benchmark.runs.planning import Plan, Selection, plan_row
 from benchmark.runs.rows import Row
 from benchmark.runs.team import Team, refuse_idle_processes
 from benchmark.store.atomic import write_json
@@ -39,6 +40,7 @@ def run_row(
     workspace: Workspace,
     *,
     select: Selection | None = None,
+    protocol: str | None = None,
     on_start: Callable[[Mapping[str, Job], int], None] | None = None,
     on_done: Callable[[Outcome], None] | None = None,
     on_tick: Callable[[], None] | None = None,
@@ -55,6 +57,7 @@ def run_row(
         select: Narrows the plan; ``plan.json`` is then left as it is. Otherwise it is written
             before the first job, so that no older plan is read after an interruption, and again at
             the end.
+        protocol: A protocol besides the profile's own; its plan is ``plan.<protocol>.json``.
         on_start: Called with the jobs to run and the number already cached.
         on_done: Called after each job.
         on_tick: Called while waiting.
@@ -64,14 +67,15 @@ def run_row(
     """
     team = Team.here()
     refuse_idle_processes(team, row.name, row.config)
-    jobs = {run_id(job, workspace): job for job in plan_jobs(row, profile, workspace, select)}
+    plan = plan_row(row, profile, workspace, select, protocol)
+    jobs = {run_id(job, workspace): job for job in plan.jobs}
     folder = workspace.runs / row.name
     if team.leads:
         folder.mkdir(parents=True, exist_ok=True)
     cached = tuple(identity for identity in jobs if is_done(folder / identity))
     missing = {identity: job for identity, job in jobs.items() if identity not in cached}
     if team.leads and select is None:
-        _write_plan(row, profile, workspace, jobs, {})
+        _write_plan(row, profile, workspace, plan, jobs, {})
     if on_start:
         on_start(missing, len(cached))
     if team.size > 1:
@@ -83,7 +87,7 @@ def run_row(
         if error.startswith(WORKER_DIED):  # it could not write down why
             record_failure(jobs[identity], identity, workspace, error)
     if team.leads and select is None:
-        _write_plan(row, profile, workspace, jobs, failed)
+        _write_plan(row, profile, workspace, plan, jobs, failed)
     if team.size > 1:
         team.agree(False)  # nobody leaves before the plan is written
         team.close()
@@ -113,6 +117,7 @@ def _write_plan(
     row: Row,
     profile: Profile,
     workspace: Workspace,
+    planned: Plan,
     jobs: Mapping[str, Job],
     failed: Mapping[str, str],
 ) -> None:
@@ -138,7 +143,9 @@ def _write_plan(
                 },
                 "external": {part.cohort: list(part.tasks) for part in job.external},
                 "track": job.track,
-                "protocol": job.protocol,
+                "protocol": job.shown_protocol,
+                "split": job.protocol,
+                "percent": job.percent,
                 "fold": job.fold,
                 "seed": job.seed,
                 "status": "done" if done else "failed" if error else "missing",
@@ -146,12 +153,25 @@ def _write_plan(
             }
         )
     write_json(
-        workspace.runs / row.name / "plan.json",
+        workspace.runs / row.name / plan_file(planned.protocol),
         {
             "method": row.name,
             "title": row.title,
             "profile": profile.name,
             "tuned": row.tuned,
             "runs": runs,
+            "omitted": [_omitted(row, profile, *point) for point in planned.omitted],
         },
     )
+
+
+def _omitted(row: Row, profile: Profile, cohort: str, task: str, percent: int) -> dict[str, Any]:
+    derive = profile.plan[cohort].derive
+    return {
+        "cohort": cohort,
+        "tasks": [task],
+        "derived": {other: source for other, source in derive.items() if source == task},
+        "track": row.track,
+        "protocol": protocol_label(FEW_LABEL, percent),
+        "reason": f"omitted: a class has fewer than 2 training people at {percent} %",
+    }

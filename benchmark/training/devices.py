@@ -32,7 +32,7 @@ def resolve_device(name: str) -> torch.device:
             raise ConfigError(
                 f"device {name!r} is not available: torch {torch.__version__} sees {count} cuda "
                 "device(s). Add `profile.device=cpu` to the command, or install a torch build with "
-                "cuda and check it with `python -c 'import torch; print(torch.cuda.device_count())'`"
+                "cuda and check it: `python -c 'import torch; print(torch.cuda.device_count())'`"
             )
         _make_deterministic()
     elif device.type != "cpu":

@@ -68,6 +68,7 @@ def test_a_name_is_24_hexadecimal_digits(name: Callable[[Job], str], job: Job) -
         {"tuned": True},
         {"device": "cuda"},
         {"precision": "amp"},
+        {"percent": 10},
     ],
     ids=lambda change: next(iter(change)),
 )
