@@ -27,6 +27,7 @@ _HEADER = """\
 """
 _FIT_CODE = (
     "config.py",
+    "imaging/regions.py",
     "method.py",
     "prediction.py",
     "registry.py",
