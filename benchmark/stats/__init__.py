@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark.stats.bca import bca_interval
+from benchmark.stats.bca import bca_interval, percentile_interval
+from benchmark.stats.bootstrap import BootstrapResult, bootstrap_interval
 from benchmark.stats.candidate import Candidate, SetScore
 from benchmark.stats.delong import (
     AurocComponents,
@@ -27,9 +28,11 @@ from benchmark.stats.resamples import (
     seeded_generator,
     strata_codes,
 )
+from benchmark.stats.wilson import wilson_interval
 
 __all__ = [
     "AurocComponents",
+    "BootstrapResult",
     "Candidate",
     "Comparison",
     "Interval",
@@ -39,6 +42,7 @@ __all__ = [
     "SetScore",
     "auroc_components",
     "bca_interval",
+    "bootstrap_interval",
     "delong_interval",
     "delong_test",
     "delong_variance",
@@ -47,8 +51,10 @@ __all__ = [
     "max_t",
     "more_to_separate",
     "paired_gain",
+    "percentile_interval",
     "rank_methods",
     "seeded_generator",
     "strata_codes",
+    "wilson_interval",
     "with_seed_variance",
 ]
