@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from benchmark.errors import ResultError
 from benchmark.stats.candidate import Candidate, replicates_with_seed_noise
 from benchmark.stats.maxt import ALPHA, MaxT, max_t
+from benchmark.stats.power import more_to_separate
 
-__all__ = ["Comparison", "RankRow", "Ranking", "more_to_separate", "paired_gain", "rank_methods"]
+__all__ = ["Comparison", "RankRow", "Ranking", "paired_gain", "rank_methods"]
 
 Array = NDArray[Any]
 
@@ -141,20 +142,6 @@ def paired_gain(
         return sign * (ours.score - theirs.score), math.nan, math.nan
     low, high = np.quantile(difference, [(1 - level) / 2, (1 + level) / 2])
     return sign * (ours.score - theirs.score), float(low), float(high)
-
-
-def more_to_separate(t: float, critical: float, n: int) -> float:
-    """Participants to add so that a difference of the same size would reach the critical value.
-
-    The ratio t grows with the square root of n, so ``n ((critical / t)^2 - 1)``, rounded up; 0
-    where it is reached already, NaN for a difference of zero or more than 1,000 n.
-    """
-    if not abs(t) > 0.0 or not math.isfinite(critical):
-        return math.nan
-    ratio = (critical / abs(t)) ** 2
-    if ratio > 1_000.0:
-        return math.nan
-    return float(max(0, math.ceil(n * (ratio - 1.0))))
 
 
 def _check(candidates: Sequence[Candidate]) -> None:

@@ -61,6 +61,28 @@ def test_step_down_separates_more_than_single_step():
     assert test.separated.tolist() == [True, True]  # the second faces one comparison only
 
 
+def test_max_t_equals_romano_and_wolf_one_hypothesis_at_a_time():
+    """Algorithm 4.1 written as it reads: drop what is rejected, take the maximum over the rest."""
+    rng = np.random.default_rng(31)
+    scale = np.array([0.02, 0.05, 0.03, 0.04, 0.02])
+    truth = np.array([0.12, 0.11, 0.0, 0.07, 0.05])
+    shared = rng.normal(size=(1, 3000))
+    replicates = truth[:, None] + scale[:, None] * (0.6 * shared + 0.8 * rng.normal(size=(5, 3000)))
+    test = max_t(truth, replicates)
+    error = replicates.std(axis=1, ddof=1)
+    left, separated = set(range(5)), set()
+    for i in sorted(range(5), key=lambda i: -abs(truth[i] / error[i])):
+        largest = [
+            max(abs(replicates[j, b] - truth[j]) / error[j] for j in left) for b in range(3000)
+        ]
+        critical = max(float(np.quantile(largest, 0.95)), 1.959964)
+        if not abs(truth[i] / error[i]) > critical:
+            break
+        separated.add(i)
+        left.remove(i)
+    assert set(np.flatnonzero(test.separated)) == separated == {0, 4}
+
+
 def test_p_is_below_alpha_exactly_where_separated_and_has_no_floor():
     t = np.linspace(0, 8, 12)
     test = max_t(t, t[:, None] + RNG.normal(size=(12, 1000)))
