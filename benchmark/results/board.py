@@ -76,7 +76,7 @@ def rank_workspace(
     """
     entries, metrics = (_read(scores / name) for name in ("entries.parquet", "scores.parquet"))
     leaderboard = _base_rows(entries, metrics, cohorts or {})
-    comparisons: list[dict[str, Any]] = []
+    comparisons: list[pd.DataFrame] = []
     updates: dict[tuple[str, ...], dict[str, Any]] = {}
     for cell, rows in entries[entries["status"] == "done"].groupby(list(CELL)):
         replicates = read_replicates(scores / "replicates" / cell_file(*map(str, cell)))
@@ -89,7 +89,7 @@ def rank_workspace(
         leaderboard.to_csv(fresh / "leaderboard.csv", index=False, float_format="%.6f")
         write_table(metrics, fresh / "metrics.parquet", *ROW_KEY, "metric")
         write_table(
-            pd.DataFrame(comparisons, columns=list(COMPARISON_COLUMNS)),
+            _comparison_table(comparisons),
             fresh / "comparisons.parquet",
             *COMPARISON_COLUMNS[:11],
         )
@@ -99,6 +99,13 @@ def rank_workspace(
         write_json(_board_facts(scores, leaderboard, facts or {}), fresh / "board.json")
         write_exports(leaderboard, metrics, fresh)
     return leaderboard
+
+
+def _comparison_table(families: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    tables = [family for family in families if len(family)]
+    if not tables:
+        return pd.DataFrame([], columns=list(COMPARISON_COLUMNS))
+    return pd.concat(tables, ignore_index=True)[list(COMPARISON_COLUMNS)]
 
 
 def _read(path: Path) -> pd.DataFrame:

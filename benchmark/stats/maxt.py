@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,8 @@ def _critical_values(order: Array, centred: _Centred, alpha: float) -> Array:
         ratio = centred(which)
         if so_far is not None:
             np.maximum(ratio[0], so_far, out=ratio[0])
-        np.maximum.accumulate(ratio, axis=0, out=ratio)
+        for above, row in pairwise(ratio):  # faster than accumulate, which walks down columns
+            np.maximum(above, row, out=row)
         so_far = ratio[-1].copy()
         last = float(np.quantile(so_far, 1.0 - alpha))
         same = last == before
