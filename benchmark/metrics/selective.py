@@ -87,14 +87,12 @@ def _over_folds(
     y_true: Array, y_prob: Array, folds: Array, weights: Array, *, excess: bool
 ) -> Array:
     confidence = y_prob.max(axis=1)
-    wrong = (y_prob.argmax(axis=1) != y_true).astype(np.float64)
+    wrong = y_prob.argmax(axis=1) != y_true
     area, people = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
     for rows in _by_confidence(confidence, folds):
-        w = weights[rows].astype(np.float64)
-        kept, lost = _cumulative(confidence[rows], wrong[rows], w)
-        total = kept[-1]
-        value = _area(kept, lost) - (_best(lost[-1] / total) if excess else 0.0)
-        area += np.where(total > 0, value * total, 0.0)
+        total, lost, integral = _integral(confidence[rows], wrong[rows], weights[rows])
+        best = _best(lost / total) * total if excess else 0.0
+        area += np.where(total > 0, integral - best, 0.0)
         people += total
     return area / people
 
@@ -111,24 +109,31 @@ def _block_ends(descending: Array) -> Array:
     return ends
 
 
-def _cumulative(confidence: Array, wrong: Array, weights: Array) -> tuple[Array, Array]:
-    """Weight kept and error weight up to the end of each block of equal confidence, (T, B)."""
+def _integral(confidence: Array, wrong: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """People, errors and people times AURC, each (B,), of one fold sorted by confidence.
+
+    Errors of weight w among the people from a to b are met in proportion between a and b and are
+    counted in full from there to the end W: ``w (1 - a / (b - a) ln(b / a) + ln(W / b))``. So only
+    the blocks of equal confidence that hold an error matter.
+    """
+    kept = np.cumsum(weights, axis=0, dtype=np.float64)
     ends = _block_ends(confidence)
-    kept = np.cumsum(weights, axis=0)[ends]
-    lost = np.cumsum(weights * wrong[:, None], axis=0)[ends]
-    return kept, lost
-
-
-def _area(kept: Array, lost: Array) -> Array:
-    """``1/W sum over blocks of (E_a - r a) ln(b / a) + r (b - a)``, r the error rate in a block."""
-    a = np.vstack([np.zeros_like(kept[:1]), kept[:-1]])
-    e = np.vstack([np.zeros_like(lost[:1]), lost[:-1]])
-    width = kept - a
-    rate = np.divide(lost - e, width, out=np.zeros_like(width), where=width > 0)
-    ratio = np.divide(kept, a, out=np.ones_like(kept), where=a > 0)
-    blocks = (e - rate * a) * np.log(ratio) + rate * width
-    area: Array = blocks.sum(axis=0) / kept[-1]
-    return area
+    starts = np.append(-1, ends[:-1])
+    errors = np.add.reduceat(wrong.astype(np.int64), starts + 1)
+    ends, starts = ends[errors > 0], starts[errors > 0]
+    total = kept[-1]
+    if not len(ends):
+        return total, np.zeros_like(total), np.zeros_like(total)
+    block = np.repeat(np.arange(len(ends)), errors[errors > 0])
+    lost = np.zeros((len(ends), weights.shape[1]))
+    np.add.at(lost, block, weights[wrong])
+    b = kept[ends]
+    a = np.where(starts[:, None] >= 0, kept[starts], 0.0)
+    width = b - a
+    inside = np.divide(a, width, out=np.zeros_like(a), where=width > 0)
+    inside *= np.log(np.divide(b, a, out=np.ones_like(a), where=a > 0))
+    after = np.log(np.divide(total, b, out=np.ones_like(b), where=b > 0))
+    return total, lost.sum(axis=0), (lost * (1.0 - inside + after)).sum(axis=0)
 
 
 def _best(rate: Array) -> Array:
