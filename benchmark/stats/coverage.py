@@ -284,8 +284,9 @@ def main(n_sets: int = 2000, say: Callable[[str], object] = sys.stdout.write) ->
     """Simulates every case, shows the table and writes it into the page."""
     rows: list[Covered] = []
     for case in CASES:
-        rows += simulate(case, n_sets)
-        say(f"{case.label}: " + ", ".join(f"{r.metric} {r.share:.3f}" for r in rows[-3:]) + "\n")
+        found = simulate(case, n_sets)
+        say(f"{case.label}: {', '.join(f'{r.metric} {r.share:.3f}' for r in found)}\n")
+        rows += found
     write_table_into(Path("docs/statistics.md"), table(rows, n_sets))
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from benchmark.stats.pairs import blocks
+from benchmark.stats.pairs import Moments, blocks
 
 __all__ = ["ALPHA", "MaxT", "max_t", "max_t_of_pairs"]
 
@@ -80,6 +80,7 @@ def max_t_of_pairs(
     differences: Array,
     replicates_of: Callable[[Array], Array],
     *,
+    moments: Moments | None = None,
     floor: Array | float = 0.0,
     alpha: float = ALPHA,
 ) -> MaxT:
@@ -87,15 +88,16 @@ def max_t_of_pairs(
 
     Args:
         differences: Shape (P,); NaN where two methods cannot be compared.
-        replicates_of: Takes indices of differences, returns their replicates (len, B), twice each.
+        replicates_of: Takes indices of differences, returns their replicates (len, B).
+        moments: Of the replicates, where known; None takes another pass over them.
         floor: As in ``max_t``.
         alpha: As in ``max_t``.
     """
-    known, spread, largest = _moments(differences, replicates_of)
-    comparable = np.isfinite(differences) & (known >= 0.95)
+    found = moments or _moments(differences, replicates_of)
+    comparable = np.isfinite(differences) & (found.known >= 0.95)
     difference = np.where(comparable, differences, 0.0)
-    error = np.maximum(np.where(comparable, spread, 0.0), floor)
-    error = np.where(error > 1e-7 * (1e-30 + largest), error, 0.0)
+    error = np.maximum(np.where(comparable, found.spread, 0.0), floor)
+    error = np.where(error > 1e-7 * (1e-30 + found.largest), error, 0.0)
     t = _ratio(difference, error)
     p_adjusted, separated, critical = _step_down(
         np.abs(t), comparable, _Centred(difference, error, replicates_of), alpha
@@ -127,12 +129,7 @@ class _Centred:
         return ratio if np.isfinite(ratio).all() else np.where(np.isfinite(ratio), ratio, 0.0)
 
 
-def _moments(
-    differences: Array, replicates_of: Callable[[Array], Array]
-) -> tuple[Array, Array, float]:
-    """Share of defined resamples, standard deviation (undefined ones set to the difference), and
-    the largest absolute replicate of all.
-    """
+def _moments(differences: Array, replicates_of: Callable[[Array], Array]) -> Moments:
     known, spread = np.ones(len(differences)), np.zeros(len(differences))
     largest = 0.0
     for which in blocks(np.arange(len(differences))):
@@ -140,10 +137,10 @@ def _moments(
         finite = np.isfinite(values)
         if not finite.all():
             known[which] = finite.mean(axis=1)
-            values = np.where(finite, values, differences[which, None])
-        largest = max(largest, float(np.abs(np.nan_to_num(values)).max(initial=0.0)))
+            values = np.where(finite, values, np.nan_to_num(differences[which, None]))
+        largest = max(largest, float(np.abs(values).max(initial=0.0)))
         spread[which] = values.std(axis=1, ddof=1)
-    return known, spread, largest
+    return Moments(known, spread, largest)
 
 
 def _ratio(value: Array, error: Array) -> Array:

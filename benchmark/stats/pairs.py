@@ -16,11 +16,26 @@ from numpy.typing import NDArray
 
 from benchmark.stats.candidate import Candidate, SetScore, replicates_with_seed_noise
 
-__all__ = ["Pairs", "blocks", "pair_candidates"]
+__all__ = ["Moments", "Pairs", "blocks", "pair_candidates"]
 
 Array = NDArray[Any]
 
 _BLOCK = 64  # pairs whose replicates are held at once: 1 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Of the replicates of P differences.
+
+    Attributes:
+        known: Share of resamples in which each is defined, (P,).
+        spread: Standard deviation over resamples, those undefined set to the difference, (P,).
+        largest: Largest absolute replicate of all.
+    """
+
+    known: Array
+    spread: Array
+    largest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,22 @@ class Pairs:
         square = np.zeros((self.n_candidates, self.n_candidates))
         square[self.first, self.second] = np.nan_to_num(values)
         return square - square.T
+
+    def moments(self) -> Moments | None:
+        """Spread of every pair from the covariances of the rows; None where people differ.
+
+        The standard deviation of a difference is ``sqrt(v_a + v_b - 2 c_ab)``, so the replicates
+        of the pairs need not be formed. Rounding leaves 1e-9 where two rows are equal.
+        """
+        if not self.one_set:
+            return None
+        centred = self.rows - self.rows.mean(axis=1, keepdims=True)
+        covariance = centred @ centred.T / (self.rows.shape[1] - 1)
+        variance = np.diag(covariance)
+        a, b = self.row_first, self.row_second
+        squared = variance[a] + variance[b] - 2.0 * covariance[a, b]
+        largest = float(np.ptp(self.rows, axis=0).max(initial=0.0))
+        return Moments(np.ones(len(a)), np.sqrt(np.maximum(squared, 0.0)), largest)
 
     @property
     def one_set(self) -> bool:

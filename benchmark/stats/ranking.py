@@ -146,7 +146,9 @@ def rank_methods(
         return Ranking((), math.nan)
     pairs = pair_candidates(candidates)
     floor = 1.0 / np.maximum(1, pairs.n_smallest_class) if rates else 0.0
-    test = max_t_of_pairs(pairs.differences, pairs.replicates, floor=floor, alpha=alpha)
+    test = max_t_of_pairs(
+        pairs.differences, pairs.replicates, moments=pairs.moments(), floor=floor, alpha=alpha
+    )
     sign = 1.0 if higher_is_better else -1.0
     gains = pairs.square(sign * pairs.differences)
     separated = pairs.square(test.separated * np.sign(sign * pairs.differences))
