@@ -15,6 +15,7 @@ from benchmark.errors import ResultError
 from benchmark.metrics import (
     METRICS,
     brier_decomposition,
+    class_values,
     decision_curve,
     reliability_bins,
     risk_coverage,
@@ -162,3 +163,34 @@ def test_confidence_is_compared_within_folds_only():
     folds = np.arange(N) % 2
     parts = [float(METRICS["aurc"].compute(Y2[folds == f], P2[folds == f])) for f in (0, 1)]
     assert float(METRICS["aurc"].compute(Y2, P2, folds)) == pytest.approx(np.mean(parts))
+
+
+TABLES = {
+    "reliability_bins": reliability_bins,
+    "brier_decomposition": brier_decomposition,
+    "decision_curve": decision_curve,
+    "risk_coverage": risk_coverage,
+    "class_values": lambda y, p: class_values("recall", y, p),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y, p: (y, np.where(p == p[0, 0], np.nan, p)), "finite"),
+        (lambda y, p: (y, p * 0.9), "do not sum to 1"),
+        (lambda y, p: (y + 1, p), "class indices 0 to 1"),
+        (lambda y, p: (y[:-1], p), "expected 240 labels"),
+        (lambda y, p: (y[:0], p[:0]), "no prediction"),
+    ],
+)
+def test_curves_and_tables_refuse_what_metrics_refuse(name, change, message):
+    with pytest.raises(ResultError, match=message):
+        TABLES[name](*change(Y2, P2))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_curves_and_tables_of_one_class_or_one_probability(name):
+    TABLES[name](np.zeros(5, dtype=int), P2[:5])
+    TABLES[name](Y2[:5], np.full((5, 2), 0.5))
