@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,14 @@ from benchmark.stats import (
 )
 from benchmark.tasks import Task
 
-__all__ = ["SMALL_CLASS", "MetricScore", "ScoredCell", "ScoredEntry", "score_cell"]
+__all__ = [
+    "SMALL_CLASS",
+    "MetricScore",
+    "ScoredCell",
+    "ScoredEntry",
+    "distinct_sets",
+    "score_cell",
+]
 
 Array = NDArray[Any]
 
@@ -77,7 +84,15 @@ class ScoredCell:
     entries: tuple[ScoredEntry, ...]
 
 
-def score_cell(cell: Cell, task: Task, *, n_resamples: int = 2000, seed: int = 0) -> ScoredCell:
+def score_cell(
+    cell: Cell,
+    task: Task,
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+    sets: Mapping[str, Array] | None = None,
+    skip: str = "",
+) -> ScoredCell:
     """Scores every row of a cell with shared resamples.
 
     Args:
@@ -85,18 +100,20 @@ def score_cell(cell: Cell, task: Task, *, n_resamples: int = 2000, seed: int = 0
         task: The task, which names the metrics.
         n_resamples: Bootstrap resamples.
         seed: Seed of the resamples.
+        sets: Distinct sets of people, by name, where more rows than these belong to the cell.
+        skip: A candidate that is not to be scored.
     """
-    if not cell.entries:
+    entries = [e for e in cell.entries if e.ledger.key.candidate != skip]
+    if not entries:
         return ScoredCell(cell, ())
     weights = draw_resamples(
         cell.participant_ids, cell.strata, n_resamples=n_resamples, seed=seed
     ).T
-    sets = _distinct_sets(cell.entries)
-    scorer = _CellScorer(cell, task, weights, sets)
-    return ScoredCell(cell, tuple(scorer.score(entry) for entry in cell.entries))
+    scorer = _CellScorer(cell, task, weights, dict(sets or distinct_sets(cell.entries)))
+    return ScoredCell(cell, tuple(scorer.score(entry) for entry in entries))
 
 
-def _distinct_sets(entries: Sequence[CellEntry]) -> dict[str, Array]:
+def distinct_sets(entries: Sequence[CellEntry]) -> dict[str, Array]:
     """The distinct sets of people, named s0, s1, ... by falling size."""
     distinct = {entry.rows.tobytes(): entry.rows for entry in entries}
     ordered = sorted(distinct.values(), key=lambda rows: (-len(rows), rows.tobytes()))
