@@ -27,7 +27,16 @@ from benchmark.stats import (
 )
 from benchmark.tasks import Task
 
-__all__ = ["SMALL_CLASS", "MetricScore", "ScoredCell", "ScoredEntry", "score_cell"]
+__all__ = [
+    "SMALL_CLASS",
+    "EntryView",
+    "MetricScore",
+    "ScoredCell",
+    "ScoredEntry",
+    "class_sizes",
+    "entry_view",
+    "score_cell",
+]
 
 Array = NDArray[Any]
 
@@ -71,10 +80,11 @@ class ScoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class ScoredCell:
-    """All scored rows of a cell."""
+    """All scored rows of a cell, and the bootstrap weights that they share, shape (N, B)."""
 
     cell: Cell
     entries: tuple[ScoredEntry, ...]
+    weights: Array
 
 
 def score_cell(cell: Cell, task: Task, *, n_resamples: int = 2000, seed: int = 0) -> ScoredCell:
@@ -87,13 +97,13 @@ def score_cell(cell: Cell, task: Task, *, n_resamples: int = 2000, seed: int = 0
         seed: Seed of the resamples.
     """
     if not cell.entries:
-        return ScoredCell(cell, ())
+        return ScoredCell(cell, (), np.empty((0, n_resamples), dtype=np.float32))
     weights = draw_resamples(
         cell.participant_ids, cell.strata, n_resamples=n_resamples, seed=seed
     ).T
     sets = _distinct_sets(cell.entries)
     scorer = _CellScorer(cell, task, weights, sets)
-    return ScoredCell(cell, tuple(scorer.score(entry) for entry in cell.entries))
+    return ScoredCell(cell, tuple(scorer.score(entry) for entry in cell.entries), weights)
 
 
 def _distinct_sets(entries: Sequence[CellEntry]) -> dict[str, Array]:
@@ -111,23 +121,13 @@ class _CellScorer:
     sets: dict[str, Array]
 
     def score(self, entry: CellEntry) -> ScoredEntry:
-        view = self._view(entry, entry.rows)
+        view = entry_view(self.cell, entry, entry.rows)
         bootstrap = np.ascontiguousarray(self.weights[entry.rows])
         metrics = tuple(view.score(METRICS[name], bootstrap) for name in self.task.metrics)
         seed_sd = next(m.seed_sd for m in metrics if m.metric == self.task.primary_metric)
-        sizes = _class_sizes(view.y_true, self.task)
+        sizes = class_sizes(view.y_true, self.task)
         seeds = len(np.unique(entry.seeds))
         return ScoredEntry(entry, metrics, self._candidate(entry, seeds, seed_sd), sizes, seeds)
-
-    def _view(self, entry: CellEntry, rows: Array) -> _View:
-        inside = np.searchsorted(entry.rows, rows)
-        return _View(
-            self.cell.y_true[rows],
-            self.cell.strata[rows],
-            entry.predictions[:, inside],
-            entry.folds[:, inside],
-            entry.seeds,
-        )
 
     def _candidate(self, entry: CellEntry, seeds: int, seed_sd: float) -> Candidate:
         own_set = next(n for n, rows in self.sets.items() if np.array_equal(rows, entry.rows))
@@ -145,15 +145,15 @@ class _CellScorer:
     def _set_score(self, entry: CellEntry, rows: Array) -> SetScore:
         if not len(rows):
             return SetScore(math.nan, np.full(self.weights.shape[1], np.nan), 0, 0)
-        view = self._view(entry, rows)
+        view = entry_view(self.cell, entry, rows)
         metric = METRICS[self.task.primary_metric]
         replicates = view.resampled(metric, np.ascontiguousarray(self.weights[rows]))
-        smallest = min(_class_sizes(view.y_true, self.task))
+        smallest = min(class_sizes(view.y_true, self.task))
         return SetScore(float(view.plain(metric).mean()), replicates, len(rows), smallest)
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
+class EntryView:
     """One row's replicas on some people: (n,), (n,), (R, n, ...), (R, n), (R,)."""
 
     y_true: Array
@@ -197,6 +197,12 @@ class _View:
         return mean
 
     def score(self, metric: Metric, bootstrap: Array) -> MetricScore:
+        """The metric with its interval.
+
+        Args:
+            metric: The metric.
+            bootstrap: Weights of these people, shape (n, B).
+        """
         values = self.plain(metric)
         score = float(values.mean())
         if metric.name == "roc_auc":
@@ -224,7 +230,25 @@ class _View:
         return delong_interval(score, variance, smallest)
 
 
-def _class_sizes(y_true: Array, task: Task) -> tuple[int, ...]:
+def entry_view(cell: Cell, entry: CellEntry, rows: Array) -> EntryView:
+    """A row's predictions on some of its people.
+
+    Args:
+        cell: The cell.
+        entry: One of its entries.
+        rows: Row numbers in the cell, ascending, each one of ``entry.rows``.
+    """
+    inside = np.searchsorted(entry.rows, rows)
+    return EntryView(
+        cell.y_true[rows],
+        cell.strata[rows],
+        entry.predictions[:, inside],
+        entry.folds[:, inside],
+        entry.seeds,
+    )
+
+
+def class_sizes(y_true: Array, task: Task) -> tuple[int, ...]:
     """People by class in label order; their number for a regression."""
     if not task.classes:
         return (len(y_true),)
