@@ -49,11 +49,11 @@ def subgroup_lines(subject: Subject) -> tuple[Lines, Lines]:
         scores = np.array([line["score"] for line, _ in shown])
         replicates = np.stack([subject.replicates(rows) for _, rows in shown])
         gap = group_gap(scores, replicates, sign=subject.sign)
-        shown[gap["worst"]][0]["worst"] = True
-        names = [line["group"] for line, _ in shown]
-        best, worst = names[gap.pop("best")], names[gap.pop("worst")]
+        best, worst = (shown[gap.pop(end)][0] for end in ("best", "worst"))
+        worst["worst"] = worst is not best
         head = {**subject.head, "variable": variable, "groups": len(shown)}
-        gaps.append({**head, "best_group": best, "worst_group": worst, **gap})
+        ends = {"best_group": best["group"], "worst_group": worst["group"]}
+        gaps.append({**head, **(ends if worst["worst"] else {}), **gap})
     return groups, gaps
 
 
