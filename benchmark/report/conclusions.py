@@ -11,6 +11,7 @@ from benchmark.results.people import SUBGROUPS
 from benchmark.results.rank_cell import FLOORS
 from benchmark.results.rescore import LEAST_PER_CLASS
 from benchmark.results.score_cell import SMALL_CLASS
+from benchmark.tracks import TRACKS
 
 __all__ = ["Conclusions", "conclude"]
 
@@ -36,7 +37,13 @@ def conclude(content: Content) -> Conclusions:
     """Reads a cell's numbers."""
     return Conclusions(
         tuple(_warnings(content)),
-        (*_leaders(content), *_floor(content), *_elsewhere(content), *_checks(content)),
+        (
+            *_leaders(content),
+            *_wider(content),
+            *_floor(content),
+            *_elsewhere(content),
+            *_checks(content),
+        ),
         tuple(_limits(content)),
     )
 
@@ -115,6 +122,26 @@ def _leader(content: Content, track: str, rows: Sequence[Row]) -> Iterator[str]:
     if apart:
         verb = "is" if len(apart) == 1 else "are"
         yield f"In track {track}, {_names(apart)} {verb} separated from the first."
+
+
+def _wider(content: Content) -> Iterator[str]:
+    """The first row of each track among all that see no more than the track shows."""
+    for track in dict.fromkeys(row["track"] for row in content.ranked):
+        best = next(row for row in content.ranked if row["track"] == track)
+        family = [row for row in content.ranked if _included(row["track"], track)]
+        if best["rank_all_low"] is None or len({row["track"] for row in family}) < 2:
+            continue
+        low, high = best["rank_all_low"], best["rank_all_high"]
+        rank = f"{low}" if low == high else f"{low} to {high}"
+        yield (
+            f"Among the {len(family)} rows that see no more than track {track} shows, "
+            f"{row_name(best)} has rank {rank}."
+        )
+
+
+def _included(track: str, within: str) -> bool:
+    known = track in TRACKS and within in TRACKS
+    return track == within or (known and TRACKS[track] <= TRACKS[within])
 
 
 def _said(row: Row) -> str:

@@ -71,14 +71,14 @@ class Background:
 
     @classmethod
     def read(cls, data: Path, splits: Path, cohorts: Iterable[str]) -> Background:
-        """Reads the people and the few-label manifests of some cohorts, where they are there."""
+        """Reads the people and the few-label manifests of some cohorts, where they are there.
+
+        Raises:
+            ResultError: A file is damaged.
+        """
         names = sorted(set(cohorts))
         manifests = {name: splits / name / "few-label.json" for name in names}
-        omitted = {
-            name: json.loads(path.read_text()).get("omitted", [])
-            for name, path in manifests.items()
-            if path.is_file()
-        }
+        omitted = {name: _omitted(path) for name, path in manifests.items() if path.is_file()}
         return cls(read_people(data, names), omitted)
 
 
@@ -119,11 +119,36 @@ def read_people(data: Path, cohorts: Iterable[str]) -> dict[str, pd.DataFrame]:
     Args:
         data: ``data/`` of a workspace.
         cohorts: Names.
+
+    Raises:
+        ResultError: A table is damaged, or lacks the columns that every cohort has.
     """
     paths = {name: data / name / "participants.parquet" for name in sorted(set(cohorts))}
-    return {
-        name: people_table(pd.read_parquet(path)) for name, path in paths.items() if path.is_file()
-    }
+    return {name: _read_table(path) for name, path in paths.items() if path.is_file()}
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        visits = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({error}); {_remake(path)}") from None
+    missing = [name for name in (v.PARTICIPANT_ID, v.IS_INDEX) if name not in visits]
+    if missing:
+        raise ResultError(f"{path}: columns {missing} are missing; {_remake(path)}")
+    return people_table(visits)
+
+
+def _remake(path: Path) -> str:
+    return f"make it anew with `neurodx prepare {path.parent.name} --force`"
+
+
+def _omitted(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        return list(json.loads(path.read_text()).get("omitted", []))
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise ResultError(
+            f"{path}: not a manifest ({error}); restore it with `git checkout -- {path}`"
+        ) from None
 
 
 def known_columns(people: Mapping[str, pd.DataFrame]) -> list[str]:

@@ -156,6 +156,9 @@ def test_sentences_follow_the_numbers(board, content):
     line = next(x for x in conclude(content).may if x.startswith("Better than age_sex"))
     assert all(name in line for name in better)
     assert "fewer than 3 seeds" in said
+    adapter = rows["brain_adapter [t1w+report]"]
+    assert f"brain_adapter [t1w+report] has rank {adapter['rank_all_low']}" in said
+    assert "Among the 5 rows that see no more than track t1w+report shows" in said
     assert "Anything about few label: no such runs" in said
     drop = next(r for r in content.tables["external_drop"] if r["method"] == "regional_linear")
     clear = f"loses {number(drop['drop'])} on {EXTERNAL}"

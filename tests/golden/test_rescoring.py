@@ -17,7 +17,7 @@ from board_workspace import FakeMethod, people, write_workspace
 from benchmark.cli import main
 from benchmark.errors import ResultError, UnknownNameError
 from benchmark.results import score_workspace
-from benchmark.results.people import people_table, read_people, select_people
+from benchmark.results.people import Background, people_table, read_people, select_people
 from benchmark.results.rescore import RESCORED, Request, rescore
 
 METHODS = [
@@ -205,3 +205,30 @@ def test_the_verb_prints_writes_and_leaves_the_scores_alone(tmp_path, monkeypatc
     assert [p.name for p in Path("scores").iterdir()] == ["scores.json"]
     assert main([*asked[:3], "--where", "age_years < 55"]) == 0
     assert "cells are suppressed" in capsys.readouterr().out
+
+
+def test_damaged_tables_of_people_are_named(tmp_path):
+    path = tmp_path / "data" / "memory" / "participants.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(ResultError, match=r"participants.parquet: cannot be read .*prepare memory"):
+        read_people(tmp_path / "data", ["memory"])
+    pd.DataFrame({"sex": ["F"]}).to_parquet(path)
+    with pytest.raises(ResultError, match=r"columns \['participant_id', 'is_index'\] are missing"):
+        read_people(tmp_path / "data", ["memory"])
+    manifest = tmp_path / "splits" / "memory" / "few-label.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{")
+    path.unlink()
+    with pytest.raises(ResultError, match=r"not a manifest .*git checkout"):
+        Background.read(tmp_path / "data", tmp_path / "splits", ["memory"])
+
+
+def test_a_damaged_ledger_fails_its_row_alone(tmp_path):
+    runs = write_workspace(tmp_path, METHODS[:2])
+    (runs / "chance" / "memory-1-0" / "predictions.parquet").write_bytes(b"no parquet")
+    table = rescore(runs, Request(("accuracy",), tasks=["dx3"], n_resamples=40), {})
+    status = table.groupby("method")["status"].agg(set)
+    assert status["chance"] == {"failed"}
+    assert status["age_sex"] == {"done"}
+    assert "rerun with `neurodx run`" in table.loc[table["method"] == "chance", "note"].iloc[0]

@@ -48,7 +48,9 @@ def subgroup_lines(subject: Subject) -> tuple[Lines, Lines]:
             continue
         scores = np.array([line["score"] for line, _ in shown])
         replicates = np.stack([subject.replicates(rows) for _, rows in shown])
-        gap = group_gap(scores, replicates, sign=subject.sign)
+        sizes = np.array([line["n_smallest_class"] for line, _ in shown])
+        floors = 1.0 / sizes if subject.task.classes else None
+        gap = group_gap(scores, replicates, sign=subject.sign, floors=floors)
         best, worst = (shown[gap.pop(end)][0] for end in ("best", "worst"))
         worst["worst"] = worst is not best
         head = {**subject.head, "variable": variable, "groups": len(shown)}
@@ -57,13 +59,18 @@ def subgroup_lines(subject: Subject) -> tuple[Lines, Lines]:
     return groups, gaps
 
 
-def group_gap(scores: Array, replicates: Array, *, sign: float) -> dict[str, Any]:
+def group_gap(
+    scores: Array, replicates: Array, *, sign: float, floors: Array | None = None
+) -> dict[str, Any]:
     """Best minus worst of G groups, with an interval that allows for their choice.
 
     Args:
         scores: Shape (G,).
         replicates: Shape (G, B), shared resamples.
         sign: 1 where higher is better, -1 where lower is.
+        floors: Smallest standard error allowed for each group, shape (G,); a pair takes the larger.
+            None means none. A rate of people is never known better than to one person of the
+            smallest class, as in the ranking.
 
     Returns:
         ``best`` and ``worst`` (indices; the first where tied), ``gap`` (at least 0), ``gap_low``,
@@ -73,7 +80,9 @@ def group_gap(scores: Array, replicates: Array, *, sign: float) -> dict[str, Any
     best, worst = int(np.argmax(gains)), int(np.argmin(gains))
     pairs = list(combinations(range(len(scores)), 2))
     differences = np.array([gains[a] - gains[b] for a, b in pairs])
-    test = max_t(differences, np.stack([sign * (replicates[a] - replicates[b]) for a, b in pairs]))
+    shifts = np.stack([sign * (replicates[a] - replicates[b]) for a, b in pairs])
+    floor = 0.0 if floors is None else np.array([max(floors[a], floors[b]) for a, b in pairs])
+    test = max_t(differences, shifts, floor=floor)
     if best == worst:
         low = high = math.nan
         separated = False
