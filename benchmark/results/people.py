@@ -94,8 +94,17 @@ def people_table(visits: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The columns of the index visit and the derived ones, indexed by ``participant_id``. A
         derived column exists where the column that it is made from does.
+
+    Raises:
+        ResultError: A person has two index visits.
     """
     index = visits.loc[visits[v.IS_INDEX].astype(bool)]
+    twice = index.loc[index[v.PARTICIPANT_ID].duplicated(), v.PARTICIPANT_ID]
+    if len(twice):
+        raise ResultError(
+            f"expected one index visit per person, got several for {len(twice)} people (first: "
+            f"{twice.iloc[0]}); make the cohort anew with `neurodx prepare`"
+        )
     people = index.assign(**{v.PARTICIPANT_ID: index[v.PARTICIPANT_ID].astype(str)})
     if v.AGE_YEARS in people:
         people = people.assign(**{AGE_BAND: _bands(people[v.AGE_YEARS])})

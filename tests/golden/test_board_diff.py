@@ -15,9 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from board_workspace import FakeMethod, write_workspace
 
 from benchmark.cli import main
+from benchmark.cli.cards import board_facts
+from benchmark.config import load_profile
 from benchmark.errors import ResultError
 from benchmark.results import rank_workspace, score_workspace, write_reference
 from benchmark.results.board_diff import diff_boards, read_side
+from benchmark.runs.job import Workspace
 
 METHODS = [
     FakeMethod("good", skill=1.6),
@@ -147,3 +150,14 @@ def test_the_verb_prints_and_exits(board, tmp_path, capsys):
     stored = json.loads(out.read_text())
     assert {f["flip"] for f in stored["flips"]} == {"lost"}
     assert not stored["unchanged"]
+
+
+def test_the_board_records_what_a_diff_compares(tmp_path):
+    sheet = {"sha256": {"t1w.npy": "a" * 64}, "synthetic": True, "preparation": {"seed": 1}}
+    for name in ("memory", "older"):  # an older datasheet says nothing of its preparation
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "cohort.json").write_text(json.dumps(sheet))
+        sheet.pop("preparation", None)
+    facts = board_facts(load_profile("smoke"), Workspace(tmp_path))
+    assert facts["data_parts"]["memory"] == {"t1w.npy": "a" * 64}
+    assert facts["preparation"] == {"memory": {"seed": 1}, "older": ""}

@@ -232,3 +232,9 @@ def test_a_damaged_ledger_fails_its_row_alone(tmp_path):
     assert status["chance"] == {"failed"}
     assert status["age_sex"] == {"done"}
     assert "rerun with `neurodx run`" in table.loc[table["method"] == "chance", "note"].iloc[0]
+
+
+def test_two_index_visits_of_one_person_are_refused():
+    table = visits("memory", 3).assign(is_index=True)
+    with pytest.raises(ResultError, match="one index visit per person, got several for 3 people"):
+        people_table(table)

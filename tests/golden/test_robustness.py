@@ -20,7 +20,7 @@ from board_workspace import FakeMethod, people, write_workspace
 from benchmark.errors import ResultError
 from benchmark.results import rank_workspace, score_workspace
 from benchmark.results.people import Background, people_table
-from benchmark.results.robustness import TABLES
+from benchmark.results.robustness import TABLES, age_matching, site_trace
 from benchmark.results.robustness.age_matching import CALIPER_YEARS, age_matched
 from benchmark.results.robustness.duplicates import content_sha256
 from benchmark.results.robustness.site_trace import guessed_balanced_accuracy
@@ -349,3 +349,23 @@ def test_a_broken_row_leaves_the_tables_whole(tmp_path):
     assert set(table["method"]) == {"cnn"}
     with pytest.raises(ResultError, match=r"no <method>/plan.json"):
         score_workspace(tmp_path / "nowhere", tmp_path / "other")
+
+
+def test_more_pairs_than_can_be_matched_are_said_to_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(age_matching, "_MOST_PAIRS", 100)
+    runs = write_workspace(tmp_path, [METHODS[2]])
+    score_workspace(runs, tmp_path / "scores", n_resamples=20, background=background())
+    table = pd.read_parquet(tmp_path / "scores" / "robustness" / "age_matched.parquet")
+    row = _one(table, task="ad_cn")
+    assert row["status"] == "undefined"
+    assert row["note"].endswith("pairs are too many to match")
+    assert row["age_gap_years"] > 3.0
+
+
+def test_labellings_may_be_guessed_in_portions(monkeypatch):
+    features, sites = RNG.normal(size=(60, 1)), RNG.permuted(np.arange(60)[None] % 3, axis=1)
+    labellings = np.vstack([sites, RNG.permuted(np.repeat(sites, 9, axis=0), axis=1)])
+    whole = guessed_balanced_accuracy(features, labellings, np.arange(60) % 5)
+    monkeypatch.setattr(site_trace, "_MOST_CELLS", 400)
+    parts = guessed_balanced_accuracy(features, labellings, np.arange(60) % 5)
+    np.testing.assert_array_equal(parts, whole)

@@ -25,6 +25,7 @@ __all__ = ["CALIPER_YEARS", "age_matched", "age_matched_line"]
 
 Array = NDArray[Any]
 CALIPER_YEARS: Final = 3.0
+_MOST_PAIRS: Final = 25e6  # of the two largest classes: 200 MiB, about 3 s
 _FORBIDDEN: Final = 1e6  # years; dearer than any set of allowed pairs
 
 
@@ -71,7 +72,6 @@ def age_matched_line(subject: Subject) -> dict[str, Any] | None:
     classes = subject.y_true[subject.rows]
     if not np.isfinite(ages).any():
         return None
-    rows = subject.rows[age_matched(ages, classes)]
     means = _class_means(ages, classes, len(subject.task.classes))
     own = subject.entry.candidate.own.score
     oldest, youngest = int(np.nanargmax(means)), int(np.nanargmin(means))
@@ -81,9 +81,13 @@ def age_matched_line(subject: Subject) -> dict[str, Any] | None:
         "youngest_class": subject.task.classes[youngest],
         "age_gap_years": float(means[oldest] - means[youngest]),
         "n": len(subject.rows),
-        "n_matched": len(rows),
         "score": own,
     }
+    pairs = np.prod(np.sort(np.unique(classes, return_counts=True)[1])[-2:], dtype=np.float64)
+    if pairs > _MOST_PAIRS:
+        return line | {"status": "undefined", "note": f"{pairs:.0f} pairs are too many to match"}
+    rows = subject.rows[age_matched(ages, classes)]
+    line["n_matched"] = len(rows)
     refused = subject.too_few(rows)
     if refused:
         note = f"after matching within {CALIPER_YEARS:g} years: {refused}"

@@ -29,6 +29,7 @@ Array = NDArray[Any]
 N_PERMUTATIONS: Final = 200
 _FOLDS: Final = 5
 _CLIP: Final = 1e-6
+_MOST_CELLS: Final = 4_000_000  # labellings x sites x people held at once: 32 MiB
 
 
 def guessed_balanced_accuracy(features: Array, sites: Array, folds: Array) -> Array:
@@ -43,6 +44,12 @@ def guessed_balanced_accuracy(features: Array, sites: Array, folds: Array) -> Ar
         Shape (P,): mean recall over sites.
     """
     n_sites = int(sites.max()) + 1
+    step = max(1, _MOST_CELLS // (n_sites * sites.shape[1]))
+    parts = [sites[start : start + step] for start in range(0, len(sites), step)]
+    return np.concatenate([_guessed(features, part, folds, n_sites) for part in parts])
+
+
+def _guessed(features: Array, sites: Array, folds: Array, n_sites: int) -> Array:
     member = sites[:, None, :] == np.arange(n_sites)[:, None]  # (P, S, N)
     hits = np.zeros(member.shape[:2])
     floor = 1e-6 * features.var(axis=0) + 1e-12
