@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.config import load_profile
     from benchmark.results import PlanFilter, score_workspace
     from benchmark.results.people import Background
+    from benchmark.results.robustness import write_robustness
     from benchmark.runs.job import Workspace
 
     console, workspace = Console(), Workspace()
@@ -67,14 +68,18 @@ def run(args: argparse.Namespace) -> int:
     with console.status("asking the oracle"):
         oracle = oracle_rows(workspace, profile.methods)
     console.print(f"score: {len(oracle)} oracle rows in {time.perf_counter() - started:.0f} s")
+    only = PlanFilter(methods=frozenset(profile.methods))
     with console.status("scoring"):
         scores = score_workspace(
             workspace.runs,
             workspace.scores,
             n_resamples=args.resamples or profile.n_resamples,
             extra=oracle,
-            only=PlanFilter(methods=frozenset(profile.methods)),
-            background=Background.read(workspace.data, workspace.splits, profile.cohorts),
+            only=only,
         )
     console.print(f"score: {len(scores)} scores in {time.perf_counter() - started:.0f} s")
+    with console.status("robustness"):
+        people = Background.read(workspace.data, workspace.splits, profile.cohorts)
+        write_robustness(workspace.runs, workspace.scores, people, extra=oracle, only=only)
+    console.print(f"score: robustness tables in {time.perf_counter() - started:.0f} s")
     return 0

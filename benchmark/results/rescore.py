@@ -23,7 +23,7 @@ from benchmark.results.ledger import Gap, Ledger, RowKey
 from benchmark.results.people import UnknownColumnError, known_columns, select_people
 from benchmark.results.planned import PlanFilter, read_runs
 from benchmark.results.schema import ROW_KEY
-from benchmark.results.score_cell import class_sizes, entry_view
+from benchmark.results.view import class_sizes, entry_view
 from benchmark.stats import draw_resamples
 from benchmark.tasks import TASKS, Task
 

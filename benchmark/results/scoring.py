@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,8 @@ from benchmark.metrics import METRICS
 from benchmark.results.cell import CellEntry, build_cell
 from benchmark.results.folders import cell_file, replaced_folder, write_json, write_table
 from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, prediction_columns
-from benchmark.results.people import NO_BACKGROUND, Background
 from benchmark.results.planned import EVERYTHING, PlanFilter, read_runs
 from benchmark.results.replicates import replicate_rows
-from benchmark.results.robustness import RobustnessTables
 from benchmark.results.schema import LEADERBOARD_DTYPES, ROW_KEY, typed
 from benchmark.results.score_cell import SMALL_CLASS, ScoredCell, ScoredEntry, score_cell
 from benchmark.stats import seeded_generator
@@ -37,7 +35,7 @@ def score_workspace(
     seed: int = 0,
     extra: Sequence[Ledger] = (),
     only: PlanFilter = EVERYTHING,
-    background: Background = NO_BACKGROUND,
+    tasks: Mapping[str, Task] = TASKS,
 ) -> pd.DataFrame:
     """Scores all runs of the current plans and writes ``out/`` whole.
 
@@ -48,47 +46,40 @@ def score_workspace(
         seed: Seed of the resamples.
         extra: Ledgers that no run made, such as an oracle's.
         only: Which methods and protocols of the plans.
-        background: The cohorts' people, for the robustness tables.
+        tasks: Known tasks.
 
     Returns:
         ``scores.parquet``: one row per cohort, task, track, protocol, method and metric. Beside it:
         ``entries.parquet`` (one row per row of the board, gaps included), ``runs.parquet``,
-        ``replicates/`` and ``predictions/`` (one file per cell), ``robustness/`` (one file per
-        table of ``benchmark.results.robustness``) and ``scores.json``.
+        ``replicates/`` and ``predictions/`` (one file per cell) and ``scores.json``.
 
     Raises:
         ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap.
         UnknownNameError: A plan names an unknown task.
     """
-    workspace = read_runs(runs, TASKS, only, with_validation=True)
-    robustness = RobustnessTables(background, n_resamples, seed)
+    workspace = read_runs(runs, tasks, only)
     ledgers = [*workspace.ledgers, *extra]
     if not ledgers and not workspace.gaps:
         raise ResultError(
             f"{runs}: the plans name no run that passes {only}; make runs with `neurodx run`"
         )
-    _check_keys([*(x.key for x in ledgers), *(g.key for g in workspace.gaps)])
+    _check_keys([*(x.key for x in ledgers), *(g.key for g in workspace.gaps)], tasks)
     with replaced_folder(out) as fresh:
         scores: list[dict[str, Any]] = []
-        entries = [_gap_row(gap) for gap in workspace.gaps]
+        entries = [_gap_row(gap, tasks) for gap in workspace.gaps]
         for cell in sorted({x.key.cell for x in ledgers}):
             inside = [x for x in ledgers if x.key.cell == cell]
-            task = TASKS[cell[1]]
-            aligned = build_cell(inside, task, cell[2])
-            scored = score_cell(aligned, task, n_resamples=n_resamples, seed=seed)
-            robustness.add_cell(scored, task)
-            entries += [_gap_row(gap) for gap in aligned.gaps]
-            entries += [_entry_row(entry, task) for entry in scored.entries]
-            scores += [row for entry in scored.entries for row in _score_rows(entry, task)]
-            if scored.entries:
-                _write_cell(fresh, cell, scored, task)
+            cell_scores, cell_entries = _score_one(
+                fresh, cell, inside, tasks[cell[1]], n_resamples, seed
+            )
+            scores += cell_scores
+            entries += cell_entries
         table = pd.DataFrame(scores, columns=_SCORE_COLUMNS)
         write_table(table, fresh / "scores.parquet", *ROW_KEY, "metric")
         write_table(
             typed(pd.DataFrame(entries), _ENTRY_DTYPES), fresh / "entries.parquet", *ROW_KEY
         )
         write_table(workspace.runs, fresh / "runs.parquet", *_present(workspace.runs))
-        robustness.write(fresh / "robustness")
         write_json({"n_resamples": n_resamples, "seed": seed}, fresh / "scores.json")
     return table
 
@@ -130,14 +121,33 @@ def _present(runs: pd.DataFrame) -> list[str]:
     return [c for c in ("method", "cohort", "protocol", "seed", "fold", "run_id") if c in runs]
 
 
-def _check_keys(keys: Iterable[RowKey]) -> None:
+def _check_keys(keys: Iterable[RowKey], tasks: Mapping[str, Task]) -> None:
     seen: set[RowKey] = set()
     for key in keys:
-        if key.task not in TASKS:
-            raise UnknownNameError("task", key.task, TASKS, "neurodx list tasks")
+        if key.task not in tasks:
+            raise UnknownNameError("task", key.task, tasks, "neurodx list tasks")
         if key in seen:
             raise ResultError(f"two ledgers for one row of the board: {key}")
         seen.add(key)
+
+
+def _score_one(
+    folder: Path,
+    cell_key: tuple[str, str, str],
+    ledgers: Sequence[Ledger],
+    task: Task,
+    n_resamples: int,
+    seed: int,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    cell = build_cell(ledgers, task, cell_key[2])
+    scored = score_cell(cell, task, n_resamples=n_resamples, seed=seed)
+    tasks = {task.name: task}
+    entries = [_gap_row(gap, tasks) for gap in cell.gaps]
+    entries += [_entry_row(entry, task) for entry in scored.entries]
+    scores = [row for entry in scored.entries for row in _score_rows(entry, task)]
+    if scored.entries:
+        _write_cell(folder, cell_key, scored, task)
+    return scores, entries
 
 
 def _write_cell(
@@ -198,9 +208,9 @@ def _why_undefined(entry: ScoredEntry, task: Task) -> str:
     return f"{task.primary_metric} is not defined on these people: {counts}"
 
 
-def _gap_row(gap: Gap) -> dict[str, Any]:
+def _gap_row(gap: Gap, tasks: Mapping[str, Task]) -> dict[str, Any]:
     return {
-        **_facts_row(gap.key, gap.facts, TASKS[gap.key.task]),
+        **_facts_row(gap.key, gap.facts, tasks[gap.key.task]),
         "status": gap.status,
         "error": first_line(gap.error),
         "n_by_class": "",

@@ -24,7 +24,6 @@ from benchmark.results import (
     read_replicates,
     score_workspace,
 )
-from benchmark.results.robustness import TABLES
 from benchmark.stats import rank_methods
 
 EXTERNAL = {"external": ("dx3",)}
@@ -90,7 +89,7 @@ def test_columns_and_files(workspace, board):
     assert tuple(csv.columns) == LEADERBOARD
     assert len(csv) == len(board)
     names = {p.name for p in (workspace / "board").iterdir()}
-    assert names == {f"{table}.parquet" for table in TABLES} | {
+    assert names == {
         "board.json",
         "comparisons.parquet",
         "leaderboard.csv",

@@ -12,13 +12,20 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from board_workspace import FakeMethod, write_workspace
 
+from benchmark.errors import ResultError
 from benchmark.metrics import METRICS
 from benchmark.results import score_workspace
+from benchmark.results.robustness import write_robustness
 from benchmark.results.robustness.duplicates import content_sha256, likeness
 from benchmark.results.robustness.optimism import optimism
 from benchmark.tasks import TASKS
 
 METHODS = [FakeMethod("cnn", skill=1.2), FakeMethod("weak", skill=0.4)]
+
+
+def score_all(runs: Path, scores: Path, n_resamples: int) -> None:
+    score_workspace(runs, scores, n_resamples=n_resamples)
+    write_robustness(runs, scores)
 
 
 def _one(table, **where):
@@ -58,7 +65,7 @@ def test_stored_validation_predictions_reach_the_board_and_bad_ones_harm_no_row(
             if broken:
                 tuning["prob_0"] = np.nan
             pd.concat([frame, tuning]).to_parquet(path)
-    score_workspace(runs, tmp_path / "scores", n_resamples=50)
+    score_all(runs, tmp_path / "scores", 50)
     table = pd.read_parquet(tmp_path / "scores" / "robustness" / "honesty.parquet")
     row = _one(table, method="cnn", task="dx3")
     assert (row["status"], row["optimism"]) == ("done", 0.0)
@@ -74,7 +81,7 @@ def test_a_near_copy_is_named_and_another_method_is_not(tmp_path):
         columns = [f"prob_{k}" for k in range(3)]
         frame[columns] = 0.995 * frame[columns] + 0.005 / 3
         frame.to_parquet(path)
-    score_workspace(runs, tmp_path / "scores", n_resamples=20)
+    score_all(runs, tmp_path / "scores", 20)
     table = pd.read_parquet(tmp_path / "scores" / "robustness" / "duplicates.parquet")
     row = _one(table, task="dx3")
     assert row["kind"] == "nearly identical"
@@ -95,3 +102,14 @@ def test_a_column_that_does_not_vary_correlates_with_nothing():
     correlation, apart = likeness(np.ones((5, 1)), np.arange(5.0)[:, None])
     assert np.isnan(correlation)
     assert apart == 3.0
+
+
+def test_the_tables_need_the_scores_of_these_runs(tmp_path):
+    runs = write_workspace(tmp_path, METHODS[:1])
+    with pytest.raises(ResultError, match=r"scores.json: there is no such file; make it with"):
+        write_robustness(runs, tmp_path / "scores")
+    score_all(runs, tmp_path / "scores", 20)
+    write_workspace(tmp_path, METHODS[1:])
+    with pytest.raises(ResultError, match=r"weak\|t1w\| on .* run `neurodx score` again"):
+        write_robustness(runs, tmp_path / "scores")
+    assert (tmp_path / "scores" / "robustness" / "honesty.parquet").is_file()  # as it was

@@ -20,7 +20,7 @@ from board_workspace import FakeMethod, people, write_workspace
 from benchmark.errors import ResultError
 from benchmark.results import rank_workspace, score_workspace
 from benchmark.results.people import Background, people_table
-from benchmark.results.robustness import TABLES, age_matching, site_trace
+from benchmark.results.robustness import TABLES, age_matching, site_trace, write_robustness
 from benchmark.results.robustness.age_matching import CALIPER_YEARS, age_matched
 from benchmark.results.robustness.duplicates import content_sha256
 from benchmark.results.robustness.site_trace import guessed_balanced_accuracy
@@ -56,6 +56,12 @@ def background() -> Background:
     return Background(tables, omitted)
 
 
+def score_all(runs: Path, scores: Path, n_resamples: int) -> None:
+    """What `neurodx score` does: scores, then the robustness tables."""
+    score_workspace(runs, scores, n_resamples=n_resamples)
+    write_robustness(runs, scores, background())
+
+
 def also_as(runs: Path, method: str, protocol: str) -> None:
     """Lists the runs of a plan once more under another protocol."""
     path = runs / method / "plan.json"
@@ -83,7 +89,7 @@ def board(tmp_path_factory):
     (copy / "plan.json").write_text(json.dumps({**plan, "method": "copied"}))
     with (runs / "svm" / "evaluations.jsonl").open("a") as log:
         log.write('{"run_id": "an-older-run"}\nnot a record\n')
-    score_workspace(runs, root / "scores", n_resamples=200, background=background())
+    score_all(runs, root / "scores", 200)
     rank_workspace(root / "scores", root / "board")
     return {name: pd.read_parquet(root / "board" / f"{name}.parquet") for name in TABLES} | {
         "leaderboard": pd.read_parquet(root / "board" / "leaderboard.parquet"),
@@ -120,6 +126,7 @@ def test_every_table_has_its_columns_and_says_what_it_holds(board):
 def test_without_people_and_such_runs_the_tables_say_so(tmp_path):
     runs = write_workspace(tmp_path, [METHODS[1]])
     score_workspace(runs, tmp_path / "scores", n_resamples=20)
+    write_robustness(runs, tmp_path / "scores")
     said = pd.read_parquet(tmp_path / "scores/robustness/robustness.parquet").set_index("table")
     assert said.loc["leave_site_out", "says"] == (
         "empty: there are no runs of protocol leave-site-out yet"
@@ -275,7 +282,7 @@ def test_a_trace_of_the_site_is_found(tmp_path):
         moved = 0.2 * frame[columns] + 0.8 * np.array([0.9, 0.05, 0.05])
         frame[columns] = frame[columns].where(~shifted, moved)
         frame.to_parquet(path)
-    score_workspace(runs, tmp_path / "scores", n_resamples=20, background=background())
+    score_all(runs, tmp_path / "scores", 20)
     table = pd.read_parquet(tmp_path / "scores" / "robustness" / "site_trace.parquet")
     row = _one(table, task="dx3")
     assert row["balanced_accuracy"] > row["null_high"]
@@ -344,7 +351,7 @@ def test_a_copy_is_named(board):
 
 def test_a_broken_row_leaves_the_tables_whole(tmp_path):
     runs = write_workspace(tmp_path, [FakeMethod("bad", status={0: "failed"}), METHODS[1]])
-    score_workspace(runs, tmp_path / "scores", n_resamples=20, background=background())
+    score_all(runs, tmp_path / "scores", 20)
     table = pd.read_parquet(tmp_path / "scores" / "robustness" / "subgroups.parquet")
     assert set(table["method"]) == {"cnn"}
     with pytest.raises(ResultError, match=r"no <method>/plan.json"):
@@ -354,7 +361,7 @@ def test_a_broken_row_leaves_the_tables_whole(tmp_path):
 def test_more_pairs_than_can_be_matched_are_said_to_be(tmp_path, monkeypatch):
     monkeypatch.setattr(age_matching, "_MOST_PAIRS", 100)
     runs = write_workspace(tmp_path, [METHODS[2]])
-    score_workspace(runs, tmp_path / "scores", n_resamples=20, background=background())
+    score_all(runs, tmp_path / "scores", 20)
     table = pd.read_parquet(tmp_path / "scores" / "robustness" / "age_matched.parquet")
     row = _one(table, task="ad_cn")
     assert row["status"] == "undefined"

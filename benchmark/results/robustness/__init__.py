@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from benchmark.results.robustness.schema import TABLES
-from benchmark.results.robustness.tables import RobustnessTables
+from benchmark.results.robustness.tables import write_robustness
 
-__all__ = ["TABLES", "RobustnessTables"]
+__all__ = ["TABLES", "write_robustness"]

@@ -73,7 +73,7 @@ def age_matched_line(subject: Subject) -> dict[str, Any] | None:
     if not np.isfinite(ages).any():
         return None
     means = _class_means(ages, classes, len(subject.task.classes))
-    own = subject.entry.candidate.own.score
+    own = subject.own.score
     oldest, youngest = int(np.nanargmax(means)), int(np.nanargmin(means))
     line = {
         **subject.head,
@@ -109,7 +109,7 @@ def _matched(subject: Subject, rows: Array, own: float, ends: tuple[int, int]) -
     ages = subject.people[v.AGE_YEARS].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
     means = _class_means(ages, subject.y_true[rows], len(subject.task.classes))
     found = subject.view(rows).score(subject.metric, subject.weights(rows))
-    drops = subject.sign * (subject.entry.candidate.own.replicates - subject.replicates(rows))
+    drops = subject.sign * (subject.own.replicates - subject.replicates(rows))
     interval = percentile_interval(drops)
     defined = math.isfinite(found.score)
     return {

@@ -59,12 +59,12 @@ def duplicate_lines(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
     Two rows of one method and track, such as a fitted task and the same derived from another, are
     no duplicates; the oracle is left out.
     """
-    members = [s for s in subjects if s.entry.key.method != ORACLE]
+    members = [s for s in subjects if s.key.method != ORACLE]
     outputs = [_outputs(s) for s in members]
     hashes = [content_sha256(_ids(s), o) for s, o in zip(members, outputs, strict=True)]
     lines = []
     for a, b in combinations(range(len(members)), 2):
-        first, second = members[a].entry.key, members[b].entry.key
+        first, second = members[a].key, members[b].key
         if (first.method, first.track) == (second.method, second.track):
             continue
         common, left, right = np.intersect1d(
@@ -94,13 +94,13 @@ def duplicate_lines(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
 
 
 def _ids(subject: Subject) -> Array:
-    ids: Array = subject.scored.cell.participant_ids[subject.rows]
+    ids: Array = subject.cell.participant_ids[subject.rows]
     return ids
 
 
 def _outputs(subject: Subject) -> Array:
     """Mean over replicas, shape (n, d)."""
-    mean = subject.entry.entry.predictions.mean(axis=0)
+    mean = subject.entry.predictions.mean(axis=0)
     table: Array = mean.reshape(len(mean), -1)
     return table
 

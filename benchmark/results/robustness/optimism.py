@@ -28,10 +28,10 @@ Array = NDArray[Any]
 
 def honesty_line(subject: Subject, *, n_resamples: int, seed: int) -> dict[str, Any] | None:
     """The line of ``honesty`` for one row; None where no run made it, such as an oracle's."""
-    ledger = subject.entry.entry.ledger
+    ledger = subject.entry.ledger
     if ledger.trail is None:
         return None
-    own = subject.entry.candidate.own
+    own = subject.own
     line = {
         **subject.head,
         "runs": ledger.trail.runs,

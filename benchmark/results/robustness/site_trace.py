@@ -74,7 +74,7 @@ def site_trace_line(subject: Subject) -> dict[str, Any] | None:
 
     None for ``leave-site-out`` as well: there each site has its own model, which would be found.
     """
-    if v.SITE_ID not in subject.people or subject.entry.key.protocol == LEAVE_SITE_OUT:
+    if v.SITE_ID not in subject.people or subject.key.protocol == LEAVE_SITE_OUT:
         return None
     column = subject.people[v.SITE_ID].to_numpy(dtype=object)[subject.rows]
     names, counts = np.unique([str(name) for name in column], return_counts=True)
@@ -105,7 +105,7 @@ def site_trace_line(subject: Subject) -> dict[str, Any] | None:
 
 def _outputs(subject: Subject, kept: Array) -> Array:
     """What a method says of each person, shape (n, d)."""
-    mean = subject.entry.entry.predictions.mean(axis=0)[kept]
+    mean = subject.entry.predictions.mean(axis=0)[kept]
     if not subject.task.classes:
         error: Array = (mean - subject.y_true[subject.rows][kept])[:, None]
         return error
@@ -116,7 +116,7 @@ def _outputs(subject: Subject, kept: Array) -> Array:
 
 def _labellings(subject: Subject, kept: Array, sites: Array) -> Array:
     """The true sites, then permuted ones, shape (1 + P, n)."""
-    ids = subject.scored.cell.participant_ids[subject.rows][kept]
+    ids = subject.cell.participant_ids[subject.rows][kept]
     generator = seeded_generator("site permutations", *ids)
     classes = subject.y_true[subject.rows][kept] if subject.task.classes else np.zeros(len(kept))
     labellings = np.tile(sites, (1 + N_PERMUTATIONS, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,18 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.metrics import METRICS, Metric
+from benchmark.results.cell import Cell, CellEntry
+from benchmark.results.ledger import RowKey
 from benchmark.results.rescore import LEAST_PER_CLASS
-from benchmark.results.score_cell import (
-    EntryView,
-    ScoredCell,
-    ScoredEntry,
-    class_sizes,
-    entry_view,
-)
-from benchmark.stats import Interval
+from benchmark.results.view import EntryView, class_sizes, entry_view
+from benchmark.stats import Candidate, Interval, SetScore
 from benchmark.tasks import Task
 
-__all__ = ["Subject", "percentile_interval", "subjects"]
+__all__ = ["Subject", "percentile_interval"]
 
 Array = NDArray[Any]
 _TAILS: Final = (0.025, 0.975)
@@ -35,17 +30,33 @@ class Subject:
     """One row of the board with what its tables need.
 
     Attributes:
-        scored: The cell.
-        entry: The row.
+        cell: The cell.
+        entry: The row's predictions.
+        candidate: Its primary metric with replicates, as scoring stored it.
+        interval: The interval of the primary metric, as scoring stored it.
         task: The task.
+        bootstrap: The cell's shared bootstrap weights, shape (N, B).
         people: Characteristics of the cell's people in the cell's order, one line each; no column
             where nothing is known of the cohort.
     """
 
-    scored: ScoredCell
-    entry: ScoredEntry
+    cell: Cell
+    entry: CellEntry
+    candidate: Candidate
+    interval: Interval
     task: Task
+    bootstrap: Array
     people: pd.DataFrame
+
+    @property
+    def key(self) -> RowKey:
+        """The row's key."""
+        return self.entry.ledger.key
+
+    @property
+    def own(self) -> SetScore:
+        """The primary metric on all its people."""
+        return self.candidate.own
 
     @property
     def metric(self) -> Metric:
@@ -55,7 +66,7 @@ class Subject:
     @property
     def rows(self) -> Array:
         """Row numbers of its people in the cell."""
-        return self.entry.entry.rows
+        return self.entry.rows
 
     @property
     def sign(self) -> float:
@@ -65,20 +76,20 @@ class Subject:
     @property
     def head(self) -> dict[str, Any]:
         """The leading columns of its lines."""
-        return {**asdict(self.entry.key), "metric": self.metric.name}
+        return {**asdict(self.key), "metric": self.metric.name}
 
     @property
     def y_true(self) -> Array:
         """Label of each of the cell's people."""
-        return self.scored.cell.y_true
+        return self.cell.y_true
 
     def view(self, rows: Array) -> EntryView:
         """Its predictions on some of its people."""
-        return entry_view(self.scored.cell, self.entry.entry, rows)
+        return entry_view(self.cell, self.entry, rows)
 
     def weights(self, rows: Array) -> Array:
         """The shared bootstrap weights of some people, shape (n, B)."""
-        return np.ascontiguousarray(self.scored.weights[rows])
+        return np.ascontiguousarray(self.bootstrap[rows])
 
     def replicates(self, rows: Array) -> Array:
         """The primary metric of some of its people in the shared resamples, shape (B,)."""
@@ -94,20 +105,6 @@ class Subject:
         if smallest >= LEAST_PER_CLASS:
             return ""
         return f"{smallest} people in the smallest class, fewer than {LEAST_PER_CLASS}"
-
-
-def subjects(scored: ScoredCell, task: Task, people: pd.DataFrame | None) -> Iterator[Subject]:
-    """The rows of a cell.
-
-    Args:
-        scored: The cell.
-        task: Its task.
-        people: As ``people_table`` returns, indexed by participant; None where not known.
-    """
-    known = pd.DataFrame() if people is None else people
-    inside = known.reindex(pd.Index(scored.cell.participant_ids.astype(str)))
-    for entry in scored.entries:
-        yield Subject(scored, entry, task, inside)
 
 
 def percentile_interval(replicates: Array) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,22 +11,27 @@ from typing import Any, Final
 
 import pandas as pd
 
-from benchmark.results.folders import write_table
-from benchmark.results.people import Background
+from benchmark.errors import ResultError
+from benchmark.results.cell import Cell, build_cell
+from benchmark.results.folders import cell_file, replaced_folder, write_table
+from benchmark.results.ledger import Ledger, RowKey
+from benchmark.results.people import NO_BACKGROUND, Background
+from benchmark.results.planned import EVERYTHING, PlanFilter, read_runs
+from benchmark.results.replicates import read_replicates
 from benchmark.results.robustness.age_matching import age_matched_line
 from benchmark.results.robustness.duplicates import duplicate_lines
 from benchmark.results.robustness.optimism import honesty_line
 from benchmark.results.robustness.schema import TABLES
 from benchmark.results.robustness.site_trace import site_trace_line
 from benchmark.results.robustness.subgroups import subgroup_lines
-from benchmark.results.robustness.subject import subjects
+from benchmark.results.robustness.subject import Subject
 from benchmark.results.robustness.training_runs import few_label_curve, seed_variance_line
 from benchmark.results.robustness.transfer import Kept, external_drops, left_out_drops
 from benchmark.results.schema import ROW_KEY, typed
-from benchmark.results.score_cell import ScoredCell
-from benchmark.tasks import Task
+from benchmark.stats import Interval, draw_resamples
+from benchmark.tasks import TASKS, Task
 
-__all__ = ["RobustnessTables"]
+__all__ = ["RobustnessTables", "write_robustness"]
 
 _EMPTY: Final[Mapping[str, str]] = {
     "subgroups": "no cohort here has people with known characteristics and enough of them",
@@ -39,6 +45,89 @@ _EMPTY: Final[Mapping[str, str]] = {
     "honesty": "nothing is scored",
     "duplicates": "no two rows say the same of the same people",
 }
+
+
+def write_robustness(
+    runs: Path,
+    scores: Path,
+    background: Background = NO_BACKGROUND,
+    *,
+    extra: Sequence[Ledger] = (),
+    only: PlanFilter = EVERYTHING,
+) -> None:
+    """Writes ``robustness/`` into a folder of scores, replaced as a whole.
+
+    Args:
+        runs: ``runs/`` of a workspace.
+        scores: What ``score_workspace`` made of it; scores, replicates and settings are read there.
+        background: The cohorts' people.
+        extra: The ledgers that scoring was given besides.
+        only: The methods and protocols that scoring was given.
+
+    Raises:
+        ResultError: The scores are not there, or not those of these runs.
+    """
+    stored = _Stored.read(scores)
+    workspace = read_runs(runs, TASKS, only, with_validation=True)
+    ledgers = [*workspace.ledgers, *extra]
+    tables = RobustnessTables(background, stored.n_resamples, stored.seed)
+    for key in sorted({x.key.cell for x in ledgers}):
+        task = TASKS[key[1]]
+        cell = build_cell([x for x in ledgers if x.key.cell == key], task, key[2])
+        tables.add_cell(stored.subjects(cell, key, task, background.people.get(key[0])))
+    with replaced_folder(scores / "robustness") as fresh:
+        tables.write(fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What scoring left behind."""
+
+    folder: Path
+    n_resamples: int
+    seed: int
+    intervals: Mapping[RowKey, Interval]
+
+    @classmethod
+    def read(cls, folder: Path) -> _Stored:
+        paths = [folder / name for name in ("scores.json", "scores.parquet")]
+        for path in paths:
+            if not path.is_file():
+                raise ResultError(f"{path}: there is no such file; make it with `neurodx score`")
+        settings = json.loads(paths[0].read_text())
+        table = pd.read_parquet(paths[1])
+        primary = table[table["primary"].astype(bool)]
+        intervals = {
+            RowKey(**{name: str(row[name]) for name in ROW_KEY}): Interval(
+                row["ci_low"], row["ci_high"], row["ci_method"]
+            )
+            for row in primary.to_dict("records")
+        }
+        return cls(folder, settings["n_resamples"], settings["seed"], intervals)
+
+    def subjects(
+        self, cell: Cell, key: tuple[str, str, str], task: Task, people: pd.DataFrame | None
+    ) -> list[Subject]:
+        """The rows of a cell with what scoring found; none for a cell without a whole row."""
+        if not cell.entries:
+            return []
+        known = read_replicates(self.folder / "replicates" / cell_file(*key)).candidates
+        bootstrap = draw_resamples(
+            cell.participant_ids, cell.strata, n_resamples=self.n_resamples, seed=self.seed
+        ).T
+        table = pd.DataFrame() if people is None else people
+        inside = table.reindex(pd.Index(cell.participant_ids.astype(str)))
+        found = []
+        for entry in cell.entries:
+            candidate = known.get(entry.ledger.key.candidate)
+            if candidate is None or candidate.own.n != len(entry.rows):
+                raise ResultError(
+                    f"{self.folder}: the scores of {entry.ledger.key.candidate} on "
+                    f"{' / '.join(key)} are not those of the runs; run `neurodx score` again"
+                )
+            interval = self.intervals[entry.ledger.key]
+            found.append(Subject(cell, entry, candidate, interval, task, bootstrap, inside))
+        return found
 
 
 @dataclass(slots=True)
@@ -57,15 +146,11 @@ class RobustnessTables:
     _lines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _kept: list[Kept] = field(default_factory=list)
 
-    def add_cell(self, scored: ScoredCell, task: Task) -> None:
+    def add_cell(self, members: Sequence[Subject]) -> None:
         """Adds the rows of one cell; one whose primary metric has no value gives no line."""
-        if not scored.entries:
-            return
-        cohort = scored.entries[0].key.cohort
-        members = list(subjects(scored, task, self.background.people.get(cohort)))
         self._add("duplicates", duplicate_lines(members))
         for subject in members:
-            if not math.isfinite(subject.entry.candidate.own.score):
+            if not math.isfinite(subject.own.score):
                 continue
             groups, gaps = subgroup_lines(subject)
             self._add("subgroups", groups)

@@ -26,7 +26,7 @@ def seed_variance_line(subject: Subject) -> dict[str, Any]:
     that between samples of people, given the fitted models. ``seed_share``: the seeds' part of the
     sum of both variances.
     """
-    own, seeds = subject.entry.candidate, subject.entry.seeds
+    own, seeds = subject.candidate, subject.candidate.seeds
     replicates = own.own.replicates[np.isfinite(own.own.replicates)]
     sample = float(replicates.std(ddof=1)) if len(replicates) > 1 else math.nan
     line = {**subject.head, "seeds": seeds, "sample_sd": sample}
@@ -51,12 +51,11 @@ def few_label_curve(
         omitted: By cohort, the points that its split left out (``omitted`` of the manifest of
             ``few-label``): fewer than 2 people of a class.
     """
-    curves = {(x.subject.entry.key.cohort, *x.fit) for x in rows if _percent(x) not in (None, 100)}
+    curves = {(x.subject.key.cohort, *x.fit) for x in rows if _percent(x) not in (None, 100)}
     lines = [
         _point(row, percent)
         for row in rows
-        if (percent := _percent(row)) is not None
-        and (row.subject.entry.key.cohort, *row.fit) in curves
+        if (percent := _percent(row)) is not None and (row.subject.key.cohort, *row.fit) in curves
     ]
     shown = {(*_head(line), line["percent"]) for line in lines}
     for line in list(lines):
@@ -74,7 +73,7 @@ def few_label_curve(
 
 
 def _percent(row: Kept) -> int | None:
-    protocol = row.subject.entry.key.protocol
+    protocol = row.subject.key.protocol
     match = FEW_LABEL.fullmatch(protocol)
     if match:
         return int(match[1])
@@ -87,14 +86,13 @@ def _head(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _point(row: Kept, percent: int) -> dict[str, Any]:
     subject = row.subject
-    found = next(m for m in subject.entry.metrics if m.metric == subject.metric.name)
     return {
         **subject.head,
         "percent": percent,
-        "score": found.score,
-        "ci_low": found.interval.low,
-        "ci_high": found.interval.high,
+        "score": row.score,
+        "ci_low": subject.interval.low,
+        "ci_high": subject.interval.high,
         "n": len(subject.rows),
-        "status": "done" if math.isfinite(found.score) else "undefined",
+        "status": "done" if math.isfinite(row.score) else "undefined",
         "note": "",
     }

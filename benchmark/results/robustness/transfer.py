@@ -37,13 +37,13 @@ class Kept:
     @classmethod
     def of(cls, subject: Subject) -> Kept:
         """Takes what is needed of a scored row."""
-        own = subject.entry.candidate.own
+        own = subject.own
         return cls(subject, own.score, own.replicates)
 
     @property
     def fit(self) -> tuple[str, ...]:
         """What two rows of one method must share to be compared: all but cohort and protocol."""
-        key = self.subject.entry.key
+        key = self.subject.key
         return key.task, key.track, key.method, key.derived_from
 
 
@@ -54,13 +54,11 @@ def external_drops(rows: Sequence[Kept]) -> list[dict[str, Any]]:
     is that of the difference of their replicates.
     """
     inside = {
-        (x.subject.entry.key.cohort, *x.fit): x
-        for x in rows
-        if _DEALT.fullmatch(x.subject.entry.key.protocol)
+        (x.subject.key.cohort, *x.fit): x for x in rows if _DEALT.fullmatch(x.subject.key.protocol)
     }
     lines = []
     for row in rows:
-        key, trail = row.subject.entry.key, row.subject.entry.entry.ledger.trail
+        key, trail = row.subject.key, row.subject.entry.ledger.trail
         if key.protocol != EXTERNAL_PROTOCOL or trail is None:
             continue
         for cohort in trail.sources:
@@ -93,13 +91,11 @@ def left_out_drops(
     Both are on the people that both predicted; these are resampled within classes, once for both.
     """
     left = {
-        (x.subject.entry.key.cohort, *x.fit): x
-        for x in rows
-        if x.subject.entry.key.protocol == LEAVE_SITE_OUT
+        (x.subject.key.cohort, *x.fit): x for x in rows if x.subject.key.protocol == LEAVE_SITE_OUT
     }
     lines = []
     for row in rows:
-        key = row.subject.entry.key
+        key = row.subject.key
         other = left.get((key.cohort, *row.fit))
         if other is None or not _DEALT.fullmatch(key.protocol):
             continue
@@ -133,11 +129,11 @@ def _paired(ours: Subject, theirs: Subject, n_resamples: int, seed: int) -> dict
 
 
 def _ids(subject: Subject) -> Array:
-    ids: Array = subject.scored.cell.participant_ids[subject.rows].astype(str)
+    ids: Array = subject.cell.participant_ids[subject.rows].astype(str)
     return ids
 
 
 def _rows(subject: Subject, ids: Array) -> Array:
     """Row numbers in the cell of some ids, ascending."""
-    rows: Array = np.searchsorted(subject.scored.cell.participant_ids.astype(str), ids)
+    rows: Array = np.searchsorted(subject.cell.participant_ids.astype(str), ids)
     return rows
