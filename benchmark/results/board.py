@@ -106,6 +106,8 @@ def rank_workspace(
         write_table(_card_table(cards), fresh / "methods.parquet")
         for name in ("runs.parquet", "replicates", "predictions"):
             _copy(scores / name, fresh / name)
+        for path in sorted((scores / "robustness").glob("*.parquet")):
+            _copy(path, fresh / path.name)
         write_json(_board_facts(scores, leaderboard, facts or {}), fresh / "board.json")
         write_exports(leaderboard, metrics, fresh)
     return leaderboard
