@@ -20,6 +20,7 @@ __all__ = ["commit", "input_hashes", "library_versions", "run_id"]
 
 _CORE = (
     "config.py",
+    "imaging/regions.py",
     "method.py",
     "prediction.py",
     "samples",

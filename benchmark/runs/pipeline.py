@@ -30,6 +30,7 @@ _HEADER = """\
 """
 _FIT_CODE = (
     "config.py",
+    "imaging/regions.py",
     "method.py",
     "prediction.py",
     "registry.py",
@@ -203,11 +204,13 @@ class _Builder:
 
     def _score(self) -> dict[str, Any]:
         truths = [f"truth/{c}" for c in self._profile.cohorts if COHORTS[c].synthetic]
+        people = [f"data/{c}/participants.parquet" for c in self._split_cohorts()]
         return {
             "cmd": f"neurodx score --profile {self._profile.name}",
             "deps": [
                 *(f"runs/{row}" for row in self._profile.methods),
                 *truths,
+                *people,
                 *self._code(*_SCORE_CODE, "cohorts/oracle_ledgers.py"),
                 *self._code(*(f"cohorts/phantom/{name}" for name in _ORACLE_CODE)),
             ],
