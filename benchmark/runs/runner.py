@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmark.config import Profile
+from benchmark.processes import WORKER_DIED
 from benchmark.runs.backends import run_local
 from benchmark.runs.backends.local import Outcome
-from benchmark.runs.backends.pool import WORKER_DIED
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Workspace
