@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark import vocabulary as v
 from benchmark.cohorts.catalogue import COHORTS, get_cohort
 from benchmark.cohorts.phantom import PhantomConfig
 from benchmark.cohorts.phantom.participant import make_one
@@ -19,9 +20,11 @@ from benchmark.config import PhantomScale, Profile
 from benchmark.errors import CohortError, ConfigError, UnknownNameError
 from benchmark.imaging.regions import measure_regions
 from benchmark.processes import Answer
+from benchmark.samples.build import modality_mask
 from benchmark.store.cohort import Cohort
 from benchmark.tasks import get_task, labels_for
 
+NOTICE = " ".join((Path(__file__).resolve().parents[2] / "NOTICE").read_text().split())
 SMALL = PhantomConfig("phantom-memory", "memory", 5, 5, 10.0)
 
 
@@ -178,6 +181,11 @@ def test_store_columns_and_absence(prepared: Path) -> None:
     store = Cohort(prepared / "data" / SMALL.name)
     index = store.index_visits
     assert store.card["synthetic"] is True
+    counted = {m: int(modality_mask(store, m).sum()) for m in v.MODALITIES}
+    assert store.card["availability"] == {"people": 5, **counted}
+    for card in (store.card, Cohort(prepared / "truth" / SMALL.name).card):
+        assert "Permission to use, copy, modify, and distribute" in card["terms"]
+        assert " ".join(card["terms"].split()) in NOTICE
     assert store.array("t1w").dtype == np.float16
     assert store.array("t1w").shape[1:] == (16, 20, 16)
     genotyped = index["snps_row"] >= 0
