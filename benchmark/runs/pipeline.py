@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from benchmark.cohorts.catalogue import COHORTS, untwinned
+from benchmark.cohorts.phantom.generator_files import ORACLE_FILES, STORE_FILES, generator_files
 from benchmark.config import CONFIGS, Profile
 from benchmark.registry import ROOT
 from benchmark.runs.rows import resolve_row, tuned_rows
@@ -44,8 +45,6 @@ _FIT_CODE = (
     "tracks.py",
     "training",
 )
-# What answers from the truth, and never changes a cohort.
-_ORACLE_CODE = ("oracle.py", "likelihood.py", "severity_prior.py", "plots.py")
 _SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/score.py")
 
 
@@ -103,11 +102,11 @@ class _Builder:
 
     def _prepare(self, cohort: str) -> dict[str, Any]:
         synthetic = COHORTS[cohort].synthetic
-        code = _generator_code() if synthetic else ["cohorts/ad_csf.py"]
+        code = generator_files() if synthetic else ("cohorts/ad_csf.py",)
         outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if synthetic else [])
         stage: dict[str, Any] = {
             "cmd": f"neurodx prepare {cohort} --profile {self._profile.name} --force",
-            "deps": self._code("store/writer.py", *code),
+            "deps": self._code(*STORE_FILES, *code),
         }
         if synthetic:
             scale = [f"phantom.participants.{untwinned(cohort)}", "phantom.spacing_mm"]
@@ -180,7 +179,7 @@ class _Builder:
                 *truths,
                 *people,
                 *self._code(*_SCORE_CODE, "cohorts/oracle_ledgers.py"),
-                *self._code(*(f"cohorts/phantom/{name}" for name in _ORACLE_CODE)),
+                *self._code(*(f"cohorts/phantom/{name}" for name in ORACLE_FILES)),
             ],
             "params": [{self._config(): ["n_resamples", "methods"]}],
             "outs": [{"scores": {"cache": False}}],
@@ -192,9 +191,3 @@ class _Builder:
             "deps": ["scores", *self._code("stats", "results", "cli/rank.py")],
             "outs": [{"board": {"cache": False}}],
         }
-
-
-def _generator_code() -> list[str]:
-    folder = ROOT / "benchmark" / "cohorts" / "phantom"
-    names = sorted(path.name for path in folder.glob("*.py") if path.name not in _ORACLE_CODE)
-    return [*(f"cohorts/phantom/{name}" for name in names), "imaging/regions.py"]

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from benchmark.config import Profile
 from benchmark.runs.backends import run_local
 from benchmark.runs.backends.local import Outcome
-from benchmark.runs.backends.pool import WORKER_DIED
+from benchmark.processes import WORKER_DIED
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.planning import Selection, plan_jobs
 from benchmark.runs.rows import Row
 from benchmark.store.atomic import write_json
+from benchmark.store.verified import verify_stores
 
 __all__ = ["Report", "run_row"]
 
@@ -56,6 +57,9 @@ def run_row(
 
     Returns:
         What is cached, what was done, what failed.
+
+    Raises:
+        CohortError: A cohort that jobs to run would read is damaged; nothing is run.
     """
     jobs = {run_id(job, workspace): job for job in plan_jobs(row, profile, workspace, select)}
     folder = workspace.runs / row.name
@@ -64,6 +68,9 @@ def run_row(
     missing = {identity: job for identity, job in jobs.items() if identity not in cached}
     if select is None:
         _write_plan(row, profile, workspace, jobs, {})
+    # Run ids are made of the hashes that the datasheet states, so the files must still have them.
+    parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
+    verify_stores(workspace.data / part.cohort for part in parts)
     if on_start:
         on_start(missing, len(cached))
     outcomes = (
