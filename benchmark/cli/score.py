@@ -18,12 +18,14 @@ examples:
   neurodx score --profile smoke --resamples 200
   neurodx score --metric balanced_accuracy --metric mcc --cohort phantom-memory
   neurodx score --where 'sex == "F" and age_years < 75' --task ad_cn --csv women.csv
+  neurodx score --protocol few-label          into robustness/few-label/scores/
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--profile", default="mini", help="gives the methods and the resamples")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
+    parser.add_argument("--protocol", help="score `neurodx run ... protocol=` instead")
     parser.add_argument("--resamples", type=int, help="bootstrap resamples instead of its number")
     again = parser.add_argument_group("scoring stored predictions again")
     again.add_argument(
@@ -60,19 +62,24 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.results import PlanFilter, score_workspace
     from benchmark.results.people import Background
     from benchmark.results.robustness import write_robustness
-    from benchmark.runs.job import Workspace
+    from benchmark.runs.job import plan_file
+    from benchmark.runs.planning import other_protocol
+    from benchmark.runs.workspace import profile_here, workspace_of
 
-    console, workspace = Console(), Workspace()
-    profile = load_profile(args.profile)
+    console = Console()
+    profile = load_profile(args.profile or profile_here())
+    workspace = workspace_of(profile.name)
+    protocol = other_protocol(args.protocol, profile)
     started = time.perf_counter()
     with console.status("asking the oracle"):
-        oracle = oracle_rows(workspace, profile.methods)
+        oracle = oracle_rows(workspace, profile.methods, plan_file(protocol))
     console.print(f"score: {len(oracle)} oracle rows in {time.perf_counter() - started:.0f} s")
-    only = PlanFilter(methods=frozenset(profile.methods))
+    only = PlanFilter(frozenset(profile.methods), plan=plan_file(protocol))
+    folder = workspace.scores_of(protocol)
     with console.status("scoring"):
         scores = score_workspace(
             workspace.runs,
-            workspace.scores,
+            folder,
             n_resamples=args.resamples or profile.n_resamples,
             extra=oracle,
             only=only,
@@ -80,6 +87,6 @@ def run(args: argparse.Namespace) -> int:
     console.print(f"score: {len(scores)} scores in {time.perf_counter() - started:.0f} s")
     with console.status("robustness"):
         people = Background.read(workspace.data, workspace.splits, profile.cohorts)
-        write_robustness(workspace.runs, workspace.scores, people, extra=oracle, only=only)
+        write_robustness(workspace.runs, folder, people, extra=oracle, only=only)
     console.print(f"score: robustness tables in {time.perf_counter() - started:.0f} s")
     return 0

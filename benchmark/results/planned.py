@@ -60,13 +60,15 @@ class _Slot:
 class PlanFilter:
     """Which methods, runs of which protocols, and rows of which cohorts and tasks are read.
 
-    None means all. Methods and protocols leave runs out; cohorts and tasks leave rows out.
+    None means all. Methods and protocols leave runs out; cohorts and tasks leave rows out. ``plan``
+    is the name of the plans: each protocol besides the profile's own has plans of its own.
     """
 
     methods: Collection[str] | None = None
     protocols: Collection[str] | None = None
     cohorts: Collection[str] | None = None
     tasks: Collection[str] | None = None
+    plan: str = "plan.json"
 
     def runs(self, plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The plan's runs that pass."""
@@ -104,9 +106,9 @@ def read_runs(
     Raises:
         ResultError: There is no plan, or a plan is not valid JSON.
     """
-    plans = sorted(runs.glob("*/plan.json"))
+    plans = sorted(runs.glob(f"*/{only.plan}"))
     if not plans:
-        raise ResultError(f"{runs}: no <method>/plan.json found; make runs with `neurodx run`")
+        raise ResultError(f"{runs}: no <method>/{only.plan} found; make runs with `neurodx run`")
     workspace = Workspace()
     tables: list[dict[str, Any]] = []
     for path in plans:
@@ -121,6 +123,8 @@ def read_runs(
                 workspace.ledgers.append(row)
             else:
                 workspace.gaps.append(row)
+        if listed:
+            workspace.gaps += reader.omitted()
         tables.extend(reader.run_rows(listed))
     workspace.runs = pd.DataFrame(tables)
     return workspace
@@ -197,6 +201,14 @@ class _MethodReader:
             return Gap(key, "failed", first_line(error), self._facts([]))
         frame = pd.concat(frames, ignore_index=True)
         return Ledger(key, frame, facts, self._trail(slots), validation)
+
+    def omitted(self) -> Iterator[Gap]:
+        """Points that were too small to be run."""
+        for point in self._plan.get("omitted") or ():
+            for task in (*point["tasks"], *point["derived"]):
+                where = (point["cohort"], task, point["track"], point["protocol"])
+                key = RowKey(*where, self._plan["method"], point["derived"].get(task, ""))
+                yield Gap(key, "missing", point["reason"], self._facts([]))
 
     def run_rows(self, runs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """One flat record per run, for the table of runs."""

@@ -34,6 +34,7 @@ _CORE = (
     "runs/execute.py",
     "runs/ledger.py",
     "runs/people.py",
+    "runs/team.py",
 )
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "torch", "monai")
 
