@@ -15,6 +15,7 @@ from benchmark.provenance import commit
 from benchmark.runs.identity import library_versions
 from benchmark.runs.job import Workspace
 from benchmark.runs.rows import Row, resolve_row
+from benchmark.store import store_names
 from benchmark.store.hashing import canonical_sha256
 from benchmark.tasks import TASKS
 
@@ -57,8 +58,8 @@ def _card(row: Row, profile: Profile) -> dict[str, Any]:
 
 def cohort_cards(workspace: Workspace) -> Mapping[str, dict[str, Any]]:
     """Returns the datasheets of all cohorts in the workspace."""
-    paths = sorted(workspace.data.glob("*/cohort.json"))
-    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+    names = store_names(workspace.data)
+    return {name: json.loads((workspace.data / name / "cohort.json").read_text()) for name in names}
 
 
 def board_facts(profile: Profile, workspace: Workspace) -> dict[str, Any]:

@@ -18,13 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("cohorts", nargs="*", help="names; all of the profile's by default")
     parser.add_argument("--profile", help="default: the one of this folder, or mini")
-    parser.add_argument("--force", action="store_true", help="make anew what is there already")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="make anew what is there; an interrupted one still resumes",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
     import os
-    import shutil
     import time
 
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -46,9 +49,7 @@ def run(args: argparse.Namespace) -> int:
         if (folder / "cohort.json").is_file() and not args.force:
             console.print(f"{source.name}: already prepared in {folder} (--force makes it anew)")
             continue
-        for old in (folder, truth):
-            if old.exists():
-                shutil.rmtree(old)
+        # What stands there goes when its successor is whole: CohortWriter.finish replaces it.
         started = time.perf_counter()
         workers = profile.workers or os.cpu_count() or 1
         with Progress(console=console, disable=not console.is_terminal) as bar:

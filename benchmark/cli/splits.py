@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
     Returns:
         0, or 1 where ``verify`` refused a fold file.
+
+    Raises:
+        UnknownNameError: No cohort of that name is known, prepared or split.
     """
     from rich.console import Console
 
@@ -67,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(load_profile(args.profile).name)
     args.data, args.splits = args.data or workspace.data, args.splits or workspace.splits
     console = Console(highlight=False)
+    _check_names([*args.cohort, *filter(None, [args.train_cohort])], args.data, args.splits)
     actions = {"make": _make, "verify": _verify, "show": _show}
     return actions[args.action](args, console)
 
@@ -108,6 +112,7 @@ def _verify(args: argparse.Namespace, console: Console) -> int:
     @cache
     def opened(name: str) -> tuple[Cohort, list[ImageTwins]]:
         cohort = Cohort(args.data / name)
+        cohort.verify()
         return cohort, image_twins(cohort)
 
     records = [_checked(path, args.data, opened) for path in _fold_files(args)]
@@ -203,11 +208,25 @@ def _extent(split: Split) -> str:
 
 def _prepared(data: Path) -> list[str]:
     from benchmark.errors import CohortError
+    from benchmark.store import store_names
 
-    names = sorted(path.parent.name for path in data.glob("*/cohort.json"))
+    names = store_names(data)
     if not names:
         raise CohortError(f"{data}: no prepared cohort; run `neurodx prepare` first")
     return names
+
+
+def _check_names(names: list[str], data: Path, splits: Path) -> None:
+    """Refuses a misspelt cohort by the nearest name, before anybody is advised to prepare it."""
+    from benchmark.cohorts.catalogue import COHORTS
+    from benchmark.errors import UnknownNameError
+    from benchmark.store import store_names
+
+    # Cohorts that were prepared from elsewhere have no entry in the catalogue.
+    known = {*COHORTS, *store_names(data), *(path.name for path in splits.glob("*/"))}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("cohort", name, known, "neurodx list cohorts")
 
 
 def _fold_files(args: argparse.Namespace) -> list[Path]:

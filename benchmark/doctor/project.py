@@ -14,6 +14,17 @@ __all__ = ["project"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _AREA = "project"
+# Everything that is written under a temporary name; what a kill left there is none of the results.
+_PARTIAL = (
+    ".*.partial",
+    "data/*.partial",
+    "truth/*.partial",
+    "splits/*/.*.partial",
+    "reports/.*.partial",
+    "runs/*/.*.partial",
+    "runs/*/failed/.*.partial",
+    "sweeps/*/.*.partial",
+)
 
 
 def project(root: Path = ROOT, workspace: Path | None = None) -> list[Finding]:
@@ -53,8 +64,7 @@ def _cohorts(workspace: Path) -> Finding:
 
 
 def _leftovers(workspace: Path) -> Finding:
-    patterns = ("data/*.partial", "truth/*.partial", "runs/*/.*.partial")
-    found = sorted(path for pattern in patterns for path in workspace.glob(pattern))
+    found = sorted(path for pattern in _PARTIAL for path in workspace.glob(pattern))
     if not found:
         return Finding(_AREA, "partial folders", OK, "none")
     detail = ", ".join(str(path.relative_to(workspace)) for path in found)

@@ -18,6 +18,9 @@ from typing import Final
 
 import numpy as np
 
+from benchmark.errors import CohortError
+from benchmark.leakage.naming import listed
+
 __all__ = ["NEAR_DUPLICATE", "ImageTwins", "block_means", "find_twins"]
 
 NEAR_DUPLICATE: Final = 0.95  # correlation of the differences from the mean picture
@@ -77,6 +80,7 @@ def find_twins(
     rows: Sequence[int],
     owners: Sequence[str],
     threshold: float = NEAR_DUPLICATE,
+    source: str = "the volumes",
 ) -> list[ImageTwins]:
     """Finds pairs of participants that share a picture.
 
@@ -87,12 +91,25 @@ def find_twins(
         rows: Rows to look at, one per visit with an image.
         owners: Whose visit each row is, same length. One row may appear for two owners.
         threshold: Correlation from which two pictures are twins.
+        source: Where the volumes come from, for the message.
 
     Returns:
         Pairs of different participants, sorted; exact twins once, as exact.
+
+    Raises:
+        CohortError: Volumes with NaN or infinity, by participant and row: they resemble nobody.
     """
     names = np.asarray(owners, dtype=object)
-    hashes, features = _describe(volumes, rows)
+    hashes, features, broken = _describe(volumes, rows)
+    if broken:
+        owned = [
+            f"participant {owners[k]}, row {row}" for k, row in enumerate(rows) if row in broken
+        ]
+        raise CohortError(
+            f"{source}: NaN or infinity in {len(broken)} volume(s): {listed(owned)}; expected "
+            "finite intensities. Correct or leave out these scans and prepare the cohort again "
+            "with `neurodx prepare --force`"
+        )
     twins: dict[tuple[str, str], ImageTwins] = {}
     differences = _differences(features)
     suspects = list(_similar(_unit(differences), threshold))
@@ -117,15 +134,21 @@ def _keep(
 
 def _describe(
     volumes: Sequence[np.ndarray] | np.ndarray, rows: Sequence[int]
-) -> tuple[list[str], np.ndarray]:
+) -> tuple[list[str], np.ndarray, set[int]]:
+    """Hash and block means of each row's volume, and the rows that hold NaN or infinity."""
     hashes: dict[int, str] = {}
     means: dict[int, np.ndarray] = {}
+    broken: set[int] = set()
     for row in sorted(set(rows)):
         volume = np.ascontiguousarray(volumes[row])
+        if not np.isfinite(volume).all():
+            broken.add(row)
+            continue
         hashes[row] = hashlib.sha256(volume.tobytes()).hexdigest()
         means[row] = block_means(volume)
-    features = np.array([means[row] for row in rows]) if means else np.zeros((0, 1))
-    return [hashes[row] for row in rows], features
+    whole = [row for row in rows if row not in broken]
+    features = np.array([means[row] for row in whole]) if means else np.zeros((0, 1))
+    return [hashes[row] for row in whole], features, broken
 
 
 def _differences(features: np.ndarray) -> np.ndarray:

@@ -108,12 +108,19 @@ def _by_image(split: Split, cohort: Cohort, twins: Sequence[ImageTwins]) -> Iter
 
 
 def image_twins(cohort: Cohort) -> list[ImageTwins]:
-    """Pairs of participants of a cohort that share a T1w image; see :func:`find_twins`."""
+    """Pairs of participants of a cohort that share a T1w image; see :func:`find_twins`.
+
+    Raises:
+        CohortError: A volume holds NaN or infinity.
+    """
     if not cohort.has(v.T1W) or _ROW not in cohort.visits:
         return []
     imaged = cohort.visits.loc[cohort.visits[_ROW] >= 0]
     return find_twins(
-        cohort.array(v.T1W), imaged[_ROW].astype(int).tolist(), imaged[v.PARTICIPANT_ID].tolist()
+        cohort.array(v.T1W),
+        imaged[_ROW].astype(int).tolist(),
+        imaged[v.PARTICIPANT_ID].tolist(),
+        source=f"{cohort.folder}/{v.T1W}.npy",
     )
 
 

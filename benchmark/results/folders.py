@@ -12,6 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.errors import ResultError
+from benchmark.store.folders import empty, lock_folder, put_in_place, recover
+
 __all__ = ["cell_file", "replaced_folder", "write_json", "write_table"]
 
 
@@ -19,23 +22,29 @@ __all__ = ["cell_file", "replaced_folder", "write_json", "write_table"]
 def replaced_folder(target: Path) -> Iterator[Path]:
     """Yields an empty sibling folder that takes the target's place when the block succeeds.
 
-    If the block raises, the target stays as it was.
+    The sibling, ``.<name>.partial``, is locked by this process. If the block raises, the target
+    stays as it was; so it does if the process is killed, and the next call clears up.
+
+    Raises:
+        ResultError: Another process is writing the same target.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.new-{os.getpid()}")
-    stale = target.with_name(f".{target.name}.old-{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
+    fresh = target.with_name(f".{target.name}.partial")
+    handle = lock_folder(fresh)
+    if handle is None:
+        raise ResultError(
+            f"{fresh}: locked; another process is writing {target}, expected one at a time. Wait "
+            "until it ends, then run the same command again"
+        )
     try:
+        empty(fresh)
+        recover(target)
         yield fresh
-        if target.exists():
-            target.rename(stale)
-        fresh.rename(target)
-    finally:
+        put_in_place(fresh, target)
+    except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
-        if stale.exists() and not target.exists():
-            stale.rename(target)
-        shutil.rmtree(stale, ignore_errors=True)
+        raise
+    finally:
+        os.close(handle)
 
 
 def write_table(frame: pd.DataFrame, path: Path, *by: str) -> None:

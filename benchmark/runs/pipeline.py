@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from benchmark.cohorts.catalogue import COHORTS, untwinned
+from benchmark.cohorts.phantom.generator_files import ORACLE_FILES, STORE_FILES, generator_files
 from benchmark.config import CONFIGS, Profile
 from benchmark.metrics import METRICS
 from benchmark.registry import ROOT
@@ -51,9 +52,6 @@ _FIT_CODE = (
     "tracks.py",
     "training",
 )
-# What answers from the truth, and what draws figures for the docs: neither changes a cohort.
-_ORACLE_CODE = ("oracle.py", "likelihood.py", "severity_prior.py")
-_FIGURE_CODE = ("plots.py",)
 _SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/score.py")
 
 
@@ -135,11 +133,11 @@ class _Builder:
 
     def _prepare(self, cohort: str) -> dict[str, Any]:
         synthetic = COHORTS[cohort].synthetic
-        code = _generator_code() if synthetic else ["cohorts/ad_csf.py"]
+        code = generator_files() if synthetic else ("cohorts/ad_csf.py",)
         outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if synthetic else [])
         stage: dict[str, Any] = {
             "cmd": f"neurodx prepare {cohort} --profile {self._profile.name} --force",
-            "deps": self._code("store/writer.py", *code),
+            "deps": self._code(*STORE_FILES, *code),
         }
         if synthetic:
             scale = [f"phantom.participants.{untwinned(cohort)}", "phantom.spacing_mm"]
@@ -212,7 +210,7 @@ class _Builder:
                 *truths,
                 *people,
                 *self._code(*_SCORE_CODE, "cohorts/oracle_ledgers.py"),
-                *self._code(*(f"cohorts/phantom/{name}" for name in _ORACLE_CODE)),
+                *self._code(*(f"cohorts/phantom/{name}" for name in ORACLE_FILES)),
             ],
             "params": [{self._config(): ["n_resamples", "methods"]}],
             "outs": [{"scores": {"cache": False}}],
@@ -239,10 +237,3 @@ class _Builder:
         paths += [tuned_rows()[row.name] for row in rows if row.tuned]
         found = [path.relative_to(ROOT).as_posix() for path in paths if path.is_file()]
         return list(dict.fromkeys(found))
-
-
-def _generator_code() -> list[str]:
-    folder = ROOT / "benchmark" / "cohorts" / "phantom"
-    apart = (*_ORACLE_CODE, *_FIGURE_CODE)
-    names = sorted(path.name for path in folder.glob("*.py") if path.name not in apart)
-    return [*(f"cohorts/phantom/{name}" for name in names), "imaging/regions.py"]

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.config import Profile
 from benchmark.runs.backends import run_local
 from benchmark.runs.backends.local import Outcome
-from benchmark.runs.backends.pool import WORKER_DIED
+from benchmark.processes import WORKER_DIED
 from benchmark.runs.backends.team import run_team
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
@@ -19,6 +19,7 @@ from benchmark.runs.planning import Plan, Selection, plan_row
 from benchmark.runs.rows import Row
 from benchmark.runs.team import Team, refuse_idle_processes
 from benchmark.store.atomic import write_json
+from benchmark.store.verified import verify_stores
 
 __all__ = ["Report", "run_row"]
 
@@ -64,6 +65,9 @@ def run_row(
 
     Returns:
         What is cached, what was done, what failed.
+
+    Raises:
+        CohortError: A cohort that jobs to run would read is damaged; nothing is run.
     """
     team = Team.here()
     refuse_idle_processes(team, row.name, row.config)
@@ -76,6 +80,9 @@ def run_row(
     missing = {identity: job for identity, job in jobs.items() if identity not in cached}
     if team.leads and select is None:
         _write_plan(row, profile, workspace, plan, jobs, {})
+    # Run ids are made of the hashes that the datasheet states, so the files must still have them.
+    parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
+    verify_stores(workspace.data / part.cohort for part in parts)
     if on_start:
         on_start(missing, len(cached))
     if team.size > 1:

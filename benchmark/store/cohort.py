@@ -15,7 +15,7 @@ from benchmark.errors import CohortError
 from benchmark.store.hashing import canonical_sha256, file_sha256
 from benchmark.store.writer import CARD
 
-__all__ = ["Cohort"]
+__all__ = ["Cohort", "store_names"]
 
 
 class Cohort:
@@ -135,3 +135,9 @@ class Cohort:
 
     def _remedy(self) -> str:
         return f"rebuild with `neurodx prepare {self.folder.name} --force`"
+
+
+def store_names(data: Path) -> list[str]:
+    """Names of the whole stores in a ``data`` folder, sorted; leftovers do not count."""
+    folders = [path.parent for path in data.glob(f"*/{CARD}")]
+    return sorted(folder.name for folder in folders if folder.suffix != ".partial")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import vocabulary as v
-from benchmark.cohorts.catalogue import DEV_SUFFIX
+from benchmark.cohorts.catalogue import untwinned
 from benchmark.config import CohortPlan, Profile
 from benchmark.errors import CohortError, ConfigError
 from benchmark.runs.identity import input_hashes
@@ -20,6 +20,7 @@ from benchmark.runs.rows import Row, resolve_row, tuned_rows
 from benchmark.splitting import read_split
 from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
+from benchmark.store.verified import verify_stores
 from benchmark.sweeps.space import Suggest, dotted, load_space
 from benchmark.tasks import get_task
 from benchmark.tracks import get_track
@@ -169,7 +170,8 @@ def plan_study(request: SweepRequest, profile: Profile, workspace: Workspace) ->
         UnknownNameError: No such method, task or track.
         ConfigError: The method has no search space, is tuned already, or cannot do the task; or
             the cohort and task cannot be told from the request.
-        CohortError: The cohort or its split has not been made; both commands are named.
+        CohortError: The cohort or its split has not been made, both commands are named; or the
+            cohort is damaged.
     """
     if request.method in tuned_rows():
         raise ConfigError(f"{request.method!r} is the outcome of a sweep; tune its base row")
@@ -180,6 +182,7 @@ def plan_study(request: SweepRequest, profile: Profile, workspace: Workspace) ->
     suggest = load_space(row.info)
     cohort, tasks = _cohort_and_tasks(request, row, profile)
     _check_made(cohort, profile, workspace)
+    verify_stores([workspace.data / cohort])
     _check_served(row, cohort, tasks, workspace)
     seed = profile.seeds[0] if request.seed is None else request.seed
     folds = _folds(request, cohort, profile, workspace)
@@ -228,7 +231,7 @@ def _plans(request: SweepRequest, profile: Profile) -> Mapping[str, CohortPlan]:
     """The plan's cohorts; a development twin takes the plan of its cohort."""
     if request.cohort is None:
         return profile.plan
-    twin = request.cohort.removesuffix(DEV_SUFFIX)
+    twin = untwinned(request.cohort)
     plan = profile.plan.get(request.cohort) or profile.plan.get(twin)
     return {request.cohort: plan} if plan else {}
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmark.errors import RunFailed
-from benchmark.runs.backends.pool import Answer, Pool
+from benchmark.processes import Answer, Pool
 from benchmark.runs.job import Job
 from benchmark.runs.people import fold_samples
 from benchmark.sweeps.evaluate import TrialOutcome, evaluate_trial

@@ -149,6 +149,35 @@ def test_no_file_of_the_board_hides_a_root_package() -> None:
     assert not names & {*PACKAGES, "data", "tests", "streamlit", "altair", "pandas", "numpy"}
 
 
+# What the generator runs through and no byte of a cohort depends on: faults, processes, hashing,
+# reading back, and which columns count as clinical in the datasheet.
+NEUTRAL = {
+    "errors.py",
+    "processes.py",
+    "store/__init__.py",
+    "store/cohort.py",
+    "store/hashing.py",
+    "tracks.py",
+}
+
+
+def test_a_cohort_is_made_anew_when_any_file_that_decides_it_changes() -> None:
+    from benchmark.cohorts.phantom.generator_files import STORE_FILES, generator_files
+
+    core = ROOT / "benchmark"
+    waiting, seen = ["benchmark.cohorts.phantom.prepare", "benchmark.cohorts.phantom.seeds"], set()
+    while waiting:
+        path = core.joinpath(*waiting.pop().split(".")[1:])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file() and file not in seen:
+                seen.add(file)
+                waiting += [name for name in imports(file) if within(name, "benchmark")]
+    seen.discard(core / "__init__.py")
+    through = {str(file.relative_to(core)) for file in seen}
+    assert "cohorts/phantom/people.py" in through
+    assert through - NEUTRAL == through & {*generator_files(), *STORE_FILES}
+
+
 def test_the_packages_are_those_of_this_repository() -> None:
     assert Path(str(benchmark.__file__)).resolve().parent == ROOT / "benchmark"
 

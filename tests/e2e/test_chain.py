@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,17 +49,20 @@ class Clone:
     def workspace(self) -> Path:
         return self.folder / "profiles" / "smoke"
 
-    def call(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    @property
+    def environment(self) -> dict[str, str]:
         tools = str(Path(sys.executable).parent)
-        environment = os.environ | {
+        return os.environ | {
             "PATH": os.pathsep.join((tools, os.environ["PATH"])),
             "PYTHONPATH": str(self.folder),
             "DVC_NO_ANALYTICS": "1",
         }
+
+    def call(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=cwd or self.workspace,
-            env=environment,
+            env=self.environment,
             check=False,
             capture_output=True,
             text=True,
@@ -177,6 +182,47 @@ def test_a_method_that_fails_hides_nobody(clone: Clone) -> None:
     mended = clone.repro()
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert (clone.board().query("method == 'confound'")["status"] == "done").all()
+
+
+def killed_when(clone: Clone, appears: str) -> None:
+    """Starts the chain, and kills all its processes when a path appears in the workspace."""
+    command = [str(Path(sys.executable).with_name("neurodx")), "repro", "--profile", "smoke"]
+    with (clone.folder / "killed.log").open("w") as log:
+        chain = subprocess.Popen(
+            command,
+            cwd=clone.folder,
+            env=clone.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    while not list(clone.workspace.glob(appears)):
+        assert chain.poll() is None, (clone.folder / "killed.log").read_text()[-3000:]
+        time.sleep(0.05)
+    os.killpg(chain.pid, signal.SIGKILL)
+    chain.wait()
+
+
+def test_a_chain_that_is_killed_twice_ends_on_the_same_board(clone: Clone) -> None:
+    before, runs = clone.board(), clone.run_folders()
+    for part in ("data", "truth"):
+        shutil.rmtree(clone.workspace / part / "phantom-movement")
+    model = clone.folder / "baselines" / "resnet3d" / "model.py"
+    model.write_text(model.read_text() + "\n# a change\n")
+    killed_when(clone, "data/phantom-movement.partial/progress.json")
+    assert not (clone.workspace / "data" / "phantom-movement").exists()
+    killed_when(clone, "runs/resnet3d/.*.partial")
+    assert clone.run_folders()["resnet3d"] >= runs["resnet3d"]
+    done = clone.repro()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    left = clone.call("neurodx", "doctor", "--json")
+    (partial,) = [f for f in json.loads(left.stdout)["findings"] if f["name"] == "partial folders"]
+    assert partial["detail"] == "none"
+    # The changed method was fitted, and its test people predicted, once more than before.
+    changed = {"fit_seconds", "cpu_seconds", "peak_memory_mib", "test_evaluations"}
+    same = [column for column in before if column not in changed]
+    pd.testing.assert_frame_equal(clone.board()[same], before[same])
+    assert {row for row, ids in clone.run_folders().items() if ids != runs[row]} == {"resnet3d"}
 
 
 def test_splits_are_verified_and_a_moved_person_is_named(clone: Clone) -> None:

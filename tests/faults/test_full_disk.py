@@ -111,8 +111,9 @@ def test_other_faults_of_the_system_are_not_dressed_up(monkeypatch: pytest.Monke
 
 
 def test_resumed_arrays_keep_what_was_written(tmp_path: Path) -> None:
-    writer = CohortWriter(tmp_path / "c", {})
-    writer.array("t1w", (3, 2, 2, 2), "float16")[1] = 5
-    writer.mark_done("1")
-    again = CohortWriter(tmp_path / "c", {}).array("t1w", (3, 2, 2, 2), "float16")
+    with CohortWriter(tmp_path / "c", {}) as writer:
+        writer.array("t1w", (3, 2, 2, 2), "float16")[1] = 5
+        writer.mark_done("1")
+    with CohortWriter(tmp_path / "c", {}) as writer:
+        again = writer.array("t1w", (3, 2, 2, 2), "float16")
     np.testing.assert_array_equal(again[1], np.full((2, 2, 2), 5))

@@ -45,6 +45,11 @@ def test_people_and_labels_are_as_published(cohort: Cohort) -> None:
     assert visits["age_transformed"].between(0.9, 1.0).all()
     assert (cohort.card["synthetic"], cohort.card["name"]) == (False, "ad-csf")
     assert "10.1371/journal.pone.0018850" in cohort.card["citation"]
+    assert "Creative Commons Attribution License" in cohort.card["terms"]
+    notice = (Path(__file__).resolve().parents[2] / "NOTICE").read_text()
+    assert cohort.card["terms"] in " ".join(notice.split())
+    have = {name: n for name, n in cohort.card["availability"].items() if n}
+    assert have == {"people": 333, "genetic": 333, "biomarker": 333}
 
 
 @needs_package

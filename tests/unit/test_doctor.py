@@ -106,6 +106,26 @@ def test_partial_folders_and_cohorts_are_listed(tmp_path: Path) -> None:
     assert one(findings, "cohorts").detail == "prepared: ad-csf"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".scores.partial",
+        ".board.old.partial",
+        "data/.phantom-memory.old.partial",
+        "truth/phantom-memory.partial",
+        "splits/toy/.3fold.csv.x7.partial",
+        "reports/.splits.json.x7.partial",
+        "runs/chance/.plan.json.x7.partial",
+        "runs/chance/failed/.01.json.x7.partial",
+        "sweeps/study/.study.json.x7.partial",
+    ],
+)
+def test_whatever_a_kill_leaves_is_listed_and_ignored_by_git(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    assert one(project(ROOT, tmp_path), "partial folders").detail == name
+    assert "*.partial" in (ROOT / ".gitignore").read_text().splitlines()
+
+
 @pytest.mark.parametrize(("name", "state"), [("methods/odd", NOTE), ("baselines/chance", FAIL)])
 def test_unavailable_method_fails_if_the_default_job_needs_it(
     monkeypatch: pytest.MonkeyPatch, name: str, state: str

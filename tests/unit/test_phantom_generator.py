@@ -8,18 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohorts.catalogue import get_cohort
+from benchmark import vocabulary as v
+from benchmark.cohorts.catalogue import COHORTS, get_cohort
 from benchmark.cohorts.phantom import PhantomConfig
 from benchmark.cohorts.phantom.participant import make_one
 from benchmark.cohorts.phantom.people import sample_people
 from benchmark.cohorts.phantom.prepare import prepare_cohort
+from benchmark.cohorts.phantom.seeds import generator_seed
 from benchmark.cohorts.phantom.timeseries import NETWORKS, couplings, make_series
 from benchmark.config import PhantomScale, Profile
-from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.errors import CohortError, ConfigError, UnknownNameError
 from benchmark.imaging.regions import measure_regions
+from benchmark.processes import Answer
+from benchmark.samples.build import modality_mask
 from benchmark.store.cohort import Cohort
 from benchmark.tasks import get_task, labels_for
 
+NOTICE = " ".join((Path(__file__).resolve().parents[2] / "NOTICE").read_text().split())
 SMALL = PhantomConfig("phantom-memory", "memory", 5, 5, 10.0)
 
 
@@ -91,6 +96,81 @@ def test_an_interrupted_prepare_resumes_to_the_same_bytes(
     assert Cohort(folders[0]).content_hash == whole.content_hash
 
 
+def test_what_older_code_made_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    module = importlib.import_module("benchmark.cohorts.phantom.prepare")
+    monkeypatch.setattr(module, "_CHUNK", 1)
+    two = PhantomConfig("phantom-memory", "memory", 2, 5, 10.0)
+    folders = tmp_path / "data" / two.name, tmp_path / "truth" / two.name
+    made: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        made.append(done)
+        raise KeyboardInterrupt
+
+    for state in ({"code": "old"}, {"code": "new"}, {"code": "new"}):
+        monkeypatch.setattr(module, "generator_state", lambda state=state: state)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_cohort(two, *folders, workers=1, progress=stop)
+    assert made == [1, 1, 2]
+
+
+def test_a_second_preparation_of_one_cohort_is_refused(tmp_path: Path) -> None:
+    two = PhantomConfig("phantom-memory", "memory", 2, 5, 10.0)
+    folders = tmp_path / "data" / two.name, tmp_path / "truth" / two.name
+    refused: list[str] = []
+
+    def second(done: int, total: int) -> None:
+        with pytest.raises(CohortError, match="another process is preparing 'phantom-memory'") as e:
+            prepare_cohort(two, *folders, workers=1)
+        refused.append(str(e.value))
+
+    prepare_cohort(two, *folders, workers=1, progress=second)
+    assert refused
+    for folder in folders:
+        Cohort(folder).verify()
+    assert {"t1w.npy", "fmri.npy", "segmentations.npy"} <= set(Cohort(folders[0]).card["sha256"])
+
+
+@pytest.mark.parametrize("fault", ["raises", "refuses", "dies"])
+def test_a_worker_that_fails_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    import importlib
+
+    module = importlib.import_module("benchmark.cohorts.phantom.prepare")
+    said = {
+        "raises": r"(?s)participants 7 to 9 could not be made.*Traceback.*ZeroDivisionError: why",
+        "refuses": "^it would fold$",
+        "dies": r"WorkerDied: ended; what is made so far is kept. Run `neurodx prepare phantom-mem",
+    }
+
+    def make_one(*_: object) -> None:
+        raise ZeroDivisionError("why") if fault == "raises" else CohortError("it would fold")
+
+    monkeypatch.setattr(module, "make_one", make_one)
+    answer = Answer("1", module._answer((SMALL, [7, 8, 9])))
+    if fault == "dies":
+        answer = Answer("1", died="WorkerDied: ended")
+    with pytest.raises(CohortError, match=said[fault]):
+        module._people_of(answer, SMALL)
+
+
+def test_every_cohort_and_twin_has_people_of_its_own() -> None:
+    names = [name for name in COHORTS if name.startswith("phantom-")]
+    seeds = {name: generator_seed(name) for name in names}
+    assert len(set(seeds.values())) == len(names) == 11
+    assert seeds["phantom-population"] == 2026  # the published ones
+    assert seeds["phantom-memory"] == 102026
+    assert seeds["phantom-movement"] == 202026
+    assert seeds["phantom-external"] == 302026
+    twins = [seeds[f"phantom-memory-dev{k}"] for k in ("", 2, 3, 4)]
+    assert twins == [100007, 100077, 100177, 100277]
+
+
 def test_another_seed_gives_other_people() -> None:
     twin = PhantomConfig("phantom-memory-dev", "memory", 5, 6, 10.0)
     one, other = sample_people(SMALL, [1]), sample_people(twin, [1])
@@ -101,6 +181,11 @@ def test_store_columns_and_absence(prepared: Path) -> None:
     store = Cohort(prepared / "data" / SMALL.name)
     index = store.index_visits
     assert store.card["synthetic"] is True
+    counted = {m: int(modality_mask(store, m).sum()) for m in v.MODALITIES}
+    assert store.card["availability"] == {"people": 5, **counted}
+    for card in (store.card, Cohort(prepared / "truth" / SMALL.name).card):
+        assert "Permission to use, copy, modify, and distribute" in card["terms"]
+        assert " ".join(card["terms"].split()) in NOTICE
     assert store.array("t1w").dtype == np.float16
     assert store.array("t1w").shape[1:] == (16, 20, 16)
     genotyped = index["snps_row"] >= 0

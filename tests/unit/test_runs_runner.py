@@ -17,7 +17,7 @@ from benchmark.runs.job import Workspace
 from benchmark.runs.planning import Selection, plan_jobs
 from benchmark.runs.rows import resolve_row
 from benchmark.runs.runner import Report, run_row
-from benchmark.splitting import read_split
+from benchmark.splitting import Split, make_split, read_split, write_split
 from benchmark.store import Cohort
 from benchmark.tasks import get_task, labels_for
 
@@ -219,6 +219,27 @@ def test_a_run_whose_inputs_changed_after_planning_is_refused(
         execute(job, "0" * 24, fresh_workspace)
 
 
+def test_a_class_without_training_people_is_named_and_costs_its_fold_alone(
+    fresh_workspace: Workspace, small: Profile
+) -> None:
+    folder = fresh_workspace.splits / TINY
+    split = read_split(folder, "3fold")
+    index = Cohort(fresh_workspace.data / TINY).index_visits
+    patients = set(index.loc[index["diagnosis"] == "AD", "participant_id"])
+    table = split.table.copy()
+    tested = table["participant_id"].isin(patients) & (table["fold"] == 1)
+    table.loc[tested, "part"] = "test"
+    moved = Split(split.cohort, split.protocol, split.seed, table, split.manifest)
+    manifest = {**split.manifest, "sha256": moved.content_hash}
+    write_split(Split(split.cohort, split.protocol, split.seed, table, manifest), folder)
+    report = run(fresh_workspace, small)
+    ((identity, error),) = report.failed.items()
+    assert report.jobs[identity].fold == 1
+    assert "dx3, fold 1, seed 0: no AD among the training people; use fewer folds" in error
+    assert "`neurodx splits show`" in error
+    assert len(report.done) == 2
+
+
 def test_a_suite_spans_cohorts_and_tasks_in_one_fit(
     fresh_workspace: Workspace, small: Profile
 ) -> None:
@@ -226,7 +247,6 @@ def test_a_suite_spans_cohorts_and_tasks_in_one_fit(
 
     from benchmark.runs.identity import run_id
     from benchmark.runs.job import Part
-    from benchmark.splitting import make_split, write_split
 
     cohort = Cohort(fresh_workspace.data / EXTERNAL)
     write_split(make_split(cohort, "3fold", 0), fresh_workspace.splits / EXTERNAL)

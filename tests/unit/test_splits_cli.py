@@ -79,6 +79,35 @@ def test_show_counts_classes_per_part(workspace: Path, capsys: pytest.CaptureFix
     assert out.count("validation") == 3
 
 
+@pytest.mark.parametrize("action", ["make", "verify", "show"])
+def test_a_misspelt_cohort_is_told_the_nearest_name(
+    workspace: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    main(["splits", "make"])
+    for wrong, meant in (("phantom-memry", "phantom-memory"), ("toyy", "toy")):
+        assert main(["splits", action, "--cohort", wrong]) == 1
+        said = capsys.readouterr().err
+        assert f"unknown cohort '{wrong}'. Did you mean '{meant}'" in said
+        assert "`neurodx list cohorts`" in said
+        assert "prepare" not in said
+    assert main(["splits", action, "--cohort", "toy"]) == 0  # in no catalogue, but prepared here
+
+
+def test_a_misspelt_training_cohort_is_told_the_nearest_name(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    external = ["splits", "make", "--protocol", "external", "--train-cohort", "phantom-memry"]
+    assert main(external) == 1
+    assert "Did you mean 'phantom-memory'" in capsys.readouterr().err
+
+
+def test_a_known_cohort_that_is_not_prepared_names_the_command(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["splits", "make", "--cohort", "ad-csf"]) == 1
+    assert "run `neurodx prepare ad-csf`" in capsys.readouterr().err
+
+
 def test_nothing_to_do_is_an_error_with_the_command(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_cohort import TINY, visit_table, write_cohort
+from tiny_cohort import EXTERNAL, TINY, visit_table, write_cohort
 
+from benchmark import vocabulary as v
 from benchmark.errors import CohortError
 from benchmark.runs.job import Workspace
-from benchmark.store import Cohort, CohortWriter, tree_sha256
+from benchmark.samples.build import modality_mask
+from benchmark.store import Cohort, CohortWriter, store_names, tree_sha256
 
 CARD = {
     "name": "c",
@@ -32,20 +34,20 @@ def prepare(folder: Path, stop_before: int = 99, recipe: int = 1) -> list[int]:
     """Fills an array chunk by chunk, as every source does; returns the chunks that it computed."""
     visits = visit_table(4, 0).assign(t1w_row=-1)
     visits.loc[visits["is_index"], "t1w_row"] = np.arange(4)
-    writer = CohortWriter(folder, {"recipe": recipe})
-    array = writer.array("t1w", (4, 3, 3, 3), "float16")
     computed = []
-    for chunk in range(4):
-        if str(chunk) in writer.done:
-            continue
-        if chunk == stop_before:
-            raise Interrupted
-        array[chunk] = np.random.default_rng(chunk).normal(size=(3, 3, 3))
-        array.flush()
-        writer.mark_done(str(chunk))
-        computed.append(chunk)
-    writer.table("participants", visits)
-    writer.finish(CARD)
+    with CohortWriter(folder, {"recipe": recipe}) as writer:
+        array = writer.array("t1w", (4, 3, 3, 3), "float16")
+        for chunk in range(4):
+            if str(chunk) in writer.done:
+                continue
+            if chunk == stop_before:
+                raise Interrupted
+            array[chunk] = np.random.default_rng(chunk).normal(size=(3, 3, 3))
+            array.flush()
+            writer.mark_done(str(chunk))
+            computed.append(chunk)
+        writer.table("participants", visits)
+        writer.finish(CARD)
     return computed
 
 
@@ -88,6 +90,72 @@ def test_a_damaged_partial_array_is_named(tmp_path: Path) -> None:
     part.write_bytes(part.read_bytes()[:50])
     with pytest.raises(CohortError, match=r"t1w.npy: left by an interrupted preparation.*remove"):
         prepare(tmp_path / "c")
+
+
+def test_a_second_writer_of_one_store_is_refused_and_the_first_is_unharmed(tmp_path: Path) -> None:
+    first = CohortWriter(tmp_path / "c", {})
+    array = first.array("fmri", (2, 3), "float16")
+    first.mark_done("1")
+    for recipe in ({}, {"another": 1}):
+        with pytest.raises(CohortError, match=r"c.partial: locked; another process is preparing"):
+            CohortWriter(tmp_path / "c", recipe)
+    array[:] = 1
+    first.finish(CARD)
+    Cohort(tmp_path / "c").verify()
+    np.testing.assert_array_equal(Cohort(tmp_path / "c").array("fmri"), np.ones((2, 3)))
+    CohortWriter(tmp_path / "c", {}).close()  # the lock went with the work
+
+
+def test_a_writer_that_is_dropped_lets_the_next_one_in(tmp_path: Path) -> None:
+    first = CohortWriter(tmp_path / "c", {})
+    with pytest.raises(CohortError, match="locked"):
+        CohortWriter(tmp_path / "c", {})
+    del first
+    CohortWriter(tmp_path / "c", {}).close()
+
+
+def test_an_array_that_went_away_is_not_left_out_of_the_store(tmp_path: Path) -> None:
+    writer = CohortWriter(tmp_path / "c", {})
+    writer.array("t1w", (2, 2, 2, 2), "float16")
+    writer.array("fmri", (2, 2), "float16")
+    (writer.partial / "fmri.npy").unlink()
+    with pytest.raises(CohortError, match=r"fmri.npy was begun and is gone.*neurodx prepare c`"):
+        writer.finish(CARD)
+    assert not (tmp_path / "c").exists()
+
+
+def test_chunks_whose_array_went_away_are_made_again(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        prepare(tmp_path / "c", stop_before=2)
+    (tmp_path / "c.partial" / "t1w.npy").unlink()
+    assert prepare(tmp_path / "c") == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("new_stands", [True, False])
+def test_a_kill_between_the_renames_costs_no_store(tmp_path: Path, new_stands: bool) -> None:
+    prepare(tmp_path / "c")
+    before = contents(tmp_path / "c")
+    if new_stands:
+        shutil.copytree(tmp_path / "c", tmp_path / ".c.old.partial")
+    else:
+        (tmp_path / "c").rename(tmp_path / ".c.old.partial")
+    CohortWriter(tmp_path / "c", {}).close()
+    assert contents(tmp_path / "c") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "c.partial"]
+
+
+def test_leftovers_are_not_cohorts(tmp_path: Path) -> None:
+    for name in ("c", "b", ".c.old.partial", "d.partial"):
+        prepare(tmp_path / name)
+    assert store_names(tmp_path) == ["b", "c"]
+
+
+def test_the_datasheet_counts_who_has_what(tiny_workspace: Workspace) -> None:
+    for name in (TINY, EXTERNAL):
+        cohort = Cohort(tiny_workspace.data / name)
+        counted = {m: int(modality_mask(cohort, m).sum()) for m in v.MODALITIES}
+        assert cohort.card["availability"] == {"people": len(cohort.index_visits), **counted}
+    assert counted["genetic"] == 0 < counted["t1w"] < len(cohort.index_visits)
 
 
 def test_a_cohort_that_was_never_prepared_says_what_to_do(tmp_path: Path) -> None:

@@ -62,6 +62,26 @@ def test_a_cohort_that_is_not_there_names_both_commands(workspace, profile):
     )
 
 
+@pytest.mark.parametrize("suffix", ["-dev", "-dev2", "-dev4"])
+def test_a_twin_takes_the_plan_of_its_cohort(profile, tmp_path, suffix):
+    twin = f"phantom-memory{suffix}"
+    with probe_installed(tmp_path / "site"):
+        made = make_workspace(tmp_path, twin)
+        plan = plan_study(SweepRequest("sweep_probe", cohort=twin), profile, made)
+    assert (plan.cohort, plan.tasks) == (twin, ("dx3",))
+
+
+def test_a_damaged_cohort_is_not_tuned_on(profile, tmp_path):
+    with probe_installed(tmp_path / "site"):
+        made = make_workspace(tmp_path)
+        card = made.data / COHORT / "cohort.json"
+        card.write_text(
+            card.read_text().replace('"participants.parquet": "', '"participants.parquet": "0')
+        )
+        with pytest.raises(CohortError, match=r"damaged: participants\.parquet"):
+            plan_study(ASKED, profile, made)
+
+
 def test_an_open_choice_is_listed_and_a_single_one_is_taken(workspace, profile):
     with pytest.raises(ConfigError, match=r"cohort=phantom-memory task=dx3.*task=brain_age"):
         plan_study(SweepRequest("sweep_probe"), profile, workspace)

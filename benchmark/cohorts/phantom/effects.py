@@ -17,7 +17,9 @@ References:
     Sigmoid course: Jack et al. 2013, Lancet Neurology, 10.1016/S1474-4422(12)70291-0.
     Ageing: Fjell et al. 2009, J Neurosci, 10.1523/JNEUROSCI.3252-09.2009; Raz et al. 2005,
     Cerebral Cortex, 10.1093/cercor/bhi044.
-    PD: Laansma et al. 2021, Movement Disorders, 10.1002/mds.28706.
+    PD: Laansma et al. 2021, Movement Disorders, 10.1002/mds.28706, for the signs alone. The sizes
+    are INFLATED on purpose: the paper has d = -0.14 in the putamen, the phantom about 0.95;
+    docs/phantom.md says why. The effect on the substantia nigra is set, not cited.
 """
 
 from __future__ import annotations

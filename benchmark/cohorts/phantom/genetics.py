@@ -5,8 +5,11 @@ set so that the realised odds ratio of patients against controls is about the pu
 
 References:
     Alzheimer's disease: Kunkle et al. 2019, Nature Genetics, 10.1038/s41588-019-0358-2, table 1.
-    Parkinson's disease: Nalls et al. 2014, Nature Genetics, 10.1038/ng.3043, table 1.
-    APOE: Farrer et al. 1997, JAMA, 10.1001/jama.1997.03550160069041 (Caucasian, e3/e4 3.2).
+    Parkinson's disease: Nalls et al. 2014, Nature Genetics, 10.1038/ng.3043, table 1. SNCA: the
+    table gives the other allele of rs356182 (about 0.76 for A); inverted, about 1.32 for G, and
+    rounded up. The numbers here make the published cohorts and stay as they are.
+    APOE: Farrer et al. 1997, JAMA, 10.1001/jama.1997.03550160069041 (Caucasian, e3/e4 3.2). The
+    frequency of e4 is set, not cited: between that of the population and that of patients.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ __all__ = [
     "log_odds",
 ]
 
-APOE_FREQUENCY: Final = 0.20  # e4 alleles among volunteers of memory studies
+APOE_FREQUENCY: Final = 0.20  # set, not cited: as volunteers of memory studies might have it
 APOE_LOG_OR: Final = log(3.2)
 SEVERITY_PER_LOG_OR: Final = 0.38
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +14,23 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.cohorts.phantom import tables
 from benchmark.cohorts.phantom.config import PhantomConfig
+from benchmark.cohorts.phantom.generator_files import generator_state
 from benchmark.cohorts.phantom.genetics import PANEL
 from benchmark.cohorts.phantom.participant import Participant, make_one, report_of
 from benchmark.cohorts.phantom.people import sample_people
 from benchmark.cohorts.phantom.sites import make_sites
 from benchmark.cohorts.phantom.timeseries import FRAMES, ROIS
+from benchmark.errors import BenchmarkError, CohortError
 from benchmark.imaging.regions import measure_regions
+from benchmark.processes import Answer, Pool
 from benchmark.store.atomic import write_json
 from benchmark.store.writer import CohortWriter
 
 __all__ = ["prepare_cohort"]
 
 _CHUNK: Final = 20
+_TICK_SECONDS: Final = 1.0
+_PRELOAD: Final = ("benchmark.cohorts.phantom.participant",)
 _Made = list[Participant]
 
 
@@ -48,13 +53,40 @@ def _made(
         for name, numbers in chunks.items():
             yield name, _make_chunk(config, numbers)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        pending: dict[Future[_Made], str] = {
-            pool.submit(_make_chunk, config, numbers): name for name, numbers in chunks.items()
-        }
-        for future in as_completed(list(pending)):
-            yield pending.pop(future), future.result()  # popped, so that volumes are freed
+    queue = deque(chunks)
+    with Pool(min(workers, len(chunks)), _answer, _PRELOAD) as pool:
+        while queue or pool.busy:
+            while queue and pool.free:
+                name = queue.popleft()
+                pool.submit(name, (config, chunks[name]))
+            for answer in pool.collect(_TICK_SECONDS):
+                yield answer.key, _people_of(answer, config)
+
+
+def _answer(question: tuple[PhantomConfig, list[int]]) -> _Made | CohortError:
+    """Makes a chunk in a worker process, or says why not."""
+    config, numbers = question
+    try:
+        return _make_chunk(config, numbers)
+    except BenchmarkError as error:
+        return CohortError(str(error))
+    except Exception:  # noqa: BLE001 - a fault of the generator must reach the parent, which stops
+        return CohortError(
+            f"cohort {config.name!r}: participants {numbers[0]} to {numbers[-1]} could not be "
+            f"made, a fault of the generator:\n{traceback.format_exc()}"
+        )
+
+
+def _people_of(answer: Answer, config: PhantomConfig) -> _Made:
+    if answer.died:
+        raise CohortError(
+            f"cohort {config.name!r}: {answer.died}; what is made so far is kept. Run `neurodx "
+            f"prepare {config.name}` again"
+        )
+    if isinstance(answer.value, CohortError):
+        raise answer.value
+    people: _Made = answer.value
+    return people
 
 
 class _Arrays:
@@ -123,10 +155,21 @@ def prepare_cohort(
         progress: Called with (participants done, all participants).
 
     Raises:
-        CohortError: The template is missing, or a deformation would fold.
+        CohortError: The template is missing, a deformation would fold, a worker died, or another
+            process is preparing this cohort.
     """
-    store = CohortWriter(folder, config.recipe())
-    truth = CohortWriter(truth_folder, config.recipe())
+    recipe = {**config.recipe(), **generator_state()}
+    with CohortWriter(folder, recipe) as store, CohortWriter(truth_folder, recipe) as truth:
+        _fill(config, store, truth, workers, progress)
+
+
+def _fill(
+    config: PhantomConfig,
+    store: CohortWriter,
+    truth: CohortWriter,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     latents = sample_people(config, range(1, config.n + 1))
     arrays = _Arrays(config, store, truth, latents)
     chunks = _chunks(config, store.done & truth.done)

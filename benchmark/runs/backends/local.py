@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError
-from benchmark.runs.backends.pool import Pool
+from benchmark.processes import Pool
 from benchmark.runs.job import Job, Workspace
 
 __all__ = ["Outcome", "run_local"]
