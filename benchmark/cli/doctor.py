@@ -5,6 +5,13 @@ from __future__ import annotations
 import argparse
 
 HELP = "Say what is installed, missing, shadowed or left over; exit 0 if the default job can run."
+EPILOG = """\
+Every finding that is not ok has a remedy. Nothing is changed.
+
+examples:
+  neurodx doctor
+  neurodx doctor --json     for a bug report
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from benchmark.checks import suite
 from benchmark.checks.outcome import Rule
 from benchmark.cli import main
+from benchmark.registry import ROOT
 
 
 def test_check_passes_a_sound_method(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,6 +19,8 @@ def test_check_passes_a_sound_method(capsys: pytest.CaptureFixture[str]) -> None
     printed = capsys.readouterr().out
     assert f"all {len(suite.RULES)} rules hold" in printed
     assert "FAIL" not in printed
+    said = " ".join(printed.split())
+    assert said.endswith("profile=smoke` (needs the data of `make repro PROFILE=smoke`)")
 
 
 def test_check_fails_with_the_traceback_and_the_command_to_repeat(
@@ -60,3 +64,19 @@ def test_check_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert main(["check", "chance", "--rule", "answers"]) == 0
     assert list((tmp_path / "scratch").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
+
+
+def test_a_new_method_names_every_command_up_to_its_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "methods" / "_template", tmp_path / "methods" / "_template")
+    monkeypatch.setattr("benchmark.registry.ROOT", tmp_path)
+    assert main(["new-method", "fresh_start"]) == 0
+    assert (tmp_path / "methods" / "fresh_start" / "model.py").is_file()
+    printed = capsys.readouterr().out
+    steps = ("neurodx check fresh_start", "make repro PROFILE=smoke", "method=fresh_start")
+    places = [printed.index(step) for step in steps]
+    assert places == sorted(places)
+    guide = (ROOT / "CONTRIBUTING.md").read_text().partition("### ")[0]
+    places = [guide.index(step.replace("fresh_start", "my_method")) for step in steps]
+    assert places == sorted(places)

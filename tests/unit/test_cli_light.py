@@ -63,7 +63,9 @@ def test_help_of_each_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit) as ended:
         main([verb, "--help"])
     assert ended.value.code == 0
-    assert f"neurodx {verb}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"neurodx {verb}" in said
+    assert f"  neurodx {verb}" in said.partition("examples:")[2]
 
 
 def test_unknown_verb_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
