@@ -15,7 +15,7 @@ setup: .venv/ready        ## create .venv and install what the default job needs
 dev: .venv/ready-dev      ## the same, with the test and lint tools
 
 .venv/ready: pyproject.toml requirements.lock
-	@echo "installing the locked requirements into .venv (1.5 GB with a CPU build of torch, about 5 GB with CUDA)"
+	@echo "installing the locked requirements into .venv (1.5 GB with a CPU build of torch, about 5 GB with CUDA; the tests' tools add 0.6 GB)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[real]'

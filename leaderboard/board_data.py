@@ -23,7 +23,7 @@ ENVIRONMENT: Final = "NEURODX_BOARD"
 TABLES: Final = ("leaderboard", "methods", "runs", "comparisons")
 CARD_COLUMNS: Final = (
     *("method", "title", "summary", "paper", "doi", "licence", "contact", "tracks", "tasks"),
-    *("pretraining", "config_yaml", "readme_md", "bibtex", "command"),
+    *("pretraining", "tuning", "config_yaml", "readme_md", "bibtex", "command"),
 )
 REBUILD: Final = "write the board again with `neurodx rank`"
 

@@ -50,10 +50,26 @@ def _card(row: Row, profile: Profile) -> dict[str, Any]:
         "requires": ", ".join(info.requires),
         "pretraining": ", ".join(info.pretraining),
         "tuned": row.tuned,
+        "tuning": _tuning(row),
         "config_yaml": OmegaConf.to_yaml(OmegaConf.create(dict(row.config))),
         "readme_md": readme.read_text() if readme and readme.is_file() else "",
         "command": f"neurodx run method={row.name} profile={profile.name}",
     }
+
+
+def _tuning(row: Row) -> str:
+    """The budget that the settings cost, which belongs to the result; empty for an untuned row."""
+    study = row.study
+    if not row.tuned:
+        return ""
+    if "trials" not in study:
+        return "settings from a file that states no sweep"
+    failed = f" ({study['failed']} failed)" if study.get("failed") else ""
+    place = ", ".join(map(str, study["tasks"]))
+    return (
+        f"{study['trials']} trials{failed} in {study['wall_seconds']:.0f} s of wall time "
+        f"({study['cpu_seconds']:.0f} CPU s), on validation people of {study['cohort']} ({place})"
+    )
 
 
 def cohort_cards(workspace: Workspace) -> Mapping[str, dict[str, Any]]:

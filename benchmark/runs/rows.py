@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Row:
         config: Resolved settings.
         tasks: Tasks that it answers: the method's, or those that its settings were tuned for.
         tuned: Whether a sweep chose the settings.
+        study: Facts of that sweep, such as ``trials`` and ``wall_seconds``.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Row:
     config: Mapping[str, Any]
     tasks: tuple[str, ...]
     tuned: bool = False
+    study: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tuned_rows(configs: Path = CONFIGS) -> dict[str, Path]:
@@ -92,7 +94,8 @@ def resolve_row(
         settings.update(_flat(layer))
     config = method_config(info.config, settings, f"settings of {name!r}")
     tasks = tuple(task for task in tuned.get("tasks", info.tasks) if task in info.tasks)
-    return Row(name, title, info, chosen_track, config, tasks, tuned=bool(frozen))
+    study = tuned.get("study") or {}
+    return Row(name, title, info, chosen_track, config, tasks, tuned=bool(frozen), study=study)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

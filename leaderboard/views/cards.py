@@ -44,6 +44,7 @@ def _facts(card: Any) -> None:
         ("Inputs", _listed(card.tracks)),
         ("Tasks", _listed(card.tasks)),
         ("Pretraining data", card.pretraining),
+        ("Tuning", card.tuning or "none: settings as published or by default"),
         ("Licence", card.licence),
         ("Contact", card.contact),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from board_fixture import TUNING
 
 from benchmark import vocabulary
 from benchmark.results import LEADERBOARD_DTYPES
@@ -166,6 +167,12 @@ def test_a_card_opens_by_its_address_and_shows_failures(open_page, board):
     assert [e.value for e in page.header] == ["NeuroBridge <mini>"]
     assert "neurodx run method=neurobridge" in [e.value for e in page.code]
     assert any("loss is NaN at epoch 3" in e.value for e in page.error)
+
+
+def test_a_card_gives_the_budget_of_its_tuning(open_page, board):
+    assert f"**Tuning**: {TUNING}" in text(open_page("cards", board, method="resnet3d"))
+    plain = text(open_page("cards", board, method="neurobridge"))
+    assert "none: settings as published or by default" in plain
 
 
 def test_text_from_a_method_never_becomes_html(open_page, board):

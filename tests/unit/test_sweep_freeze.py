@@ -10,8 +10,10 @@ import yaml
 from sweep_workspace import COHORT, make_workspace, probe_installed
 
 from benchmark.cli import main
+from benchmark.cli.cards import method_cards
 from benchmark.config import load_profile
 from benchmark.errors import ConfigError
+from benchmark.runs import rows
 from benchmark.runs.rows import resolve_row
 from benchmark.sweeps import StudyResult, SweepRequest, Trial, freeze, plan_study
 from benchmark.sweeps.freeze import tuned_path
@@ -59,6 +61,24 @@ def test_the_winner_resolves_as_a_tuned_row_with_the_settings_of_its_trial(works
     assert (row.config["penalty"], row.config["raise_above"]) == (2.5, 50.0)
     facts = yaml.safe_load(path.read_text())["study"]
     assert (facts["trials"], facts["value"], facts["optuna"]) == (20, 0.5, "5.0.0")
+
+
+def test_the_card_of_a_tuned_row_gives_the_budget(workspace, configs, monkeypatch):
+    plan = study(workspace)
+    spent = {"trials": 20, "failed": 2, "wall_seconds": 311.6, "cpu_seconds": 600.2}
+    found = outcome(0.5, **spent, cohort="tiny-dev", tasks=["ad_cn"])
+    freeze(plan, found, configs / "tuned" / "sweep_probe_tuned.yaml")
+    (configs / "tuned" / "plain_tuned.yaml").write_text("row: sweep_probe\nconfig: {}\n")
+    monkeypatch.setattr(rows.resolve_row, "__defaults__", (None, None, configs))
+    names = ["sweep_probe_tuned", "sweep_probe", "plain_tuned"]
+    tuned, plain, by_hand = method_cards(plan.profile, names)
+    assert tuned["tuning"] == (
+        "20 trials (2 failed) in 312 s of wall time (600 CPU s), on validation people of tiny-dev "
+        "(ad_cn)"
+    )
+    assert (tuned["tuned"], plain["tuned"]) == (True, False)
+    assert plain["tuning"] == ""
+    assert by_hand["tuning"] == "settings from a file that states no sweep"
 
 
 def test_a_tuned_variant_keeps_what_the_profile_sets_for_the_variant(workspace, configs):
