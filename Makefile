@@ -50,9 +50,10 @@ e2e: .venv/ready-dev      ## the real program and a real browser
 perf: .venv/ready-dev     ## side-by-side speed comparisons; writes perf/results/
 	@for script in perf/*.py; do echo "$$script"; $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
-board: .venv/ready        ## open the leaderboard
-	@$(BIN)/neurodx board
+board: .venv/ready        ## open the leaderboard (PROFILE=smoke|mini|standard)
+	@$(BIN)/neurodx board --profile $(PROFILE)
 
 clean:                    ## remove what a run made (data, runs, scores, board); the splits stay
 	rm -rf data truth runs scores reports board profiles/*/data profiles/*/truth profiles/*/splits \
-	  profiles/*/runs profiles/*/scores profiles/*/reports profiles/*/board
+	  profiles/*/runs profiles/*/scores profiles/*/reports profiles/*/board robustness \
+	  profiles/*/robustness

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from benchmark.sklearn_method import PenalisedLinear, SklearnMethod, tabular_preprocessor
     from benchmark.tasks import Task
     from benchmark.training.batches import Batch
-    from benchmark.training.config import TrainerConfig
+    from benchmark.training.config import TrainerConfig, cnn_trainer
     from benchmark.training.torch_method import TorchMethod
+    from benchmark.training.volumes import NormaliseVolumes
 
 __all__ = [
     "Batch",
     "Method",
     "MethodError",
     "MethodInfo",
+    "NormaliseVolumes",
     "PenalisedLinear",
     "Prediction",
     "RunContext",
@@ -35,6 +37,7 @@ __all__ = [
     "Task",
     "TorchMethod",
     "TrainerConfig",
+    "cnn_trainer",
     "register",
     "tabular_preprocessor",
 ]
@@ -44,6 +47,7 @@ _HOMES = {
     "Method": "benchmark.method",
     "MethodError": "benchmark.errors",
     "MethodInfo": "benchmark.method_info",
+    "NormaliseVolumes": "benchmark.training.volumes",
     "PenalisedLinear": "benchmark.sklearn_method",
     "Prediction": "benchmark.prediction",
     "RunContext": "benchmark.method",
@@ -53,6 +57,7 @@ _HOMES = {
     "Task": "benchmark.tasks",
     "TorchMethod": "benchmark.training.torch_method",
     "TrainerConfig": "benchmark.training.config",
+    "cnn_trainer": "benchmark.training.config",
     "register": "benchmark.registry",
     "tabular_preprocessor": "benchmark.sklearn_method",
 }

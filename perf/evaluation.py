@@ -1,14 +1,22 @@
-"""Bootstrap evaluation against a scikit-learn loop over the same metrics and the same resamples.
+"""Evaluation against a scikit-learn loop and torchmetrics' BootStrapper, and a full board's cost.
 
-Run ``python perf/evaluation.py`` with one thread. Writes ``perf/results/evaluation.json``:
+Run ``python perf/evaluation.py`` with one thread. Writes ``perf/results/evaluation.json``. Metrics
+first: seven of one run of 1,000 people in three folds under 2,000 shared resamples, with percentile
+intervals. Each rival runs on a share of the resamples, alternately with ours in one process, and
+its time is scaled up.
 
-- ``speedup_vs_sklearn``: wall time of the loop over that of ``Metric.compute``, per resample, for
-  seven metrics of 1,000 people in three folds. Both sides are timed alternately in one process;
-  the loop runs on a share of the resamples and its time is scaled up.
-- ``ratio_cpu``: the same in CPU time.
-- ``largest_difference``: over all metrics and compared resamples.
-- ``milliseconds_per_run``: 2,000 resamples of the seven metrics.
-- ``board_cpu_seconds``: scoring and ranking 15 methods on 10 cells of 300 people, 2,000 resamples.
+- ``speedup_vs_sklearn``, ``speedup_vs_torchmetrics``: wall time per resample, medians of the
+  repeats; ``cpu_ratio_*``: the same in CPU time. torchmetrics knows no folds, so both sides then
+  work on one fold; its sampler is fed our draws, so that every replicate can be compared.
+- ``largest_difference_*``: over all metrics and compared resamples.
+- ``milliseconds_per_run``: ours, intervals included. ``bca_seconds``: every metric that is defined
+  for two classes, with BCa (logit-DeLong for AUROC).
+- ``full_board_s``: scoring and ranking 200 methods on 10 tasks of 300 people in five folds from
+  nothing, primary metric, all pairs, from ledgers in memory. ``one_changed_method_s``: the same
+  again with another ledger for one method in every task. ``growth_in_methods``: scoring time of
+  200 methods over that of 100, 2 if linear.
+- ``load_average``: over the last five minutes, this script's own 1 included; wall times are honest
+  where it stays below ``processors``, CPU times in any case.
 """
 
 from __future__ import annotations
@@ -18,6 +26,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -25,12 +34,25 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+import torch  # noqa: E402
+import torchmetrics.classification as tm  # noqa: E402
 from sklearn import metrics as sk  # noqa: E402
+from torchmetrics import MeanMetric, MeanSquaredError, Metric  # noqa: E402
+from torchmetrics.wrappers import BootStrapper, bootstrapping  # noqa: E402
 
 from benchmark.metrics import METRICS  # noqa: E402
 from benchmark.results import Ledger, RowKey, rank_workspace  # noqa: E402
 from benchmark.results.scoring import score_workspace  # noqa: E402
-from benchmark.stats import draw_resamples, strata_codes  # noqa: E402
+from benchmark.stats import (  # noqa: E402
+    auroc_components,
+    bootstrap_interval,
+    delong_interval,
+    delong_variance,
+    draw_resamples,
+    percentile_interval,
+    strata_codes,
+)
+from benchmark.tasks import TASKS  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "evaluation.json"
 N_PEOPLE, N_RESAMPLES, N_COMPARED, REPEATS = 1000, 2000, 25, 3
@@ -93,69 +115,204 @@ def timed(work: Callable[[], object]) -> tuple[object, float, float]:
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def compare() -> dict[str, float]:
+def our_values(
+    y: np.ndarray, p: np.ndarray, f: np.ndarray | None, weights: np.ndarray
+) -> list[np.ndarray]:
+    """The seven metrics under every resample, and their percentile intervals."""
+    values = [METRICS[name].compute(y, p, f, weights) for name in NAMES]
+    for name, replicates in zip(NAMES, values, strict=True):
+        percentile_interval(float(METRICS[name].compute(y, p, f)), replicates)
+    return values
+
+
+def torch_metrics() -> list[tuple[Metric, str]]:
+    """torchmetrics' counterparts, and what each takes: classes, probabilities or single losses."""
+    return [
+        (tm.BinaryAUROC(), "prob"),
+        (tm.BinaryAveragePrecision(), "prob"),
+        (tm.MulticlassAccuracy(2, average="macro"), "class"),
+        (tm.MulticlassF1Score(2, average="macro"), "class"),
+        (tm.BinaryMatthewsCorrCoef(), "class"),
+        (MeanSquaredError(), "square"),
+        (MeanMetric(), "loss"),  # it has no log loss of probabilities
+    ]
+
+
+def torch_values(y: np.ndarray, p: np.ndarray, draws: np.ndarray) -> list[np.ndarray]:
+    """The seven metrics by BootStrapper on given draws, one row of person numbers each."""
+    target, prob = torch.tensor(y), torch.tensor(p[:, 1])
+    inputs = {
+        "prob": (prob, target),
+        "class": (torch.tensor(p.argmax(axis=1)), target),
+        "square": (prob, target.double()),
+        "loss": (-torch.tensor(np.log(p[np.arange(len(y)), y])),),
+    }
+    found = []
+    for metric, takes in torch_metrics():
+        wrapped = BootStrapper(
+            metric, len(draws), mean=False, std=False, raw=True, sampling_strategy="multinomial"
+        )
+        replayed = iter(torch.tensor(draws))
+        bootstrapping._bootstrap_sampler = lambda size, sampling_strategy, r=replayed: next(r)
+        wrapped.update(*inputs[takes])
+        found.append(wrapped.compute()["raw"].numpy())
+    return found
+
+
+def as_draws(counts: np.ndarray) -> np.ndarray:
+    """Person numbers, as often as each was drawn; all rows have the same total."""
+    return np.stack([np.repeat(np.arange(len(row)), row) for row in counts])
+
+
+def compare(
+    rival: Callable[[], list[np.ndarray]], ours: Callable[[], list[np.ndarray]]
+) -> dict[str, float]:
     """Times both sides alternately and compares their numbers; medians over the repeats."""
-    y, p, f = make_run()
-    ids = np.arange(N_PEOPLE).astype(str)
-    weights = draw_resamples(ids, strata_codes(f, y), n_resamples=N_RESAMPLES)
-    few = weights[:N_COMPARED].astype(np.float64)
     times, worst = [], 0.0
     for _ in range(REPEATS):
-        ours, wall, cpu = timed(lambda: [METRICS[n].compute(y, p, f, weights) for n in NAMES])
-        theirs, slow_wall, slow_cpu = timed(lambda: [sklearn_values(y, p, f, w) for w in few])
-        gap = np.abs(np.array(ours)[:, :N_COMPARED] - np.array(theirs).T)
-        worst = max(worst, float(gap.max()))
+        mine, wall, cpu = timed(ours)
+        theirs, slow_wall, slow_cpu = timed(rival)
+        worst = max(worst, float(np.abs(np.array(mine)[:, :N_COMPARED] - theirs).max()))
         scale = N_RESAMPLES / N_COMPARED
         times.append((wall, cpu, slow_wall * scale, slow_cpu * scale))
     wall, cpu, slow_wall, slow_cpu = np.median(times, axis=0)
     return {
-        "speedup_vs_sklearn": round(slow_wall / wall, 1),
-        "ratio_cpu": round(slow_cpu / cpu, 1),
+        "speedup": round(slow_wall / wall, 1),
+        "cpu_ratio": round(slow_cpu / cpu, 1),
         "largest_difference": worst,
-        "milliseconds_per_run": round(1000 * wall, 1),
-        "cpu_milliseconds_per_run": round(1000 * cpu, 1),
-        "sklearn_seconds_per_run": round(slow_wall, 2),
+        "milliseconds": round(1000 * wall, 1),
+        "cpu_milliseconds": round(1000 * cpu, 1),
+        "rival_seconds": round(slow_wall, 2),
     }
 
 
-def make_ledger(method: int, cell: int) -> Ledger:
-    """One method's three-class predictions in one cell."""
-    rng = np.random.default_rng([method, cell])
-    n = 300
-    y = np.random.default_rng(cell).integers(0, 3, n)
-    logits = rng.normal(size=(n, 3)) + (0.5 + 0.1 * method) * np.eye(3)[y]
-    prob = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    frame = pd.DataFrame({f"prob_{k}": prob[:, k] for k in range(3)}).assign(
-        participant_id=[f"sub-{i}" for i in range(n)], y_true=y, fold=np.arange(n) % 3
+def compare_all() -> dict[str, float]:
+    """Both rivals."""
+    y, p, f = make_run()
+    ids = np.arange(N_PEOPLE).astype(str)
+    weights = draw_resamples(ids, strata_codes(f, y), n_resamples=N_RESAMPLES)
+    few = weights[:N_COMPARED].astype(np.float64)
+    sklearn = compare(
+        lambda: np.array([sklearn_values(y, p, f, w) for w in few]).T,
+        lambda: our_values(y, p, f, weights),
     )
-    kept = frame[np.random.default_rng(cell + 99).random(n) > 0.1 * (method % 3)]
-    return Ledger(RowKey(f"cohort{cell}", "dx3", "t1w", "3fold", f"method{method:02d}"), kept)
+    drawn = np.random.default_rng(1).integers(0, N_PEOPLE, (N_RESAMPLES, N_PEOPLE))
+    counts = np.stack([np.bincount(row, minlength=N_PEOPLE) for row in drawn])
+    by_person = np.ascontiguousarray(counts.T.astype(np.float32)).T  # as draw_resamples gives it
+    draws = as_draws(counts[:N_COMPARED])
+    torch_side = compare(
+        lambda: np.array(torch_values(y, p, draws)), lambda: our_values(y, p, None, by_person)
+    )
+    return {
+        "speedup_vs_sklearn": sklearn["speedup"],
+        "cpu_ratio_vs_sklearn": sklearn["cpu_ratio"],
+        "largest_difference_vs_sklearn": sklearn["largest_difference"],
+        "sklearn_seconds_per_run": sklearn["rival_seconds"],
+        "speedup_vs_torchmetrics": torch_side["speedup"],
+        "cpu_ratio_vs_torchmetrics": torch_side["cpu_ratio"],
+        "largest_difference_vs_torchmetrics": torch_side["largest_difference"],
+        "torchmetrics_seconds_per_run": torch_side["rival_seconds"],
+        "milliseconds_per_run": sklearn["milliseconds"],
+        "cpu_milliseconds_per_run": sklearn["cpu_milliseconds"],
+    }
 
 
-def board_cpu_seconds(n_methods: int = 15, n_cells: int = 10) -> float:
-    """CPU seconds of scoring and ranking a whole board."""
-    ledgers = [make_ledger(m, c) for m in range(n_methods) for c in range(n_cells)]
+def bca_seconds() -> dict[str, float]:
+    """Every metric defined for two classes with the interval that the board gives."""
+    y, p, f = make_run()
+    strata = strata_codes(f, y)
+    weights = draw_resamples(np.arange(N_PEOPLE).astype(str), strata, n_resamples=N_RESAMPLES)
+    metrics = [m for m in METRICS.values() if m.kind == "classification" and m.min_classes == 2]
+    seconds = {}
+    for metric in metrics:
+        if metric.no_interval:
+            continue
+
+        def interval(metric: object = metric) -> object:
+            if metric.name == "roc_auc":
+                parts = auroc_components(y, p, f)
+                return delong_interval(
+                    parts.auroc, delong_variance(parts.influence, strata), int(y.sum())
+                )
+            return bootstrap_interval(lambda w: metric.compute(y, p, f, w), weights, strata)
+
+        seconds[metric.name] = min(timed(interval)[1] for _ in range(REPEATS))
+    slowest = max(seconds, key=seconds.get)
+    board = [name for name in TASKS["ad_cn"].metrics if name in seconds]
+    return {
+        "bca_metrics": len(seconds),
+        "bca_seconds": round(sum(seconds.values()), 2),
+        "bca_seconds_of_the_boards_metrics": round(sum(seconds[name] for name in board), 2),
+        "bca_slowest": slowest,
+        "bca_slowest_seconds": round(seconds[slowest], 2),
+    }
+
+
+def make_ledger(method: int, cell: int, changed: bool = False) -> Ledger:
+    """One method's two-class predictions on one task."""
+    rng = np.random.default_rng([method, cell, changed])
+    n = 300
+    y = np.random.default_rng(cell).integers(0, 2, n)
+    p1 = 1 / (1 + np.exp(-(rng.normal(size=n) + (0.5 + 0.005 * method) * y)))
+    frame = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{i}" for i in range(n)],
+            "y_true": y,
+            "fold": np.arange(n) % 5,
+            "prob_0": 1 - p1,
+            "prob_1": p1,
+        }
+    )
+    return Ledger(RowKey(f"cohort{cell}", "ad_cn", "t1w", "5fold", f"method{method:03d}"), frame)
+
+
+def board_seconds(n_methods: int = 200, n_cells: int = 10) -> dict[str, float]:
+    """Wall and CPU seconds of scoring and ranking: from nothing, and with one method changed."""
+    task = TASKS["ad_cn"]
+    tasks = {**TASKS, "ad_cn": replace(task, metrics=(task.primary_metric,))}
+    times = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "runs" / "none").mkdir(parents=True)
         (root / "runs" / "none" / "plan.json").write_text('{"method": "none", "runs": []}')
 
-        def whole() -> None:
-            score_workspace(root / "runs", root / "scores", extra=ledgers)
-            rank_workspace(root / "scores", root / "board")
+        def board(out: str, ledgers: list[Ledger]) -> None:
+            score = lambda: score_workspace(  # noqa: E731
+                root / "runs", root / out, extra=ledgers, tasks=tasks
+            )
+            rank = lambda: rank_workspace(root / out, root / "board")  # noqa: E731
+            times[out, len(times)] = timed(score)[1:], timed(rank)[1:]
 
-        return round(timed(whole)[2], 1)
+        ledgers = [make_ledger(m, c) for m in range(n_methods) for c in range(n_cells)]
+        board("half", ledgers[: len(ledgers) // 2])
+        board("whole", ledgers)
+        board(
+            "whole", [make_ledger(0, c, changed=True) for c in range(n_cells)] + ledgers[n_cells:]
+        )
+    (half_score, _), (score, rank), (again_score, again_rank) = times.values()
+    return {
+        "full_board_s": round(score[0] + rank[0], 1),
+        "full_board_cpu_s": round(score[1] + rank[1], 1),
+        "one_changed_method_s": round(again_score[0] + again_rank[0], 1),
+        "one_changed_method_cpu_s": round(again_score[1] + again_rank[1], 1),
+        "one_changed_method_score_cpu_s": round(again_score[1], 1),
+        "growth_in_methods": round(score[1] / half_score[1], 2),
+    }
 
 
 def main() -> None:
     """Measures and writes the result."""
+    torch.set_num_threads(1)
     result = {
         "people": N_PEOPLE,
         "resamples": N_RESAMPLES,
         "resamples_compared": N_COMPARED,
         "metrics": list(NAMES),
-        **compare(),
-        "board_cpu_seconds": board_cpu_seconds(),
+        **compare_all(),
+        **bca_seconds(),
+        **board_seconds(),
+        "processors": os.cpu_count(),
+        "load_average": round(os.getloadavg()[1], 1),
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")

@@ -57,7 +57,7 @@ def people(folder: Path, n: int, seed: int) -> Samples:
 def network() -> torch.nn.Module:
     """The default ResNet, channels last, from fixed weights."""
     torch.manual_seed(0)
-    return channels_last(Network(ResNet3DConfig(), [TASK]))
+    return channels_last(Network(ResNet3DConfig(), [TASK], spacing_mm=5.0))
 
 
 def bare(train: Samples, val: Samples) -> None:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmark.api import MethodInfo, TrainerConfig, register
-
-
-def _trainer() -> TrainerConfig:
-    """First settings, tried on few twins and not yet shown to be good ones (docs/training.md)."""
-    return TrainerConfig(epochs=16, lr=5e-3, ema_decay=0.97, keep="last", flip_average=True)
+from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
 
 
 @dataclass
@@ -28,7 +23,7 @@ class DenseNet3DConfig:
     growth: int = 8
     width: int = 16
     dropout: float = 0.0
-    trainer: TrainerConfig = field(default_factory=_trainer)
+    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=16))
 
 
 INFO = register(
@@ -42,7 +37,14 @@ INFO = register(
         tracks=("t1w",),
         requires=("t1w",),
         config=DenseNet3DConfig,
-        variants={"densenet3d_121": {"blocks": [6, 12, 24, 16], "growth": 32, "width": 64}},
+        variants={
+            "densenet3d_121": {
+                "title": "3D DenseNet-121",
+                "blocks": [6, 12, 24, 16],
+                "growth": 32,
+                "width": 64,
+            }
+        },
         paper="Huang et al. 2017, Densely connected convolutional networks",
         doi="10.1109/CVPR.2017.243",
         bibtex="@inproceedings{huang2017densenet, author={Huang, Gao and Liu, Zhuang and van der "

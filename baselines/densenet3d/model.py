@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from monai.networks.nets import DenseNet
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool3d
 
 from baselines.densenet3d.info import DenseNet3DConfig
-from benchmark.api import Samples, Task, TorchMethod
+from benchmark.api import NormaliseVolumes, Samples, Task, TorchMethod
 
 
 class DenseNet3D(TorchMethod):
@@ -19,14 +20,15 @@ class DenseNet3D(TorchMethod):
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
         """Makes the network; its shape does not depend on the people."""
-        return Network(self.config, tasks)
+        return Network(self.config, tasks, train.spacing_mm)
 
 
 class Network(nn.Module):
     """From volumes (B, 1, D, H, W) to one output per task (B, K)."""
 
-    def __init__(self, config: DenseNet3DConfig, tasks: Sequence[Task]) -> None:
+    def __init__(self, config: DenseNet3DConfig, tasks: Sequence[Task], spacing_mm: float) -> None:
         super().__init__()
+        self.normalise = NormaliseVolumes(spacing_mm)
         whole = DenseNet(
             spatial_dims=3,
             in_channels=1,
@@ -37,9 +39,9 @@ class Network(nn.Module):
             dropout_prob=config.dropout,
         )
         self.body = whole.features  # its own classifier is left out
-        for part in self.body.modules():
-            if isinstance(part, nn.AvgPool3d):
-                part.ceil_mode = True  # an odd side keeps its last slab, and a side of 1 stays 1
+        for block in self.body.children():
+            if hasattr(block, "pool"):
+                block.pool = Halve()
         with torch.no_grad():
             channels = self.body.eval()(torch.zeros(1, 1, 32, 32, 32)).shape[1]
         self.body.train()
@@ -47,7 +49,7 @@ class Network(nn.Module):
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Pooled features, (B, C)."""
-        x = TorchMethod.standardised(inputs["t1w"])  # b 1 i j k
+        x = self.normalise(inputs["t1w"])  # b 1 i j k
         x = self.body(x).relu()  # b c i' j' k'
         return x.mean(dim=(2, 3, 4))  # b c
 
@@ -55,3 +57,11 @@ class Network(nn.Module):
         """One output per task, (B, K)."""
         x = self.features(inputs)  # b c
         return {task: head(x) for task, head in self.heads.items()}
+
+
+class Halve(nn.Module):
+    """Mean over pairs of voxels; an odd side keeps its last slab, and a side of 1 stays 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, C, D, H, W) to half of each side, rounded up."""
+        return avg_pool3d(x, [min(2, side) for side in x.shape[2:]], ceil_mode=True)

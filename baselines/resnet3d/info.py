@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmark.api import MethodInfo, TrainerConfig, register
-
-
-def _trainer() -> TrainerConfig:
-    """First settings, tried on few twins and not yet shown to be good ones (docs/training.md)."""
-    return TrainerConfig(epochs=24, lr=5e-3, ema_decay=0.97, keep="last", flip_average=True)
+from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
 
 
 @dataclass
@@ -32,7 +27,7 @@ class ResNet3DConfig:
     stem_stride: int = 2
     max_pool: bool = True
     dropout: float = 0.0
-    trainer: TrainerConfig = field(default_factory=_trainer)
+    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=24))
 
 
 INFO = register(
@@ -55,8 +50,8 @@ INFO = register(
         requires=("t1w",),
         config=ResNet3DConfig,
         variants={
-            "resnet3d_18": {"depth": 18},
-            "resnet3d_50": {"depth": 50},
+            "resnet3d_18": {"title": "3D ResNet-18", "depth": 18},
+            "resnet3d_50": {"title": "3D ResNet-50", "depth": 50},
         },
         paper="He et al. 2016, Deep residual learning for image recognition; 3D as in Chen et al. "
         "2019, Med3D (arXiv:1904.00625)",

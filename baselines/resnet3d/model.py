@@ -8,7 +8,7 @@ from monai.networks.nets import ResNet
 from torch import Tensor, nn
 
 from baselines.resnet3d.info import ResNet3DConfig
-from benchmark.api import MethodError, Samples, Task, TorchMethod
+from benchmark.api import MethodError, NormaliseVolumes, Samples, Task, TorchMethod
 
 # Blocks per stage (He et al. 2016, table 1; 10 layers: one block a stage).
 LAYERS = {10: [1, 1, 1, 1], 18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3]}
@@ -21,14 +21,15 @@ class ResNet3D(TorchMethod):
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
         """Makes the network; its shape does not depend on the people."""
-        return Network(self.config, tasks)
+        return Network(self.config, tasks, train.spacing_mm)
 
 
 class Network(nn.Module):
     """From volumes (B, 1, D, H, W) to one output per task (B, K)."""
 
-    def __init__(self, config: ResNet3DConfig, tasks: Sequence[Task]) -> None:
+    def __init__(self, config: ResNet3DConfig, tasks: Sequence[Task], spacing_mm: float) -> None:
         super().__init__()
+        self.normalise = NormaliseVolumes(spacing_mm)
         if config.depth not in LAYERS:
             raise MethodError(f"resnet3d: depth {config.depth} is none of {sorted(LAYERS)}")
         bottleneck = config.depth >= 50
@@ -49,7 +50,7 @@ class Network(nn.Module):
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Pooled features, (B, 8 * width), or 32 * width with bottlenecks."""
-        x = TorchMethod.standardised(inputs["t1w"])  # b 1 i j k
+        x = self.normalise(inputs["t1w"])  # b 1 i j k
         return self.body(x)  # b c
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmark.api import MethodInfo, TrainerConfig, register
-
-
-def _trainer() -> TrainerConfig:
-    """First settings, tried on few twins and not yet shown to be good ones (docs/training.md)."""
-    return TrainerConfig(epochs=16, lr=5e-3, ema_decay=0.97, keep="last", flip_average=True)
+from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
 
 
 @dataclass
@@ -30,7 +25,7 @@ class SfcnConfig:
     margin_years: float = 3.0
     sigma_years: float = 2.0
     dropout: float = 0.3
-    trainer: TrainerConfig = field(default_factory=_trainer)
+    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=16))
 
 
 INFO = register(

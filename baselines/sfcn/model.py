@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.sfcn.info import SfcnConfig
-from benchmark.api import Batch, Samples, Task, TorchMethod
+from benchmark.api import Batch, NormaliseVolumes, Samples, Task, TorchMethod
 
 AGE = "brain_age"
 BINS = "brain_age_bins"
@@ -29,7 +29,7 @@ class Sfcn(TorchMethod):
             years = np.linspace(ages.min() - margin, ages.max() + margin, self.config.bins + 1)
             edges = torch.from_numpy(self._scales.standardise(AGE, years)).float()
         sigma = self.config.sigma_years / self._scales.sd[AGE]
-        return Network(self.config, edges, sigma)
+        return Network(self.config, edges, sigma, train.spacing_mm)
 
     def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Kullback-Leibler divergence of the predicted bins from the softened label."""
@@ -41,8 +41,9 @@ class Sfcn(TorchMethod):
 class Network(nn.Module):
     """From volumes (B, 1, D, H, W) to log probabilities of age bins and their mean."""
 
-    def __init__(self, config: SfcnConfig, edges: Tensor, sigma: float) -> None:
+    def __init__(self, config: SfcnConfig, edges: Tensor, sigma: float, spacing_mm: float) -> None:
         super().__init__()
+        self.normalise = NormaliseVolumes(spacing_mm)
         self.sigma = sigma
         self.register_buffer("edges", edges)  # standardised years, bins + 1
         blocks: list[nn.Module] = []
@@ -63,7 +64,7 @@ class Network(nn.Module):
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Pooled features, (B, C)."""
-        x = TorchMethod.standardised(inputs["t1w"])  # b 1 i j k
+        x = self.normalise(inputs["t1w"])  # b 1 i j k
         return self.body(x).mean(dim=(2, 3, 4))  # b c
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,6 +19,8 @@ VERBS = {
     "score": "turn ledgers into scores with intervals",
     "rank": "rank the methods and write the board",
     "compare-reference": "compare the board with the published numbers",
+    "report": "write one cohort and task as a page, with tables for LaTeX",
+    "protocol": "compare two boards: what changed, which conclusions flipped",
     "board": "open the leaderboard",
     "list": "list methods, tasks, tracks, cohorts or profiles",
     "new-method": "start a method from the template",

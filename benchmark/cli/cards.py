@@ -75,6 +75,8 @@ def board_facts(profile: Profile, workspace: Workspace) -> dict[str, Any]:
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "data_hashes": {name: canonical_sha256(card["sha256"]) for name, card in cards.items()},
+        "data_parts": {name: card["sha256"] for name, card in cards.items()},
+        "preparation": {name: card.get("preparation", "") for name, card in cards.items()},
         "split_hashes": manifests,
         "synthetic_cohorts": [name for name, card in cards.items() if card["synthetic"]],
         "task_titles": {task.name: task.title for task in TASKS.values()},

@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.print(
             f"[green]all {len(outcomes)} rules hold[/] in {seconds:.0f} s; next: "
-            f"`neurodx run method={args.name} profile=smoke`",
+            f"`neurodx run method={args.name} profile=smoke` "
+            "(needs the data of `make repro PROFILE=smoke`)",
             highlight=False,
         )
     return 1 if failed else 0

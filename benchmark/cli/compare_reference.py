@@ -19,8 +19,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--board", type=Path, default=Path("board"), help="default: board")
-    parser.add_argument("--reference", type=Path, default=Path("reference/leaderboard.csv"))
+    parser.add_argument("--board", type=Path, help="default: of this folder's profile, or mini")
+    parser.add_argument("--reference", type=Path, help="default: reference/leaderboard.csv")
     parser.add_argument("--write", action="store_true", help="write the reference instead")
 
 
@@ -28,14 +28,18 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
     from rich.console import Console
 
+    from benchmark.registry import ROOT
     from benchmark.results import compare_reference, write_reference
+    from benchmark.runs.workspace import profile_here, workspace_of
 
     console = Console()
+    board = args.board or workspace_of(profile_here()).board
+    reference = args.reference or ROOT / "reference" / "leaderboard.csv"
     if args.write:
-        write_reference(args.board, args.reference)
-        console.print(f"wrote {args.reference}")
+        write_reference(board, reference)
+        console.print(f"wrote {reference}")
         return 0
-    report = compare_reference(args.board, args.reference)
+    report = compare_reference(board, reference)
     for outcome, count in report.counts.items():
         console.print(f"{outcome:17} {count:4d}")
     for row in report.rows.to_dict("records"):

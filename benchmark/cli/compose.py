@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark.config import CONFIGS, Profile, load_profile, typed
 from benchmark.errors import ConfigError, nearest
+from benchmark.runs.workspace import profile_here
 
 __all__ = ["Request", "compose_request"]
 
@@ -19,6 +20,7 @@ class Request:
     profile: Profile = field(default_factory=Profile)
     method: str = ""
     track: str | None = None
+    protocol: str | None = None
     cohort: str | None = None
     task: str | None = None
     fold: int | None = None
@@ -30,6 +32,8 @@ class Request:
 def compose_request(overrides: Sequence[str]) -> Request:
     """Composes ``configs/config.yaml`` with overrides such as ``method=resnet3d profile=smoke``.
 
+    Without ``profile=`` it is the profile whose workspace the current folder lies in, or mini.
+
     Raises:
         ConfigError: An override is malformed, unknown or of the wrong type.
         UnknownNameError: No such profile.
@@ -39,6 +43,8 @@ def compose_request(overrides: Sequence[str]) -> Request:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    if not any(override.partition("=")[0] == "profile" for override in overrides):
+        overrides = [f"profile={profile_here()}", *overrides]
     for override in overrides:
         _check(override)
     ready = [f"+{o}" if o.startswith("config.") else o for o in overrides]

@@ -86,14 +86,16 @@ def _tracks() -> list[dict[str, Any]]:
 
 def _cohorts() -> list[dict[str, Any]]:
     from benchmark.cohorts.catalogue import COHORTS
-    from benchmark.runs.job import Workspace
+    from benchmark.runs.workspace import profile_here, workspace_of
+
+    workspace = workspace_of(profile_here())
 
     return [
         {
             "name": source.name,
             "title": source.title,
             "synthetic": source.synthetic,
-            "prepared": (Workspace().data / source.name / "cohort.json").is_file(),
+            "prepared": (workspace.data / source.name / "cohort.json").is_file(),
         }
         for source in COHORTS.values()
     ]

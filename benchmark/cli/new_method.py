@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         "It runs as it is; fill in what is marked TODO. Next:\n"
         f"  $EDITOR methods/{args.name}/model.py    write your class; then info.py, README.md\n"
         f"  neurodx check {args.name}\n"
+        "  make repro PROFILE=smoke        once: makes the data of profile smoke, in 3 minutes\n"
         f"  neurodx run method={args.name} profile=smoke"
     )
     return 0

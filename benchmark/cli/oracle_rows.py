@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from benchmark.cohorts.oracle_ledgers import OracleCell, oracle_ledger
 from benchmark.results import Ledger, RowFacts, RowKey
-from benchmark.runs.job import Workspace
+from benchmark.runs.job import PLAN, Workspace
 
 __all__ = ["oracle_rows"]
 
@@ -15,9 +16,15 @@ ORACLE = "oracle"
 _EXTERNAL = "external"
 
 
-def oracle_rows(workspace: Workspace, methods: Sequence[str]) -> list[Ledger]:
-    """Answers, as the generator, every cell and track that the plans of ``methods`` mention."""
-    cells = {cell for method in methods for cell in _cells(workspace, method)}
+def oracle_rows(workspace: Workspace, methods: Sequence[str], plan: str = PLAN) -> list[Ledger]:
+    """Answers, as the generator, every cell and track that the plans of ``methods`` mention.
+
+    Args:
+        workspace: Where cohorts, their truth, splits and plans lie.
+        methods: Board rows.
+        plan: Name of the plans.
+    """
+    cells = {cell for method in methods for cell in _cells(workspace.runs / method / plan)}
     ledgers = []
     for cell in sorted(cells, key=lambda c: (c.cohort, c.task, c.track, c.protocol)):
         frame = oracle_ledger(cell, workspace.data, workspace.truth, workspace.splits)
@@ -29,8 +36,7 @@ def oracle_rows(workspace: Workspace, methods: Sequence[str]) -> list[Ledger]:
     return ledgers
 
 
-def _cells(workspace: Workspace, method: str) -> Iterator[OracleCell]:
-    path = workspace.runs / method / "plan.json"
+def _cells(path: Path) -> Iterator[OracleCell]:
     if not path.is_file():
         return
     for run in json.loads(path.read_text())["runs"]:
@@ -38,7 +44,8 @@ def _cells(workspace: Workspace, method: str) -> Iterator[OracleCell]:
             continue
         derived = run["derived"]
         for task in (*run["tasks"], *derived):
-            yield OracleCell(run["cohort"], task, run["track"], run["protocol"])
+            split = run.get("split", run["protocol"])
+            yield OracleCell(run["cohort"], task, run["track"], run["protocol"], split)
         for cohort, tasks in run["external"].items():
             sources = [task for task, source in derived.items() if source in tasks]
             for task in (*tasks, *sources):

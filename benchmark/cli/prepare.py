@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "Make cohort stores under data/; an interrupted preparation resumes."
+HELP = "Make a profile's cohort stores under its data/; an interrupted preparation resumes."
 EPILOG = """\
 examples:
   neurodx prepare phantom-memory
+  neurodx prepare phantom-memory --profile smoke        (into profiles/smoke/data/)
   neurodx prepare phantom-memory-dev --profile mini     (a twin to develop on)
   neurodx prepare ad-csf --force
 """
@@ -16,7 +17,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("cohorts", nargs="*", help="names; all of the profile's by default")
-    parser.add_argument("--profile", default="mini", help="size of the phantoms (default: mini)")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
     parser.add_argument(
         "--force",
         action="store_true",
@@ -37,10 +38,11 @@ def run(args: argparse.Namespace) -> int:
 
     from benchmark.cohorts.catalogue import get_cohort
     from benchmark.config import load_profile
-    from benchmark.runs.job import Workspace
+    from benchmark.runs.workspace import profile_here, workspace_of
 
     console = Console()
-    profile, workspace = load_profile(args.profile), Workspace()
+    profile = load_profile(args.profile or profile_here())
+    workspace = workspace_of(profile.name)
     sources = [get_cohort(name) for name in args.cohorts or profile.cohorts]
     for source in sources:
         folder, truth = workspace.data / source.name, workspace.truth / source.name

@@ -17,7 +17,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--profile", default="mini", help="smoke, mini (default) or standard")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
 
     from benchmark.config import load_profile
     from benchmark.registry import ROOT
-    from benchmark.runs.pipeline import DEFAULT_PROFILE, pipeline_path
+    from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder, profile_here
 
     console = Console()
-    profile = load_profile(args.profile)
-    folder = (ROOT / pipeline_path(profile.name)).parent
+    profile = load_profile(args.profile or profile_here())
+    folder = ROOT / profile_folder(profile.name)
     tools = str(Path(sys.executable).parent)
     path = os.pathsep.join((tools, os.environ.get("PATH", "")))
     environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(f"{profile.name}: {(time.perf_counter() - started) / 60:.1f} minutes")
     if profile.name == DEFAULT_PROFILE:
         status = call("neurodx", "compare-reference") or status
-    where = folder.relative_to(ROOT) / "board"
-    console.print(f"open the board: `make board`   (or `neurodx board --board {where}`)")
+    other = "" if profile.name == DEFAULT_PROFILE else f" PROFILE={profile.name}"
+    opens = f"`neurodx board --profile {profile.name}`"
+    console.print(f"open the board: `make board{other}`   (or {opens})", highlight=False)
     return 1 if status else 0

@@ -12,6 +12,8 @@ examples:
   neurodx run method=resnet3d profile=smoke
   neurodx run method=voxel_svm cohort=phantom-memory task=dx3 fold=0
   neurodx run method=resnet3d task=dx3 config.trainer.lr=0.003   (a trial: the plan stays as it is)
+  neurodx run method=voxel_svm protocol=few-label     (or leave-site-out, 5x5fold)
+  torchrun --nproc-per-node 2 -m benchmark.cli run method=resnet3d config.trainer.distributed=true
 """
 
 
@@ -22,12 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
+    import os
+    import sys
+
+    from rich.console import Console
+
     from benchmark.cli.compose import compose_request
     from benchmark.cli.progress import JobProgress
-    from benchmark.runs.job import Workspace
+    from benchmark.errors import RunFailed
     from benchmark.runs.planning import Selection
     from benchmark.runs.rows import resolve_row
     from benchmark.runs.runner import run_row
+    from benchmark.runs.team import Team
+    from benchmark.runs.workspace import workspace_of
 
     request = compose_request(args.overrides)
     row = resolve_row(request.method, request.profile, request.config, request.track)
@@ -38,17 +47,23 @@ def run(args: argparse.Namespace) -> int:
     select = None
     if narrowed or request.config:
         select = Selection(request.cohort, request.task, request.fold, request.seed)
-    workspace = Workspace()
+    workspace = workspace_of(request.profile.name)
     started = time.perf_counter()
-    with JobProgress(row.name, workspace) as progress:
-        report = run_row(
-            row,
-            request.profile,
-            workspace,
-            select=select,
-            on_start=progress.start,
-            on_done=progress.done,
-            on_tick=progress.tick,
-        )
+    console = Console(quiet=not Team.here().leads)
+    try:
+        with JobProgress(row.name, workspace, console) as progress:
+            report = run_row(
+                row,
+                request.profile,
+                workspace,
+                select=select,
+                protocol=request.protocol,
+                on_start=progress.start,
+                on_done=progress.done,
+                on_tick=progress.tick,
+            )
+    except RunFailed as error:  # one of several processes; the others do not know yet
+        print(f"neurodx run: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(1)  # an ordinary end would wait for what the others never send
     progress.summary(report, time.perf_counter() - started)
     return 1 if report.failed else 0

@@ -3,25 +3,56 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 HELP = "Score every whole row of runs/ with every metric of its task; adds the oracle on phantoms."
 EPILOG = """\
 Only the run ids that the current plans list are read. Nothing is fitted.
 
+With --metric or --where the stored predictions are scored again and printed; scores/ stays as it
+is. A condition is a pandas query on the columns of data/<cohort>/participants.parquet (index
+visits), with age_band ("60-69") and apoe_e4_carrier (0 or 1) besides.
+
 examples:
   neurodx score
   neurodx score --profile smoke --resamples 200
+  neurodx score --metric balanced_accuracy --metric mcc --cohort phantom-memory
+  neurodx score --where 'sex == "F" and age_years < 75' --task ad_cn --csv women.csv
+  neurodx score --protocol few-label          into robustness/few-label/scores/
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--profile", default="mini", help="gives the methods and the resamples")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
+    parser.add_argument("--protocol", help="score `neurodx run ... protocol=` instead")
     parser.add_argument("--resamples", type=int, help="bootstrap resamples instead of its number")
+    again = parser.add_argument_group("scoring stored predictions again")
+    again.add_argument(
+        "--metric", action="append", metavar="NAME", help="a registered metric; may be repeated"
+    )
+    again.add_argument("--where", default="", metavar="CONDITION", help="keep these people only")
+    again.add_argument(
+        "--cohort", action="append", metavar="NAME", help="only this cohort; may be repeated"
+    )
+    again.add_argument(
+        "--task", action="append", metavar="NAME", help="only this task; may be repeated"
+    )
+    again.add_argument(
+        "--method", action="append", metavar="NAME", help="only this method; may be repeated"
+    )
+    again.add_argument("--oracle", action="store_true", help="ask the oracle too (takes longer)")
+    again.add_argument("--csv", type=Path, metavar="PATH", help="write the table as CSV")
+    again.add_argument("--json", type=Path, metavar="PATH", help="write the table as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
+    narrowed = (args.where, args.cohort, args.task, args.method, args.csv, args.json, args.oracle)
+    if args.metric or any(narrowed):
+        from benchmark.cli.rescore_table import rescore_and_show
+
+        return rescore_and_show(args)
     import time
 
     from rich.console import Console
@@ -29,21 +60,33 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.cli.oracle_rows import oracle_rows
     from benchmark.config import load_profile
     from benchmark.results import PlanFilter, score_workspace
-    from benchmark.runs.job import Workspace
+    from benchmark.results.people import Background
+    from benchmark.results.robustness import write_robustness
+    from benchmark.runs.job import plan_file
+    from benchmark.runs.planning import other_protocol
+    from benchmark.runs.workspace import profile_here, workspace_of
 
-    console, workspace = Console(), Workspace()
-    profile = load_profile(args.profile)
+    console = Console()
+    profile = load_profile(args.profile or profile_here())
+    workspace = workspace_of(profile.name)
+    protocol = other_protocol(args.protocol, profile)
     started = time.perf_counter()
     with console.status("asking the oracle"):
-        oracle = oracle_rows(workspace, profile.methods)
+        oracle = oracle_rows(workspace, profile.methods, plan_file(protocol))
     console.print(f"score: {len(oracle)} oracle rows in {time.perf_counter() - started:.0f} s")
+    only = PlanFilter(frozenset(profile.methods), plan=plan_file(protocol))
+    folder = workspace.scores_of(protocol)
     with console.status("scoring"):
         scores = score_workspace(
             workspace.runs,
-            workspace.scores,
+            folder,
             n_resamples=args.resamples or profile.n_resamples,
             extra=oracle,
-            only=PlanFilter(methods=frozenset(profile.methods)),
+            only=only,
         )
     console.print(f"score: {len(scores)} scores in {time.perf_counter() - started:.0f} s")
+    with console.status("robustness"):
+        people = Background.read(workspace.data, workspace.splits, profile.cohorts)
+        write_robustness(workspace.runs, folder, people, extra=oracle, only=only)
+    console.print(f"score: robustness tables in {time.perf_counter() - started:.0f} s")
     return 0

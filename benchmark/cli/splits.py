@@ -20,6 +20,7 @@ EPILOG = """\
 examples:
   neurodx splits make --cohort phantom-memory --protocol 3fold
   neurodx splits make --cohort phantom-external --protocol external --train-cohort phantom-memory
+  neurodx splits make --cohort phantom-memory --protocol few-label --profile smoke
   neurodx splits verify                      every fold file, against its cohort
   neurodx splits show --cohort phantom-memory --protocol 3fold
 
@@ -45,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-cohort", default="", help="external: the cohort whose models predict this one"
     )
-    parser.add_argument("--data", type=Path, default=Path("data"), help="cohort stores")
-    parser.add_argument("--splits", type=Path, default=Path("splits"), help="fold files")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
+    parser.add_argument("--data", type=Path, help="cohort stores (default: the profile's)")
+    parser.add_argument("--splits", type=Path, help="fold files (default: the profile's)")
     parser.add_argument("--report", type=Path, help="verify: also write the outcome as JSON here")
 
 
@@ -61,6 +63,12 @@ def run(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from benchmark.config import load_profile
+    from benchmark.runs.workspace import profile_here, workspace_of
+
+    args.profile = args.profile or profile_here()
+    workspace = workspace_of(load_profile(args.profile).name)
+    args.data, args.splits = args.data or workspace.data, args.splits or workspace.splits
     console = Console(highlight=False)
     _check_names([*args.cohort, *filter(None, [args.train_cohort])], args.data, args.splits)
     actions = {"make": _make, "verify": _verify, "show": _show}

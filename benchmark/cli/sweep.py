@@ -44,13 +44,18 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.cli.compose import compose_request
     from benchmark.cli.sweep_progress import SweepProgress
     from benchmark.errors import ConfigError
-    from benchmark.runs.job import Workspace
+    from benchmark.runs.workspace import workspace_of
     from benchmark.sweeps import SweepRequest, freeze, plan_study, run_study
     from benchmark.sweeps.freeze import tuned_path
 
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f"--workers {args.workers}: expected 1 or more")
     asked = compose_request(args.overrides)
+    if asked.protocol not in (None, asked.profile.protocol):
+        raise ConfigError(
+            f"protocol={asked.protocol}: a sweep tunes on the folds of the profile's own protocol, "
+            f"{asked.profile.protocol}; leave it out, or give `profile.protocol={asked.protocol}`"
+        )
     request = SweepRequest(
         method=asked.method,
         task=asked.task,
@@ -62,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         trials=asked.trials,
         config=asked.config,
     )
-    plan = plan_study(request, asked.profile, Workspace())
+    plan = plan_study(request, asked.profile, workspace_of(asked.profile.name))
     path = tuned_path(plan, args.output)
     workers = args.workers or asked.profile.workers or os.cpu_count() or 1
     with SweepProgress(plan, workers) as progress:

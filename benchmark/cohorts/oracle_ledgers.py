@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +26,15 @@ class OracleCell:
         cohort: Cohort name.
         task: Task name.
         track: Track whose sources the oracle may use.
-        protocol: Split protocol, or "" where the whole cohort is an external test.
+        protocol: Protocol of the row, or "" where the whole cohort is an external test.
+        split: The fold file behind it, where its name differs: all percentages share one.
     """
 
     cohort: str
     task: str
     track: str
     protocol: str
+    split: str = ""
 
 
 def oracle_ledger(cell: OracleCell, data: Path, truth: Path, splits: Path) -> pd.DataFrame | None:
@@ -47,7 +48,7 @@ def oracle_ledger(cell: OracleCell, data: Path, truth: Path, splits: Path) -> pd
 
     Returns:
         Columns of a run's ledger, and ``fold`` unless external: one row per eligible person who has
-        the modality that the track consists of.
+        the modality that the track consists of, and per repeat of the folds.
     """
     if not (truth / cell.cohort / "truth.json").is_file():
         return None
@@ -65,9 +66,8 @@ def oracle_ledger(cell: OracleCell, data: Path, truth: Path, splits: Path) -> pd
     ledger = people.assign(cohort=cell.cohort, task=cell.task, part=part, **columns)
     if not cell.protocol:
         return ledger  # the folds of an external cell are the models, and the oracle is one
-    folds = _folds(splits / cell.cohort, cell.protocol)
-    ledger["fold"] = ledger[v.PARTICIPANT_ID].map(folds)
-    return ledger.loc[ledger["fold"].notna()].astype({"fold": int}).reset_index(drop=True)
+    folds = _folds(splits / cell.cohort, cell.split or cell.protocol)
+    return ledger.merge(folds, on=v.PARTICIPANT_ID, how="inner", validate="one_to_many")
 
 
 def _people(cohort: Cohort, task: Task, sources: frozenset[str]) -> pd.DataFrame:
@@ -81,9 +81,13 @@ def _people(cohort: Cohort, task: Task, sources: frozenset[str]) -> pd.DataFrame
     return people.assign(y_true=labels.values[np.flatnonzero(keep)])
 
 
-def _folds(folder: Path, protocol: str) -> dict[str, int]:
+def _folds(folder: Path, protocol: str) -> pd.DataFrame:
+    """Who is tested in which fold, counted over all repeats as runs count them."""
     split = read_split(folder, protocol)
-    pairs: Iterable[tuple[str, int]] = (
-        (who, fold) for fold in range(split.n_folds) for who in split.fold(fold).test
-    )
-    return dict(pairs)
+    pairs = [
+        (who, repeat * split.n_folds + fold)
+        for repeat in range(split.n_repeats)
+        for fold in range(split.n_folds)
+        for who in split.fold(fold, repeat).test
+    ]
+    return pd.DataFrame(pairs, columns=[v.PARTICIPANT_ID, "fold"])

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from benchmark.doctor.finding import FAIL, NOTE, OK, Finding
+from benchmark.runs.workspace import profile_here, workspace_of
 
 __all__ = ["project"]
 
@@ -31,9 +32,9 @@ def project(root: Path = ROOT, workspace: Path | None = None) -> list[Finding]:
 
     Args:
         root: The repository.
-        workspace: The folder that verbs run in; the current one by default.
+        workspace: The folder that verbs work in; by default that of this folder's profile.
     """
-    place = workspace or Path.cwd()
+    place = workspace or workspace_of(profile_here()).root
     return [*_methods(), _cohorts(place), _leftovers(place), _dvc(root), _streamlit(root)]
 
 

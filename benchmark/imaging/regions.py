@@ -22,7 +22,9 @@ from scipy.ndimage import map_coordinates
 from benchmark.errors import CohortError
 
 __all__ = [
+    "CSF_LEVEL",
     "GRID_CENTRE_MM",
+    "REFERENCE_HEAD_MM3",
     "REGIONS",
     "REGION_NAMES",
     "Region",
@@ -32,8 +34,9 @@ __all__ = [
 ]
 
 GRID_CENTRE_MM: Final = (0.0, -17.0, 5.0)  # MNI point at the centre of every store grid
-_REFERENCE_HEAD_MM3: Final = 1.80e6  # what the measurement gives for the undeformed template
-_CSF, _GREY, _WHITE = 0.31, 0.75, 1.0  # ICBM152 2009a T1 medians over white matter's
+REFERENCE_HEAD_MM3: Final = 1.80e6  # what the measurement gives for the undeformed template
+CSF_LEVEL: Final = 0.31  # ICBM152 2009a T1 medians over white matter's
+_GREY, _WHITE = 0.75, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,8 @@ def _white_level(volume: np.ndarray) -> float:
 
 def _membership(intensity: np.ndarray) -> dict[str, np.ndarray]:
     """Piecewise-linear tissue fractions of a normalised volume."""
-    brain = np.clip(intensity / _CSF, 0.0, 1.0)
-    csf = np.clip((_GREY - intensity) / (_GREY - _CSF), 0.0, 1.0) * brain
+    brain = np.clip(intensity / CSF_LEVEL, 0.0, 1.0)
+    csf = np.clip((_GREY - intensity) / (_GREY - CSF_LEVEL), 0.0, 1.0) * brain
     white = np.clip((intensity - _GREY) / (_WHITE - _GREY), 0.0, 1.0)
     return {"csf": csf, "grey": brain - csf - white, "any": brain - csf}
 
@@ -177,9 +180,9 @@ def measure_regions(volume: np.ndarray, spacing_mm: float) -> dict[str, float]:
     names = [f"{name}_mm3" for name in REGION_NAMES]
     if not level > 0:
         return {**dict.fromkeys(names, float("nan")), "head_size_mm3": float("nan")}
-    brain = np.clip(image / (level * _CSF), 0.0, 1.0)
+    brain = np.clip(image / (level * CSF_LEVEL), 0.0, 1.0)
     head = float(brain.sum(dtype=np.float64)) * voxel_mm3
-    scale = (head / _REFERENCE_HEAD_MM3) ** (1 / 3)
+    scale = (head / REFERENCE_HEAD_MM3) ** (1 / 3)
     tissue = _membership(_to_reference(image / level, scale))
     windows = _windows(shape, spacing_mm)
     factor = voxel_mm3 * scale**3

@@ -3,6 +3,7 @@
 References:
     Cox 1958, 10.1093/biomet/45.3-4.562 (slope and intercept).
     Van Calster et al. 2019, 10.1186/s12916-019-1466-7.
+    Albert and Anderson 1984, 10.1093/biomet/71.1.1 (separation).
     Naeini et al. 2015, 10.1609/aaai.v29i1.9602 (ECE); Nguyen and O'Connor 2015,
     10.18653/v1/D15-1182 (bins of equal mass).
 """
@@ -83,6 +84,7 @@ def _recalibrate(y: Array, logit: Array, weights: Array, with_slope: bool) -> Ar
     """Newton's method for every column of weights at once, started at the unweighted solution."""
     if with_slope and np.ptp(logit) < 1e-9:
         return np.full(weights.shape[1], np.nan)
+    separated = _separated(y > 0.5, logit, weights) if with_slope else False
     design = np.stack([np.ones_like(logit), logit]) if with_slope else np.ones((1, len(logit)))
     offset = np.zeros_like(logit) if with_slope else logit
     start = np.zeros((len(design), 1))
@@ -90,7 +92,24 @@ def _recalibrate(y: Array, logit: Array, weights: Array, with_slope: bool) -> Ar
     start = np.where(np.isfinite(start), start, 0.0)
     tiled = np.repeat(start, weights.shape[1], axis=1)
     last: Array = _newton(y, design, offset, weights, tiled)[-1]
-    return last
+    return np.where(separated, np.nan, last)
+
+
+def _separated(positive: Array, logit: Array, weights: Array) -> Array:
+    """Whether one class lies wholly at or above the other, so that the slope is infinite.
+
+    Ties at the boundary do not help (Albert and Anderson 1984). Newton's method alone would stop
+    at some large slope that depends on rounding.
+    """
+    extremes = []
+    for members in (positive, ~positive):
+        present = weights[members] > 0
+        values = logit[members][:, None]
+        least = np.where(present, values, np.inf).min(axis=0, initial=np.inf)
+        extremes.append((least, np.where(present, values, -np.inf).max(axis=0, initial=-np.inf)))
+    (low_pos, high_pos), (low_neg, high_neg) = extremes
+    apart: Array = (low_pos >= high_neg) | (low_neg >= high_pos)
+    return apart
 
 
 def _newton(y: Array, design: Array, offset: Array, weights: Array, start: Array) -> Array:

@@ -5,6 +5,7 @@ The decision is the class of highest probability (the lowest index where several
 
 References:
     Gorodkin 2004, 10.1016/j.compbiolchem.2004.09.006 (MCC of several classes).
+    Cohen 1960, 10.1177/001316446002000104 (kappa).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 __all__ = [
     "accuracy",
     "balanced_accuracy",
+    "cohen_kappa",
     "confusion",
     "macro_f1",
     "mcc",
+    "recalls",
     "sensitivity",
     "specificity",
 ]
@@ -38,7 +41,7 @@ def confusion(y_true: Array, y_prob: Array, weights: Array) -> Array:
 
 def balanced_accuracy(y_true: Array, y_prob: Array, _folds: Array, weights: Array) -> Array:
     """Mean over classes of the share decided rightly. NaN where a class is absent."""
-    mean: Array = _recalls(confusion(y_true, y_prob, weights)).mean(axis=0)
+    mean: Array = recalls(confusion(y_true, y_prob, weights)).mean(axis=0)
     return mean
 
 
@@ -51,13 +54,13 @@ def accuracy(y_true: Array, y_prob: Array, _folds: Array, weights: Array) -> Arr
 
 def sensitivity(y_true: Array, y_prob: Array, _folds: Array, weights: Array) -> Array:
     """Share of class 1 decided rightly. NaN where class 1 is absent."""
-    recall: Array = _recalls(confusion(y_true, y_prob, weights))[1]
+    recall: Array = recalls(confusion(y_true, y_prob, weights))[1]
     return recall
 
 
 def specificity(y_true: Array, y_prob: Array, _folds: Array, weights: Array) -> Array:
     """Share of class 0 decided rightly. NaN where class 0 is absent."""
-    recall: Array = _recalls(confusion(y_true, y_prob, weights))[0]
+    recall: Array = recalls(confusion(y_true, y_prob, weights))[0]
     return recall
 
 
@@ -91,6 +94,20 @@ def mcc(y_true: Array, y_prob: Array, _folds: Array, weights: Array) -> Array:
     return np.where((truth > 0).all(axis=0), value, np.nan)
 
 
-def _recalls(table: Array) -> Array:
+def cohen_kappa(y_true: Array, y_prob: Array, _folds: Array, weights: Array) -> Array:
+    """Cohen's kappa, unweighted: ``(observed - expected agreement) / (1 - expected)``.
+
+    0 where every decision is the same. NaN where a class is absent.
+    """
+    table = confusion(y_true, y_prob, weights)
+    truth, decided = table.sum(axis=1), table.sum(axis=0)
+    total = truth.sum(axis=0)
+    expected = (truth * decided).sum(axis=0) / total**2
+    kappa = (np.einsum("kkb->b", table) / total - expected) / (1.0 - expected)
+    return np.where((truth > 0).all(axis=0), kappa, np.nan)
+
+
+def recalls(table: Array) -> Array:
+    """Share of each class decided rightly, (K, B); NaN where the class is absent."""
     truth = table.sum(axis=1)
     return np.where(truth > 0, np.einsum("kkb->kb", table) / truth, np.nan)

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pr_auc", "roc_auc", "sensitivity_at_90_specificity"]
+__all__ = ["class_pr_auc", "class_roc_auc", "pr_auc", "roc_auc", "sensitivity_at_specificity"]
 
 Array = NDArray[Any]
-TARGET_SPECIFICITY = 0.9
 
 
 def roc_auc(y_true: Array, y_prob: Array, folds: Array, weights: Array) -> Array:
@@ -42,15 +41,25 @@ def pr_auc(y_true: Array, y_prob: Array, folds: Array, weights: Array) -> Array:
     return _one_vs_rest(_average_precision, y_true, y_prob, folds, weights)
 
 
-def sensitivity_at_90_specificity(
-    y_true: Array, y_prob: Array, folds: Array, weights: Array
+def class_roc_auc(y_true: Array, y_prob: Array, folds: Array, weights: Array, k: int) -> Array:
+    """AUROC of class k against the rest by its own probability; see ``roc_auc``."""
+    return _pair_auc(y_true == k, y_prob[:, k], folds, weights)
+
+
+def class_pr_auc(y_true: Array, y_prob: Array, folds: Array, weights: Array, k: int) -> Array:
+    """Average precision of class k against the rest by its own probability; see ``pr_auc``."""
+    return _average_precision(y_true == k, y_prob[:, k], folds, weights)
+
+
+def sensitivity_at_specificity(
+    y_true: Array, y_prob: Array, folds: Array, weights: Array, specificity: float
 ) -> Array:
-    """Largest sensitivity at a specificity of at least 0.9, within each fold.
+    """Largest sensitivity for class 1 at a specificity of at least the one given, in each fold.
 
     The threshold is read from the test fold itself, so the value is descriptive. Folds count by
     their positives. NaN where a class is absent.
     """
-    return _one_vs_rest(_sensitivity_at, y_true, y_prob, folds, weights)
+    return _sensitivity_at(y_true == 1, y_prob[:, 1], folds, weights, specificity)
 
 
 def _one_vs_rest(
@@ -127,7 +136,9 @@ def _average_precision(positive: Array, score: Array, folds: Array, weights: Arr
     return np.where(positives > 0, total / positives, np.nan)
 
 
-def _sensitivity_at(positive: Array, score: Array, folds: Array, weights: Array) -> Array:
+def _sensitivity_at(
+    positive: Array, score: Array, folds: Array, weights: Array, specificity: float
+) -> Array:
     found = np.zeros(weights.shape[1])
     positives = np.zeros(weights.shape[1])
     for pos, neg in _sorted_folds(positive, score, folds):
@@ -135,7 +146,7 @@ def _sensitivity_at(positive: Array, score: Array, folds: Array, weights: Array)
             continue
         true, false = _curve(pos, neg, score, weights)
         negatives = weights[neg].sum(axis=0)
-        allowed = (1.0 - TARGET_SPECIFICITY) * negatives * (1.0 + 1e-6)
+        allowed = (1.0 - specificity) * negatives * (1.0 + 1e-6)
         usable = (negatives > 0).astype(np.float64)
         found += usable * np.where(false <= allowed, true, 0.0).max(axis=0)
         positives += usable * true[-1]

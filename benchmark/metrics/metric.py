@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.errors import ResultError
 from benchmark.metrics.validation import check_classification, check_regression
 
 __all__ = ["Array", "Kernel", "Kind", "Metric"]
@@ -35,6 +36,7 @@ class Metric:
             their direction is that of the distance and they never rank.
         kernel: (y_true (N,), prediction (N, K) or (N,), folds (N,), weights (N, B)) -> (B,).
         binary_only: Not defined for more than two classes.
+        min_classes: Not defined for fewer classes.
         descriptive: Chosen on the test data itself (such as a threshold); never a claim.
         ranks: May serve as a primary metric.
         no_interval: Why no interval is given; empty where one is.
@@ -49,6 +51,7 @@ class Metric:
     descriptive: bool = False
     ranks: bool = True
     no_interval: str = ""
+    min_classes: int = 2
 
     def compute(
         self,
@@ -70,13 +73,18 @@ class Metric:
             instance where a class is absent or all its weights are zero.
 
         Raises:
-            ResultError: Invalid input (see ``benchmark.metrics.validation``), or more than two
-                classes for a metric of two.
+            ResultError: Invalid input (see ``benchmark.metrics.validation``), or more or fewer
+                classes than the metric is defined for.
         """
         check = check_classification if self.kind == "classification" else check_regression
         y_true, prediction, folds, by_row = check(
             y_true, prediction, folds, weights, name=self.name, binary_only=self.binary_only
         )
+        if self.kind == "classification" and prediction.shape[1] < self.min_classes:
+            raise ResultError(
+                f"{self.name}: defined for {self.min_classes} classes or more, "
+                f"got {prediction.shape[1]}"
+            )
         with np.errstate(invalid="ignore", divide="ignore"):
             values = self.kernel(y_true, prediction, folds, by_row)
         return values if weights is not None else values.reshape(())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ import pandas as pd
 from benchmark.errors import ResultError
 from benchmark.results.export import write_exports
 from benchmark.results.folders import cell_file, replaced_folder, write_json, write_table
-from benchmark.results.rank_cell import rank_cell
+from benchmark.results.rank_cell import RankedCell, rank_cell
 from benchmark.results.replicates import read_replicates
 from benchmark.results.schema import (
     CELL,
@@ -48,6 +49,9 @@ COMPARISON_COLUMNS: Final = (
 )
 
 
+_CELLS_AT_ONCE: Final = 2
+
+
 def rank_workspace(
     scores: Path,
     board: Path,
@@ -76,29 +80,44 @@ def rank_workspace(
     """
     entries, metrics = (_read(scores / name) for name in ("entries.parquet", "scores.parquet"))
     leaderboard = _base_rows(entries, metrics, cohorts or {})
-    comparisons: list[dict[str, Any]] = []
+    comparisons: list[pd.DataFrame] = []
     updates: dict[tuple[str, ...], dict[str, Any]] = {}
-    for cell, rows in entries[entries["status"] == "done"].groupby(list(CELL)):
+    cells = entries[entries["status"] == "done"].groupby(list(CELL))
+
+    def rank_one(part: tuple[Any, pd.DataFrame]) -> RankedCell:
+        cell, rows = part
         replicates = read_replicates(scores / "replicates" / cell_file(*map(str, cell)))
-        ranked = rank_cell(rows, replicates, tracks)
-        updates |= ranked.updates
-        comparisons += ranked.comparisons
+        return rank_cell(rows, replicates, tracks)
+
+    with ThreadPoolExecutor(_CELLS_AT_ONCE) as pool:  # numpy lets go of the interpreter lock
+        for ranked in pool.map(rank_one, cells):
+            updates |= ranked.updates
+            comparisons += ranked.comparisons
     leaderboard = _finished(leaderboard, updates)
     with replaced_folder(board) as fresh:
         write_table(leaderboard, fresh / "leaderboard.parquet")
         leaderboard.to_csv(fresh / "leaderboard.csv", index=False, float_format="%.6f")
         write_table(metrics, fresh / "metrics.parquet", *ROW_KEY, "metric")
         write_table(
-            pd.DataFrame(comparisons, columns=list(COMPARISON_COLUMNS)),
+            _comparison_table(comparisons),
             fresh / "comparisons.parquet",
             *COMPARISON_COLUMNS[:11],
         )
         write_table(_card_table(cards), fresh / "methods.parquet")
         for name in ("runs.parquet", "replicates", "predictions"):
             _copy(scores / name, fresh / name)
+        for path in sorted((scores / "robustness").glob("*.parquet")):
+            _copy(path, fresh / path.name)
         write_json(_board_facts(scores, leaderboard, facts or {}), fresh / "board.json")
         write_exports(leaderboard, metrics, fresh)
     return leaderboard
+
+
+def _comparison_table(families: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    tables = [family for family in families if len(family)]
+    if not tables:
+        return pd.DataFrame([], columns=list(COMPARISON_COLUMNS))
+    return pd.concat(tables, ignore_index=True)[list(COMPARISON_COLUMNS)]
 
 
 def _read(path: Path) -> pd.DataFrame:

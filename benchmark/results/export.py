@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.results.folders import write_json
+from benchmark.results.folders import cell_file, write_json
+from benchmark.results.schema import CELL, ORACLE, ROW_KEY
 
 __all__ = ["dvc_metrics", "write_exports"]
 
-_PLOT_COLUMNS = ("cohort", "task", "protocol", "track", "method", "score", "ci_low", "ci_high")
+_CALIBRATION = ("brier_score", "ece", "calibration_slope")
 
 
 def dvc_metrics(leaderboard: pd.DataFrame) -> dict[str, Any]:
@@ -34,17 +35,33 @@ def dvc_metrics(leaderboard: pd.DataFrame) -> dict[str, Any]:
 
 
 def write_exports(leaderboard: pd.DataFrame, metrics: pd.DataFrame, board: Path) -> None:
-    """Writes ``metrics.json`` and ``plots/``: one CSV of scores, one of calibration."""
+    """Writes ``metrics.json`` and ``plots/``: one CSV per cohort, task and protocol."""
     write_json(dvc_metrics(leaderboard), board / "metrics.json")
     plots = board / "plots"
     plots.mkdir(parents=True, exist_ok=True)
     scored = leaderboard[leaderboard["score"].notna()]
-    scored[list(_PLOT_COLUMNS)].to_csv(plots / "scores.csv", index=False, float_format="%.6f")
-    slopes = metrics[metrics["metric"].isin(["calibration_slope", "ece", "brier_score"])]
-    columns = [*_PLOT_COLUMNS[:5], "derived_from", "metric", "score"]
-    slopes.sort_values(columns[:-1], kind="stable")[columns].to_csv(
-        plots / "calibration.csv", index=False, float_format="%.6f"
+    for cell, rows in scored.groupby(list(CELL)):
+        cohort, task, protocol = map(str, cell)
+        path = plots / cell_file(cohort, task, protocol, "csv")
+        _plot_table(rows, metrics).to_csv(path, index=False, float_format="%.6f")
+
+
+def _plot_table(rows: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row per method of a cell: primary metric with its interval, and calibration."""
+    slopes = metrics[metrics["metric"].isin(_CALIBRATION)].pivot_table(
+        index=list(ROW_KEY), columns="metric", values="score"
     )
+    table = rows.join(slopes, on=list(ROW_KEY))
+    table = table.assign(row=[_plot_label(row) for row in table.to_dict("records")])
+    for name in _CALIBRATION:
+        if name not in table:
+            table[name] = math.nan
+    return table[["row", "method", "track", "metric", "score", "ci_low", "ci_high", *_CALIBRATION]]
+
+
+def _plot_label(row: Mapping[Any, Any]) -> str:
+    """Names a row; the oracle has one in every track."""
+    return f"{row['method']} ({row['track']})" if row["method"] == ORACLE else str(row["method"])
 
 
 def _label(row: Mapping[Any, Any]) -> str:

@@ -61,6 +61,6 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def cell_file(cohort: str, task: str, protocol: str) -> str:
+def cell_file(cohort: str, task: str, protocol: str, ending: str = "parquet") -> str:
     """File name of a cell's tables."""
-    return f"{cohort}__{task}__{protocol}.parquet"
+    return f"{cohort}__{task}__{protocol}.{ending}"

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.errors import ResultError
 
-__all__ = ["Gap", "Ledger", "RowFacts", "RowKey", "prediction_columns"]
+__all__ = ["Gap", "Ledger", "RowFacts", "RowKey", "Trail", "prediction_columns"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +51,24 @@ class RowFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Trail:
+    """How a row came about, for the honesty counters.
+
+    Attributes:
+        runs: Number of fits behind the row.
+        evaluations: How often predictions of a test fold were made by these runs.
+        superseded: How often by runs of the same method that the plan no longer lists: earlier
+            code, settings or data that also met the test folds.
+        sources: Cohorts whose fold models predict, where the row is external.
+    """
+
+    runs: int = 0
+    evaluations: int = 0
+    superseded: int = 0
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """Predictions of every fold and seed of one row.
 
@@ -61,11 +79,16 @@ class Ledger:
             methods of the cell give; people whom no other method predicted are left out. Use that
             for predictions that were not made by fold, such as an oracle's.
         facts: What else the row says.
+        trail: How it came about; None where no run made it.
+        validation: The same columns for the validation people of each fold, ``fold`` and ``seed``
+            included; None where they were not read or not stored.
     """
 
     key: RowKey
     frame: pd.DataFrame = field(repr=False)
     facts: RowFacts = RowFacts()
+    trail: Trail | None = None
+    validation: pd.DataFrame | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

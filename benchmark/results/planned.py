@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from benchmark.results.ledger import (
     Ledger,
     RowFacts,
     RowKey,
+    Trail,
     first_line,
     prediction_columns,
     require_columns,
@@ -56,10 +58,17 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class PlanFilter:
-    """Which methods, and runs of which protocols, are read; None means all."""
+    """Which methods, runs of which protocols, and rows of which cohorts and tasks are read.
+
+    None means all. Methods and protocols leave runs out; cohorts and tasks leave rows out. ``plan``
+    is the name of the plans: each protocol besides the profile's own has plans of its own.
+    """
 
     methods: Collection[str] | None = None
     protocols: Collection[str] | None = None
+    cohorts: Collection[str] | None = None
+    tasks: Collection[str] | None = None
+    plan: str = "plan.json"
 
     def runs(self, plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The plan's runs that pass."""
@@ -69,36 +78,53 @@ class PlanFilter:
             r for r in plan["runs"] if self.protocols is None or r["protocol"] in self.protocols
         ]
 
+    def keeps(self, key: RowKey) -> bool:
+        """Whether a row passes."""
+        return (self.cohorts is None or key.cohort in self.cohorts) and (
+            self.tasks is None or key.task in self.tasks
+        )
+
 
 EVERYTHING: Final = PlanFilter()
 
 
-def read_runs(runs: Path, tasks: Mapping[str, Task], only: PlanFilter = EVERYTHING) -> Workspace:
+def read_runs(
+    runs: Path,
+    tasks: Mapping[str, Task],
+    only: PlanFilter = EVERYTHING,
+    *,
+    with_validation: bool = False,
+) -> Workspace:
     """Reads every plan under a folder.
 
     Args:
         runs: ``runs/`` of a workspace.
         tasks: Known tasks.
-        only: Which methods and protocols.
+        only: Which methods, protocols, cohorts and tasks.
+        with_validation: Read the validation people's predictions too, where they are stored.
 
     Raises:
         ResultError: There is no plan, or a plan is not valid JSON.
     """
-    plans = sorted(runs.glob("*/plan.json"))
+    plans = sorted(runs.glob(f"*/{only.plan}"))
     if not plans:
-        raise ResultError(f"{runs}: no <method>/plan.json found; make runs with `neurodx run`")
+        raise ResultError(f"{runs}: no <method>/{only.plan} found; make runs with `neurodx run`")
     workspace = Workspace()
     tables: list[dict[str, Any]] = []
     for path in plans:
         plan = _read_plan(path)
         listed = only.runs(plan)
-        reader = _MethodReader(path.parent, plan, tasks)
+        reader = _MethodReader(path.parent, plan, tasks, with_validation=with_validation)
         for key, slots in _slots(plan["method"], listed).items():
+            if not only.keeps(key):
+                continue
             row = reader.row(key, slots)
             if isinstance(row, Ledger):
                 workspace.ledgers.append(row)
             else:
                 workspace.gaps.append(row)
+        if listed:
+            workspace.gaps += reader.omitted()
         tables.extend(reader.run_rows(listed))
     workspace.runs = pd.DataFrame(tables)
     return workspace
@@ -139,13 +165,23 @@ def _slots(method: str, runs: Sequence[Mapping[str, Any]]) -> dict[RowKey, list[
 class _MethodReader:
     """Reads the runs of one method, each file once."""
 
-    def __init__(self, folder: Path, plan: Mapping[str, Any], tasks: Mapping[str, Task]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Mapping[str, Any],
+        tasks: Mapping[str, Task],
+        *,
+        with_validation: bool,
+    ) -> None:
+        self._with_validation = with_validation
         self._folder = folder
         self._plan = plan
         self._tasks = tasks
         self._results: dict[str, dict[str, Any]] = {}
         self._predictions: dict[str, pd.DataFrame] = {}
-        self._evaluations = _count_lines(folder / "evaluations.jsonl")
+        self._evaluations = _evaluated(folder / "evaluations.jsonl")
+        planned = {run["run_id"] for run in plan["runs"]}
+        self._superseded = sum(n for i, n in self._evaluations.items() if i not in planned)
 
     def row(self, key: RowKey, slots: Sequence[_Slot]) -> Ledger | Gap:
         """The row's ledger, or why there is none."""
@@ -158,11 +194,21 @@ class _MethodReader:
         if absent:
             return Gap(key, "missing", absent, self._facts([]))
         try:
-            frames = [self._slot_frame(key, slot) for slot in slots]
+            frames = [self._slot_frame(key, slot, slot.part) for slot in slots]
             facts = self._facts([self._result(s.run["run_id"]) for s in slots])
+            validation = self._validation(key, slots)
         except ResultError as error:
             return Gap(key, "failed", first_line(error), self._facts([]))
-        return Ledger(key, pd.concat(frames, ignore_index=True), facts)
+        frame = pd.concat(frames, ignore_index=True)
+        return Ledger(key, frame, facts, self._trail(slots), validation)
+
+    def omitted(self) -> Iterator[Gap]:
+        """Points that were too small to be run."""
+        for point in self._plan.get("omitted") or ():
+            for task in (*point["tasks"], *point["derived"]):
+                where = (point["cohort"], task, point["track"], point["protocol"])
+                key = RowKey(*where, self._plan["method"], point["derived"].get(task, ""))
+                yield Gap(key, "missing", point["reason"], self._facts([]))
 
     def run_rows(self, runs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """One flat record per run, for the table of runs."""
@@ -209,17 +255,36 @@ class _MethodReader:
             self._predictions[run_id] = frame
         return self._predictions[run_id]
 
-    def _slot_frame(self, key: RowKey, slot: _Slot) -> pd.DataFrame:
+    def _trail(self, slots: Sequence[_Slot]) -> Trail:
+        run_ids = {s.run["run_id"] for s in slots}
+        external = slots[0].part == v.EXTERNAL
+        cohorts = {p["cohort"] for s in slots for p in _parts(s.run) if s.task in p["tasks"]}
+        return Trail(
+            runs=len(run_ids),
+            evaluations=sum(self._evaluations[i] for i in run_ids),
+            superseded=self._superseded,
+            sources=tuple(sorted(cohorts)) if external else (),
+        )
+
+    def _validation(self, key: RowKey, slots: Sequence[_Slot]) -> pd.DataFrame | None:
+        """Predictions of the validation people of a row's own cohort; None where one lacks them."""
+        if not self._with_validation or slots[0].part != v.TEST:
+            return None
+        try:
+            frames = [self._slot_frame(key, slot, v.VALIDATION) for slot in slots]
+        except ResultError:  # a counter less; the row's score does not need these people
+            return None
+        return pd.concat(frames, ignore_index=True)
+
+    def _slot_frame(self, key: RowKey, slot: _Slot, part: str) -> pd.DataFrame:
         run_id = slot.run["run_id"]
         whole = self._run_predictions(run_id)
         frame = whole.loc[
-            (whole["cohort"] == key.cohort)
-            & (whole["task"] == slot.task)
-            & (whole["part"] == slot.part)
+            (whole["cohort"] == key.cohort) & (whole["task"] == slot.task) & (whole["part"] == part)
         ]
         if not len(frame):
             raise ResultError(
-                f"run {run_id} holds no {slot.part} prediction of {key.cohort} / {slot.task}"
+                f"run {run_id} holds no {part} prediction of {key.cohort} / {slot.task}"
             )
         columns = prediction_columns(self._tasks[slot.task].classes)
         require_columns(frame, ["y_true", *columns], f"run {run_id}")
@@ -239,7 +304,7 @@ class _MethodReader:
             cpu_seconds=_mean(results, "fit_cpu_seconds"),
             peak_memory_mib=_mean(results, "peak_memory_mib"),
             params=max(params) if params else None,
-            test_evaluations=self._evaluations,
+            test_evaluations=self._evaluations.total(),
         )
 
 
@@ -263,7 +328,18 @@ def _mean(results: Sequence[Mapping[str, Any]], name: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _count_lines(path: Path) -> int:
-    if not path.exists():
-        return 0
-    return sum(1 for line in path.read_text().splitlines() if line.strip())
+def _evaluated(path: Path) -> Counter[str]:
+    """Number of test evaluations by run id; a line that is no record counts for no run."""
+    counts: Counter[str] = Counter()
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.strip():
+                counts[_run_id(line)] += 1
+    return counts
+
+
+def _run_id(line: str) -> str:
+    try:
+        return str(json.loads(line)["run_id"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return ""

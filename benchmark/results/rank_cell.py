@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.results.replicates import CellCandidates
 from benchmark.results.schema import CELL, ORACLE, ROW_KEY
-from benchmark.stats import Candidate, Comparison, Ranking, paired_gain, rank_methods
+from benchmark.stats import Candidate, Ranking, paired_gain, rank_methods
 
 __all__ = ["FLOORS", "RankedCell", "rank_cell"]
 
@@ -22,10 +22,10 @@ _UNRANKED_PROVENANCES: Final = (v.QUOTED, v.AUTHOR_REPORTED)
 
 @dataclass(slots=True)
 class RankedCell:
-    """New column values by row key, and the comparisons made."""
+    """New column values by row key, and the comparisons made, a table per family."""
 
     updates: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
-    comparisons: list[dict[str, Any]] = field(default_factory=list)
+    comparisons: list[pd.DataFrame] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +54,22 @@ def rank_cell(
     for track in sorted({m.track for m in members if m.ranked}):
         own = [m for m in members if m.ranked and m.track == track]
         wider = [m for m in members if m.ranked and _included(m.track, track, tracks)]
-        families = [("track", own, "")]
-        families.append(("inputs", wider, "_all"))
-        for family, shown, suffix in families:
-            ranking = rank_methods(
-                [m.candidate for m in shown],
-                higher_is_better=cell.higher_is_better,
-                rates=cell.rates,
-            )
-            _take_ranks(result, own, ranking, suffix)
+        ranking = _ranking(own, cell)
+        wider_ranking = ranking if wider == own else _ranking(wider, cell)
+        for family, found, suffix in (("track", ranking, ""), ("inputs", wider_ranking, "_all")):
+            _take_ranks(result, own, found, suffix)
             label = {**head, "family": family, "family_track": track}
-            result.comparisons += [_comparison(c, label) for c in ranking.comparisons]
+            result.comparisons.append(_comparisons(found, label))
     floor = FLOORS[str(rows.iloc[0]["kind"])]
     for member in members:
         result.updates[member.key] |= _floor_gain(member, members, floor, cell)
         result.updates[member.key] |= _oracle_gap(member, members)
     return result
+
+
+def _ranking(shown: Sequence[_Row], cell: CellCandidates) -> Ranking:
+    candidates = [m.candidate for m in shown]
+    return rank_methods(candidates, higher_is_better=cell.higher_is_better, rates=cell.rates)
 
 
 def _row(record: Mapping[Any, Any], cell: CellCandidates) -> _Row:
@@ -108,20 +108,16 @@ def _take_ranks(result: RankedCell, own: Sequence[_Row], ranking: Ranking, suffi
             }
 
 
-def _comparison(found: Comparison, label: Mapping[str, str]) -> dict[str, Any]:
+def _comparisons(ranking: Ranking, label: Mapping[str, str]) -> pd.DataFrame:
+    """One row per pair, made by column: 200 methods have 19,900 pairs."""
+    columns = ranking.comparison_columns()
     names: dict[str, Any] = dict(label)
-    for side, key in (("a", found.key_a), ("b", found.key_b)):
-        method, track, origin = key.split("|")
-        names |= {f"method_{side}": method, f"track_{side}": track, f"derived_{side}": origin}
-    return names | {
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "t": found.t,
-        "p_adjusted": found.p_adjusted,
-        "separated": found.separated,
-        "n_common": found.n_common,
-    }
+    for side in ("a", "b"):
+        parts = {key: key.split("|") for key in ranking.keys}
+        keys = columns.pop(f"key_{side}")
+        for i, column in enumerate(("method", "track", "derived")):
+            names[f"{column}_{side}"] = [parts[key][i] for key in keys]
+    return pd.DataFrame(names | columns, index=range(len(columns["difference"])))
 
 
 def _floor_gain(

@@ -22,12 +22,14 @@ both are on the people that a and b share.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmark.errors import ResultError
 from benchmark.metrics import METRICS
@@ -83,22 +85,39 @@ def read_replicates(path: Path) -> CellCandidates:
     """
     if not path.exists():
         raise ResultError(f"{path}: there is no such file; make it with `neurodx score`")
-    frame = pd.read_parquet(path)
-    if not len(frame):
+    table = pq.read_table(path)
+    if not len(table):
         raise ResultError(f"{path}: the table is empty; make it anew with `neurodx score`")
-    candidates = {}
-    for (method, track, origin), rows in frame.groupby(["method", "track", "derived_from"]):
-        scores = {}
-        for row in rows.to_dict("records"):
-            replicates = np.asarray(row["replicates"], dtype=np.float64)
-            score = SetScore(row["score"], replicates, row["n"], row["n_smallest_class"])
-            scores.update(dict.fromkeys(row["with_sets"], score))
-        head = rows.iloc[0]
-        key = f"{method}|{track}|{origin}"
-        candidates[key] = Candidate(
-            key, head["own_set"], scores, int(head["seeds"]), float(head["seed_sd"])
+    rows = table.drop_columns(["replicates"]).to_pylist()
+    scores: dict[str, dict[str, SetScore]] = {}
+    heads: dict[str, dict[str, Any]] = {}
+    for row, replicates in zip(rows, _stacked(table["replicates"]), strict=True):
+        key = f"{row['method']}|{row['track']}|{row['derived_from']}"
+        score = SetScore(_number(row["score"]), replicates, row["n"], row["n_smallest_class"])
+        scores.setdefault(key, {}).update(dict.fromkeys(row["with_sets"], score))
+        heads.setdefault(key, row)
+    candidates = {
+        key: Candidate(
+            key,
+            heads[key]["own_set"],
+            scores[key],
+            heads[key]["seeds"],
+            _number(heads[key]["seed_sd"]),
         )
-    first = frame.iloc[0]
-    return CellCandidates(
-        str(first["metric"]), bool(first["higher_is_better"]), bool(first["rates"]), candidates
-    )
+        for key in sorted(scores)
+    }
+    first = rows[0]
+    return CellCandidates(first["metric"], first["higher_is_better"], first["rates"], candidates)
+
+
+def _number(value: float | None) -> float:
+    """NaN where the table has nothing: NaN is stored as missing."""
+    return math.nan if value is None else value
+
+
+def _stacked(column: pa.ChunkedArray) -> list[np.ndarray]:
+    """The replicates of each row, as float64."""
+    lists = column.combine_chunks()
+    values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    ends = np.cumsum(lists.value_lengths().to_numpy())[:-1]
+    return np.split(values, ends)

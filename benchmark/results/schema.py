@@ -17,6 +17,7 @@ __all__ = [
     "EXTERNAL_PROTOCOL",
     "LEADERBOARD",
     "LEADERBOARD_DTYPES",
+    "LEAVE_SITE_OUT",
     "ORACLE",
     "RESULT_SCHEMA_VERSION",
     "ROW_KEY",
@@ -27,6 +28,7 @@ __all__ = [
 
 RESULT_SCHEMA_VERSION: Final = 1
 EXTERNAL_PROTOCOL: Final = "external"
+LEAVE_SITE_OUT: Final = "leave-site-out"
 ORACLE: Final = "oracle"  # shown, never ranked
 
 CELL: Final = ("cohort", "task", "protocol")

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics import METRICS, Metric
+from benchmark.metrics import METRICS
 from benchmark.results.cell import Cell, CellEntry
 from benchmark.results.ledger import RowKey
+from benchmark.results.view import MetricScore, class_sizes, entry_view
 from benchmark.stats import (
     Candidate,
-    Interval,
     SetScore,
-    auroc_components,
-    bca_interval,
-    delong_interval,
-    delong_variance,
     draw_resamples,
-    jackknife_weights,
-    with_seed_variance,
 )
 from benchmark.tasks import Task
 
-__all__ = ["SMALL_CLASS", "MetricScore", "ScoredCell", "ScoredEntry", "score_cell"]
+__all__ = [
+    "SMALL_CLASS",
+    "MetricScore",
+    "ScoredCell",
+    "ScoredEntry",
+    "distinct_sets",
+    "score_cell",
+]
 
 Array = NDArray[Any]
 
 SMALL_CLASS = 30  # fewer people in a class carry the small-sample warning
-_MOST_WEIGHTS = 4_000_000  # weights held by one metric call: 16 MiB
-
-
-@dataclass(frozen=True, slots=True)
-class MetricScore:
-    """One metric of one row: mean over replicas, interval, spread between seeds."""
-
-    metric: str
-    score: float
-    interval: Interval
-    seed_sd: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +67,15 @@ class ScoredCell:
     entries: tuple[ScoredEntry, ...]
 
 
-def score_cell(cell: Cell, task: Task, *, n_resamples: int = 2000, seed: int = 0) -> ScoredCell:
+def score_cell(
+    cell: Cell,
+    task: Task,
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+    sets: Mapping[str, Array] | None = None,
+    skip: str = "",
+) -> ScoredCell:
     """Scores every row of a cell with shared resamples.
 
     Args:
@@ -85,18 +83,20 @@ def score_cell(cell: Cell, task: Task, *, n_resamples: int = 2000, seed: int = 0
         task: The task, which names the metrics.
         n_resamples: Bootstrap resamples.
         seed: Seed of the resamples.
+        sets: Distinct sets of people, by name, where more rows than these belong to the cell.
+        skip: A candidate that is not to be scored.
     """
-    if not cell.entries:
+    entries = [e for e in cell.entries if e.ledger.key.candidate != skip]
+    if not entries:
         return ScoredCell(cell, ())
     weights = draw_resamples(
         cell.participant_ids, cell.strata, n_resamples=n_resamples, seed=seed
     ).T
-    sets = _distinct_sets(cell.entries)
-    scorer = _CellScorer(cell, task, weights, sets)
-    return ScoredCell(cell, tuple(scorer.score(entry) for entry in cell.entries))
+    scorer = _CellScorer(cell, task, weights, dict(sets or distinct_sets(cell.entries)))
+    return ScoredCell(cell, tuple(scorer.score(entry) for entry in entries))
 
 
-def _distinct_sets(entries: Sequence[CellEntry]) -> dict[str, Array]:
+def distinct_sets(entries: Sequence[CellEntry]) -> dict[str, Array]:
     """The distinct sets of people, named s0, s1, ... by falling size."""
     distinct = {entry.rows.tobytes(): entry.rows for entry in entries}
     ordered = sorted(distinct.values(), key=lambda rows: (-len(rows), rows.tobytes()))
@@ -111,23 +111,13 @@ class _CellScorer:
     sets: dict[str, Array]
 
     def score(self, entry: CellEntry) -> ScoredEntry:
-        view = self._view(entry, entry.rows)
+        view = entry_view(self.cell, entry, entry.rows)
         bootstrap = np.ascontiguousarray(self.weights[entry.rows])
         metrics = tuple(view.score(METRICS[name], bootstrap) for name in self.task.metrics)
         seed_sd = next(m.seed_sd for m in metrics if m.metric == self.task.primary_metric)
-        sizes = _class_sizes(view.y_true, self.task)
+        sizes = class_sizes(view.y_true, self.task)
         seeds = len(np.unique(entry.seeds))
         return ScoredEntry(entry, metrics, self._candidate(entry, seeds, seed_sd), sizes, seeds)
-
-    def _view(self, entry: CellEntry, rows: Array) -> _View:
-        inside = np.searchsorted(entry.rows, rows)
-        return _View(
-            self.cell.y_true[rows],
-            self.cell.strata[rows],
-            entry.predictions[:, inside],
-            entry.folds[:, inside],
-            entry.seeds,
-        )
 
     def _candidate(self, entry: CellEntry, seeds: int, seed_sd: float) -> Candidate:
         own_set = next(n for n, rows in self.sets.items() if np.array_equal(rows, entry.rows))
@@ -145,87 +135,8 @@ class _CellScorer:
     def _set_score(self, entry: CellEntry, rows: Array) -> SetScore:
         if not len(rows):
             return SetScore(math.nan, np.full(self.weights.shape[1], np.nan), 0, 0)
-        view = self._view(entry, rows)
+        view = entry_view(self.cell, entry, rows)
         metric = METRICS[self.task.primary_metric]
         replicates = view.resampled(metric, np.ascontiguousarray(self.weights[rows]))
-        smallest = min(_class_sizes(view.y_true, self.task))
+        smallest = min(class_sizes(view.y_true, self.task))
         return SetScore(float(view.plain(metric).mean()), replicates, len(rows), smallest)
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """One row's replicas on some people: (n,), (n,), (R, n, ...), (R, n), (R,)."""
-
-    y_true: Array
-    strata: Array
-    predictions: Array
-    folds: Array
-    seeds: Array
-
-    def plain(self, metric: Metric) -> Array:
-        """The metric of each replica, shape (R,)."""
-        return np.array(
-            [
-                float(metric.compute(self.y_true, p, f))
-                for p, f in zip(self.predictions, self.folds, strict=True)
-            ]
-        )
-
-    def resampled(self, metric: Metric, weights: Array) -> Array:
-        """Mean over replicas under each column of weights (n, B), shape (B,)."""
-        parts = [
-            self._mean(metric, np.ascontiguousarray(weights[:, part]).T)
-            for part in self._parts(weights.shape[1])
-        ]
-        return np.concatenate(parts)
-
-    def _jackknife(self, metric: Metric) -> Array:
-        """Mean over replicas with each person left out, shape (n,)."""
-        parts = self._parts(len(self.y_true))
-        return np.concatenate(
-            [self._mean(metric, jackknife_weights(self.strata, part)) for part in parts]
-        )
-
-    def _parts(self, columns: int) -> list[slice]:
-        step = max(1, _MOST_WEIGHTS // len(self.y_true))
-        return [slice(start, start + step) for start in range(0, columns, step)]
-
-    def _mean(self, metric: Metric, weights: Array) -> Array:
-        replicas = zip(self.predictions, self.folds, strict=True)
-        values = [metric.compute(self.y_true, p, f, weights) for p, f in replicas]
-        mean: Array = np.mean(values, axis=0)
-        return mean
-
-    def score(self, metric: Metric, bootstrap: Array) -> MetricScore:
-        values = self.plain(metric)
-        score = float(values.mean())
-        if metric.name == "roc_auc":
-            interval = self._delong(score)
-        elif metric.no_interval:
-            interval = Interval(math.nan, math.nan, metric.no_interval)
-        else:
-            replicates = self.resampled(metric, bootstrap)
-            interval = bca_interval(score, replicates, self._jackknife(metric), self.strata)
-        by_seed = [values[self.seeds == s].mean() for s in np.unique(self.seeds)]
-        seed_sd = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else math.nan
-        widened = with_seed_variance(interval, score, seed_sd, len(by_seed))
-        return MetricScore(metric.name, score, widened, seed_sd)
-
-    def _delong(self, score: float) -> Interval:
-        influence = np.mean(
-            [
-                auroc_components(self.y_true, p, f).influence
-                for p, f in zip(self.predictions, self.folds, strict=True)
-            ],
-            axis=0,
-        )
-        variance = delong_variance(influence, self.strata)
-        smallest = int(np.unique(self.y_true, return_counts=True)[1].min())
-        return delong_interval(score, variance, smallest)
-
-
-def _class_sizes(y_true: Array, task: Task) -> tuple[int, ...]:
-    """People by class in label order; their number for a regression."""
-    if not task.classes:
-        return (len(y_true),)
-    return tuple(int((y_true == k).sum()) for k in range(len(task.classes)))

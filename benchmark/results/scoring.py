@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,24 @@ from benchmark.results.folders import cell_file, replaced_folder, write_json, wr
 from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, prediction_columns
 from benchmark.results.planned import EVERYTHING, PlanFilter, read_runs
 from benchmark.results.replicates import replicate_rows
+from benchmark.results.reuse import (
+    CellMemory,
+    Kept,
+    Memory,
+    file_digest,
+    ledger_digest,
+    remember,
+    rows_of,
+    settings_digest,
+)
 from benchmark.results.schema import LEADERBOARD_DTYPES, ROW_KEY, typed
-from benchmark.results.score_cell import SMALL_CLASS, ScoredCell, ScoredEntry, score_cell
+from benchmark.results.score_cell import (
+    SMALL_CLASS,
+    ScoredCell,
+    ScoredEntry,
+    distinct_sets,
+    score_cell,
+)
 from benchmark.stats import seeded_generator
 from benchmark.tasks import TASKS, Task
 
@@ -52,6 +69,8 @@ def score_workspace(
         ``scores.parquet``: one row per cohort, task, track, protocol, method and metric. Beside it:
         ``entries.parquet`` (one row per row of the board, gaps included), ``runs.parquet``,
         ``replicates/`` and ``predictions/`` (one file per cell) and ``scores.json``.
+        Rows that have not changed since ``out/`` was written are taken from it
+        (``benchmark.results.reuse``); ``reuse.json`` says what they rest on.
 
     Raises:
         ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap.
@@ -64,23 +83,24 @@ def score_workspace(
             f"{runs}: the plans name no run that passes {only}; make runs with `neurodx run`"
         )
     _check_keys([*(x.key for x in ledgers), *(g.key for g in workspace.gaps)], tasks)
+    settings = settings_digest(n_resamples=n_resamples, seed=seed)
+    before = _Before(out, Memory.read(out, settings))
     with replaced_folder(out) as fresh:
-        scores: list[dict[str, Any]] = []
-        entries = [_gap_row(gap, tasks) for gap in workspace.gaps]
+        memory = Memory(settings)
+        scored = [pd.DataFrame([], columns=_SCORE_COLUMNS)]
+        entries = [_typed_entries(_gap_row(gap, tasks) for gap in workspace.gaps)]
         for cell in sorted({x.key.cell for x in ledgers}):
             inside = [x for x in ledgers if x.key.cell == cell]
-            cell_scores, cell_entries = _score_one(
-                fresh, cell, inside, tasks[cell[1]], n_resamples, seed
-            )
-            scores += cell_scores
-            entries += cell_entries
-        table = pd.DataFrame(scores, columns=_SCORE_COLUMNS)
+            parts = _CellParts(fresh, cell, tasks[cell[1]])
+            memory.cells[cell_file(*cell)] = parts.fill(inside, before, n_resamples, seed)
+            scored += parts.scores
+            entries += parts.entries
+        table = _joined(scored)
         write_table(table, fresh / "scores.parquet", *ROW_KEY, "metric")
-        write_table(
-            typed(pd.DataFrame(entries), _ENTRY_DTYPES), fresh / "entries.parquet", *ROW_KEY
-        )
+        write_table(_joined(entries), fresh / "entries.parquet", *ROW_KEY)
         write_table(workspace.runs, fresh / "runs.parquet", *_present(workspace.runs))
         write_json({"n_resamples": n_resamples, "seed": seed}, fresh / "scores.json")
+        memory.write(fresh, ("scores.parquet", "entries.parquet"))
     return table
 
 
@@ -131,40 +151,112 @@ def _check_keys(keys: Iterable[RowKey], tasks: Mapping[str, Task]) -> None:
         seen.add(key)
 
 
-def _score_one(
-    folder: Path,
-    cell_key: tuple[str, str, str],
-    ledgers: Sequence[Ledger],
-    task: Task,
-    n_resamples: int,
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    cell = build_cell(ledgers, task, cell_key[2])
-    scored = score_cell(cell, task, n_resamples=n_resamples, seed=seed)
-    tasks = {task.name: task}
-    entries = [_gap_row(gap, tasks) for gap in cell.gaps]
-    entries += [_entry_row(entry, task) for entry in scored.entries]
-    scores = [row for entry in scored.entries for row in _score_rows(entry, task)]
-    if scored.entries:
-        _write_cell(folder, cell_key, scored, task)
-    return scores, entries
+@dataclass(slots=True)
+class _Before:
+    """The folder of scores as it was."""
+
+    folder: Path
+    memory: Memory
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def rows(self, table: str, cell: tuple[str, str, str], names: frozenset[str]) -> pd.DataFrame:
+        """Rows of ``scores`` or ``entries`` that belong to some candidates of a cell."""
+        if table not in self.tables:
+            self.tables[table] = pd.read_parquet(self.folder / f"{table}.parquet")
+        whole = self.tables[table]
+        here = (whole["cohort"] == cell[0]) & (whole["task"] == cell[1])
+        return rows_of(whole[here & (whole["protocol"] == cell[2])], names)
 
 
-def _write_cell(
-    folder: Path, cell_key: tuple[str, str, str], scored: ScoredCell, task: Task
-) -> None:
-    name, by = cell_file(*cell_key), ("method", "track", "derived_from")
+@dataclass(slots=True)
+class _CellParts:
+    """One cell's tables: rows that are kept from before, and rows that are scored."""
+
+    folder: Path
+    key: tuple[str, str, str]
+    task: Task
+    scores: list[pd.DataFrame] = field(default_factory=list)
+    entries: list[pd.DataFrame] = field(default_factory=list)
+
+    def fill(
+        self, ledgers: Sequence[Ledger], before: _Before, n_resamples: int, seed: int
+    ) -> CellMemory:
+        """Scores what has changed and writes the cell's files."""
+        name, protocol = cell_file(*self.key), self.key[2]
+        digests = {x.key.candidate: ledger_digest(x) for x in ledgers}
+        kept = before.memory.kept(name, ledgers, digests, self.task, before.folder)
+        cell = build_cell(kept.ledgers if kept else ledgers, self.task, protocol)
+        if kept and not kept.holds(cell):
+            kept, cell = None, build_cell(ledgers, self.task, protocol)
+        sets = kept.sets(len(cell.participant_ids)) if kept else distinct_sets(cell.entries)
+        scored = score_cell(
+            cell,
+            self.task,
+            n_resamples=n_resamples,
+            seed=seed,
+            sets=sets,
+            skip=kept.anchor if kept else "",
+        )
+        self._take(scored, kept, before)
+        rows = {
+            e.key.candidate: [digests[e.key.candidate], e.candidate.own_set] for e in scored.entries
+        }
+        if kept:
+            rows |= {x: kept.memory.rows[x] for x in kept.names}
+        memory = remember(cell, self.task, sets, rows)
+        paths = [f"{part}/{name}" for part in _CELL_TABLES]
+        memory.files = {p: file_digest(self.folder / p) for p in paths}
+        return memory
+
+    def _take(self, scored: ScoredCell, kept: Kept | None, before: _Before) -> None:
+        tasks = {self.task.name: self.task}
+        rows = [_gap_row(gap, tasks) for gap in scored.cell.gaps]
+        rows += [_entry_row(entry, self.task) for entry in scored.entries]
+        values = [row for entry in scored.entries for row in _score_rows(entry, self.task)]
+        self.entries.append(_typed_entries(rows))
+        self.scores.append(pd.DataFrame(values, columns=_SCORE_COLUMNS))
+        fresh = _cell_tables(self.key, scored, self.task) if scored.entries else {}
+        if kept:
+            self.entries.append(before.rows("entries", self.key, kept.names))
+            self.scores.append(before.rows("scores", self.key, kept.names))
+        for part, by in _CELL_TABLES.items():
+            path = f"{part}/{cell_file(*self.key)}"
+            if kept and not fresh and len(kept.names) == len(kept.memory.rows):
+                (self.folder / part).mkdir(exist_ok=True)
+                shutil.copyfile(before.folder / path, self.folder / path)
+                continue
+            tables = [rows_of(pd.read_parquet(before.folder / path), kept.names)] if kept else []
+            tables += [fresh[part]] if fresh else []
+            if tables:
+                write_table(_joined(tables), self.folder / path, *_ROW, *by)
+
+
+_ROW = ("method", "track", "derived_from")
+_CELL_TABLES: dict[str, tuple[str, ...]] = {"replicates": (), "predictions": ("replica", "index")}
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
+def _typed_entries(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    return typed(pd.DataFrame(list(rows)), _ENTRY_DTYPES)
+
+
+def _cell_tables(
+    cell_key: tuple[str, str, str], scored: ScoredCell, task: Task
+) -> dict[str, pd.DataFrame]:
     replicates = [
         row
         for entry in scored.entries
         for row in replicate_rows(entry.key, entry.candidate, task.primary_metric)
     ]
-    write_table(pd.DataFrame(replicates), folder / "replicates" / name, *by)
     index = _anonymous_index(scored.cell.participant_ids, cell_key)
     columns = prediction_columns(task.classes)
     parts = [_prediction_rows(e.entry, scored.cell.y_true, index, columns) for e in scored.entries]
-    table = pd.concat(parts, ignore_index=True)
-    write_table(table, folder / "predictions" / name, *by, "replica", "index")
+    predictions = pd.concat(parts, ignore_index=True)
+    return {"replicates": pd.DataFrame(replicates), "predictions": predictions}
 
 
 def _score_rows(entry: ScoredEntry, task: Task) -> list[dict[str, Any]]:

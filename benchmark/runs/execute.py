@@ -26,10 +26,11 @@ from benchmark.registry import get_method, load_method_class
 from benchmark.runs.identity import commit, input_hashes, library_versions, run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.ledger import ledger_rows
-from benchmark.runs.people import Cell, joint_samples, tasks_of
+from benchmark.runs.people import Cell, fold_samples, joint_samples, tasks_of
+from benchmark.runs.team import ALONE, Team
 from benchmark.store.atomic import write_json, write_parquet, write_text
 
-__all__ = ["execute", "failure_path", "is_done", "new_method", "record_failure"]
+__all__ = ["assist", "execute", "failure_path", "is_done", "new_method", "record_failure"]
 
 SCHEMA_VERSION = 1
 _LOG_LINES_KEPT = 20
@@ -56,23 +57,32 @@ def new_method(job: Job) -> Method:
     return load_method_class(info)(config)
 
 
-def execute(job: Job, identity: str, workspace: Workspace) -> None:
+def execute(job: Job, identity: str, workspace: Workspace, team: Team = ALONE) -> bool:
     """Runs a job and stores its record; does nothing if the record is there.
 
     A run that is interrupted leaves its partial folder, checkpoints included, and is continued by
     the next call. A run that fails leaves its traceback and the end of its log, nothing else.
+
+    Args:
+        job: The job.
+        identity: Its run id.
+        workspace: Where it reads and writes.
+        team: The processes that train the model together, of which this one leads.
+
+    Returns:
+        Whether it was run, rather than there.
 
     Raises:
         ResultError: What the run reads is no longer what its identity was computed from.
         Exception: Whatever the method raised, after its traceback was recorded.
     """
     folder = workspace.runs / job.row / identity
-    with _alone(folder.with_name(f".{identity}.partial")) as partial:
+    with _alone(_partial(folder)) as partial:
         if is_done(folder):
             shutil.rmtree(partial)
-            return
+            return False
         try:
-            _run(job, identity, workspace, partial)
+            _run(job, identity, workspace, partial, team)
         except Exception as error:
             log = partial / _LOG
             lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
@@ -85,6 +95,36 @@ def execute(job: Job, identity: str, workspace: Workspace) -> None:
             shutil.rmtree(folder)
         partial.replace(folder)
         failure_path(workspace, job, identity).unlink(missing_ok=True)
+    return True
+
+
+def assist(job: Job, identity: str, workspace: Workspace, team: Team) -> bool:
+    """Takes part in the fit of a job that another process leads, and writes nothing.
+
+    Returns:
+        Whether there was something to do.
+
+    Raises:
+        Exception: Whatever the method raised.
+    """
+    if not team.agree(True):
+        return False
+    folder = _partial(workspace.runs / job.row / identity)
+    train, val = fold_samples(job, workspace)
+    context = RunContext(
+        seed=job.seed,
+        folder=folder / _SCRATCH,
+        device=team.device(job.device),
+        precision=job.precision,
+        log=lambda _: None,
+    )
+    new_method(job).fit(train, val, tasks_of(job.parts), context)
+    team.agree(True)
+    return True
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.partial")
 
 
 def record_failure(
@@ -137,7 +177,7 @@ def _stands_at(folder: Path, handle: int) -> bool:
         return False
 
 
-def _run(job: Job, identity: str, workspace: Workspace, folder: Path) -> None:
+def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team) -> None:
     started = _now()
     hashes = input_hashes(job, workspace)
     if run_id(job, workspace) != identity:
@@ -150,9 +190,12 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path) -> None:
     train = joint_samples(cells, job, v.TRAIN)
     val = joint_samples(cells, job, v.VALIDATION)
     method = new_method(job)
+    context = _context(job, folder, team)
+    team.agree(True)  # the others find the folder, and a checkpoint of an interrupted fit in it
     clock, cpu = time.perf_counter(), time.process_time()
-    method.fit(train, val, tasks_of(job.parts), _context(job, folder))
+    method.fit(train, val, tasks_of(job.parts), context)
     fit_seconds, fit_cpu = time.perf_counter() - clock, time.process_time() - cpu
+    team.agree(True)
 
     clock = time.perf_counter()
     ledger = [
@@ -187,14 +230,14 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path) -> None:
     write_json(folder / "result.json", _result(job, identity) | facts)
 
 
-def _context(job: Job, folder: Path) -> RunContext:
+def _context(job: Job, folder: Path, team: Team) -> RunContext:
     """What the fit is given; the log of an interrupted fit is begun anew, its checkpoints stay."""
     (folder / _LOG).unlink(missing_ok=True)
     (folder / _SCRATCH).mkdir(exist_ok=True)
     return RunContext(
         seed=job.seed,
         folder=folder / _SCRATCH,
-        device=job.device,
+        device=team.device(job.device),
         precision=job.precision,
         log=lambda record: _append(folder / _LOG, record),
     )
@@ -206,7 +249,7 @@ def _result(job: Job, identity: str) -> dict[str, Any]:
         "run_id": identity,
         "method": job.row,
         "track": job.track,
-        "protocol": job.protocol,
+        "protocol": job.shown_protocol,
         "fold": job.fold,
         "seed": job.seed,
         "profile": job.profile,

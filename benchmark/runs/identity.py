@@ -20,6 +20,7 @@ __all__ = ["commit", "input_hashes", "library_versions", "run_id"]
 
 _CORE = (
     "config.py",
+    "imaging/regions.py",
     "method.py",
     "prediction.py",
     "samples",
@@ -33,6 +34,7 @@ _CORE = (
     "runs/execute.py",
     "runs/ledger.py",
     "runs/people.py",
+    "runs/team.py",
 )
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "torch", "monai")
 

@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Job", "Part", "Workspace"]
+__all__ = ["PLAN", "Job", "Part", "Workspace", "plan_file", "protocol_label"]
+
+PLAN = "plan.json"
+FEW_LABEL = "few-label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Job:
         tuned: Whether the settings come from a sweep.
         device: Where torch methods compute.
         precision: "float32" or "amp".
+        percent: Share of the training people that is used; below 100 with ``few-label`` only.
     """
 
     row: str
@@ -52,12 +56,19 @@ class Job:
     tuned: bool = False
     device: str = "cpu"
     precision: str = "float32"
+    percent: int = 100
+
+    @property
+    def shown_protocol(self) -> str:
+        """The protocol as rows and records name it: each percentage is one of its own."""
+        return protocol_label(self.protocol, self.percent)
 
     @property
     def label(self) -> str:
         """How the job is named to a person."""
         cells = "; ".join(f"{p.cohort} {'+'.join(p.tasks)}" for p in self.parts)
-        return f"{self.row}: {cells}, fold {self.fold}, seed {self.seed}"
+        share = f", {self.percent} % of the labels" if self.percent < 100 else ""
+        return f"{self.row}: {cells}, fold {self.fold}, seed {self.seed}{share}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON that :meth:`from_json` gives back."""
@@ -70,6 +81,27 @@ class Job:
         parts = tuple(Part(p["cohort"], tuple(p["tasks"])) for p in value["parts"])
         external = tuple(Part(p["cohort"], tuple(p["tasks"])) for p in value["external"])
         return cls(**{**value, "parts": parts, "external": external})
+
+
+def protocol_label(protocol: str, percent: int = 100) -> str:
+    """Names a protocol on the board.
+
+    >>> protocol_label("few-label", 10), protocol_label("3fold")
+    ('few-label-10', '3fold')
+    """
+    return f"{protocol}-{percent}" if protocol == FEW_LABEL else protocol
+
+
+def plan_file(protocol: str | None = None) -> str:
+    """Name of the file that lists a row's runs.
+
+    Args:
+        protocol: A protocol besides the profile's own; None for that.
+
+    >>> plan_file(), plan_file("few-label")
+    ('plan.json', 'plan.few-label.json')
+    """
+    return f"plan.{protocol}.json" if protocol else PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +133,20 @@ class Workspace:
     @property
     def scores(self) -> Path:
         """Scores of all ledgers."""
-        return self.root / "scores"
+        return self.scores_of(None)
 
     @property
     def board(self) -> Path:
         """What the leaderboard reads."""
-        return self.root / "board"
+        return self.board_of(None)
+
+    def scores_of(self, protocol: str | None) -> Path:
+        """Scores by a protocol besides the profile's own; None for that."""
+        return self._results(protocol) / "scores"
+
+    def board_of(self, protocol: str | None) -> Path:
+        """The board of a protocol besides the profile's own; None for that."""
+        return self._results(protocol) / "board"
+
+    def _results(self, protocol: str | None) -> Path:
+        return self.root / "robustness" / protocol if protocol else self.root

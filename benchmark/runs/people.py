@@ -52,7 +52,11 @@ class Cell:
         cohort = Cohort(workspace.data / part.cohort)
         split = read_split(workspace.splits / part.cohort, job.protocol)
         repeat, number = divmod(job.fold, split.n_folds)
-        fold = split.fold(number, repeat)
+        fold = (
+            split.fold(number, repeat)
+            if job.percent == 100
+            else split.few_label_fold(number, job.percent, repeat)
+        )
         usable = _usable(cohort, part, job)
         people = {
             v.TRAIN: _keep(fold.train, usable),

@@ -15,12 +15,15 @@ import yaml
 from benchmark.cohorts.catalogue import COHORTS, untwinned
 from benchmark.cohorts.phantom.generator_files import ORACLE_FILES, STORE_FILES, generator_files
 from benchmark.config import CONFIGS, Profile
+from benchmark.metrics import METRICS
 from benchmark.registry import ROOT
+from benchmark.results.folders import cell_file
 from benchmark.runs.rows import resolve_row, tuned_rows
+from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
+from benchmark.splitting.protocols import EXTERNAL
+from benchmark.tasks import get_task
 
-__all__ = ["DEFAULT_PROFILE", "pipeline_path", "pipeline_text"]
-
-DEFAULT_PROFILE = "mini"
+__all__ = ["pipeline_path", "pipeline_text"]
 
 _HEADER = """\
 # Written by `neurodx pipeline`; change configs/profile/{name}.yaml and run it again.
@@ -28,14 +31,19 @@ _HEADER = """\
 """
 _FIT_CODE = (
     "config.py",
+    "imaging/regions.py",
     "method.py",
     "prediction.py",
     "registry.py",
     "runs/execute.py",
     "runs/identity.py",
+    "runs/job.py",
     "runs/ledger.py",
     "runs/people.py",
     "runs/planning.py",
+    "runs/rows.py",
+    "runs/runner.py",
+    "runs/team.py",
     "samples",
     "sklearn_method.py",
     "splitting",
@@ -49,7 +57,7 @@ _SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/scor
 
 def pipeline_path(profile: str) -> Path:
     """Where the pipeline of a profile stands, relative to the repository."""
-    return Path("dvc.yaml") if profile == DEFAULT_PROFILE else Path(f"profiles/{profile}/dvc.yaml")
+    return profile_folder(profile) / "dvc.yaml"
 
 
 def pipeline_text(profile: Profile) -> str:
@@ -58,19 +66,43 @@ def pipeline_text(profile: Profile) -> str:
     document = {
         "stages": builder.stages(),
         "metrics": ["board/metrics.json"],
-        "plots": [
-            {
-                "board/plots/scores.csv": {
-                    "x": "method",
-                    "y": "score",
-                    "template": "scatter",
-                    "title": "Primary metric by method",
-                }
-            }
-        ],
+        "plots": [plot for cell in _cells(profile) for plot in _plots(*cell)],
     }
     body = yaml.safe_dump(document, sort_keys=False, width=100)
     return _HEADER.format(name=profile.name) + body
+
+
+def _cells(profile: Profile) -> list[tuple[str, str, str]]:
+    """Cohort, task and protocol of every table of the board."""
+    cells = []
+    for cohort, plan in profile.plan.items():
+        cells += [(cohort, task, profile.protocol) for task in (*plan.fit, *plan.derive)]
+        for other, fitted in plan.external.items():
+            derived = [task for task, source in plan.derive.items() if source in fitted]
+            cells += [(other, task, EXTERNAL) for task in (*fitted, *derived)]
+    return cells
+
+
+def _plots(cohort: str, task: str, protocol: str) -> list[dict[str, Any]]:
+    """A picture of the primary metric, and one of calibration where there are classes."""
+    file = f"board/plots/{cell_file(cohort, task, protocol, ending='csv')}"
+    facts = get_task(task)
+    shown = {"score": METRICS[facts.primary_metric].title}
+    if facts.classes:
+        shown["brier_score"] = METRICS["brier_score"].title
+    return [
+        {
+            f"{cohort} {task} {protocol} {column}": {
+                "template": "bar_horizontal",
+                "title": f"{cohort}, {task}, {protocol}",
+                "x": {file: column},
+                "y": {file: "row"},
+                "x_label": label,
+                "y_label": "method",
+            }
+        }
+        for column, label in shown.items()
+    ]
 
 
 class _Builder:
@@ -170,11 +202,13 @@ class _Builder:
 
     def _score(self) -> dict[str, Any]:
         truths = [f"truth/{c}" for c in self._profile.cohorts if COHORTS[c].synthetic]
+        people = [f"data/{c}/participants.parquet" for c in self._split_cohorts()]
         return {
             "cmd": f"neurodx score --profile {self._profile.name}",
             "deps": [
                 *(f"runs/{row}" for row in self._profile.methods),
                 *truths,
+                *people,
                 *self._code(*_SCORE_CODE, "cohorts/oracle_ledgers.py"),
                 *self._code(*(f"cohorts/phantom/{name}" for name in ORACLE_FILES)),
             ],
@@ -183,8 +217,23 @@ class _Builder:
         }
 
     def _rank(self) -> dict[str, Any]:
+        cards = ["cli/cards.py", "runs/rows.py"]
         return {
             "cmd": f"neurodx rank --profile {self._profile.name}",
-            "deps": ["scores", *self._code("stats", "results", "cli/rank.py")],
+            "deps": [
+                "scores",
+                *self._code("stats", "results", "cli/rank.py", *cards),
+                *(f"{self._prefix}{path}" for path in self._card_files()),
+            ],
+            "params": [{self._config(): ["methods", "settings"]}],
             "outs": [{"board": {"cache": False}}],
         }
+
+    def _card_files(self) -> list[str]:
+        """What a method card is written from."""
+        rows = [resolve_row(name, self._profile) for name in self._profile.methods]
+        folders = [row.info.folder for row in rows if row.info.folder]
+        paths = [folder / name for folder in folders for name in ("info.py", "README.md")]
+        paths += [tuned_rows()[row.name] for row in rows if row.tuned]
+        found = [path.relative_to(ROOT).as_posix() for path in paths if path.is_file()]
+        return list(dict.fromkeys(found))

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from benchmark.config import CohortPlan, Profile
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
+from benchmark.runs.readiness import ready_cohort, ready_split
 from benchmark.runs.rows import Row
 from benchmark.samples.build import modality_mask
-from benchmark.splitting import read_split
+from benchmark.splitting import FEW_LABEL_PERCENTS, PROTOCOLS
+from benchmark.splitting.protocols import EXTERNAL
+from benchmark.splitting.split import FEW_LABEL
 from benchmark.store import Cohort
 from benchmark.tasks import get_task
 from benchmark.tracks import SOURCES, get_track
 
-__all__ = ["Selection", "plan_jobs"]
+__all__ = ["Plan", "Selection", "other_protocol", "plan_jobs", "plan_row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,56 +31,177 @@ class Selection:
     seed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a row runs.
+
+    Attributes:
+        jobs: The runs.
+        omitted: Points of ``few-label`` that are too small to be run: ``cohort task percent``.
+        protocol: The protocol, where it is not the profile's own; otherwise None.
+    """
+
+    jobs: tuple[Job, ...]
+    omitted: tuple[tuple[str, str, int], ...] = ()
+    protocol: str | None = None
+
+
 def plan_jobs(
     row: Row, profile: Profile, workspace: Workspace, select: Selection | None = None
 ) -> list[Job]:
+    """The runs of :func:`plan_row` by the profile's own protocol."""
+    return list(plan_row(row, profile, workspace, select).jobs)
+
+
+def plan_row(
+    row: Row,
+    profile: Profile,
+    workspace: Workspace,
+    select: Selection | None = None,
+    protocol: str | None = None,
+) -> Plan:
     """Lists the runs of a row: every cohort and task that it can serve, every fold and seed.
+
+    A protocol besides the profile's own takes the cohorts that are split by it, and predicts no
+    external cohort: external rows belong to the models of the default job. ``few-label`` is run at
+    every percentage, but where a fold leaves a class of the task fewer than two training people.
 
     Args:
         row: The board row.
         profile: The profile.
         workspace: Where cohorts and splits lie.
         select: What to narrow the plan to.
+        protocol: A protocol besides the profile's own.
 
     Raises:
-        UnknownNameError: ``select`` names a cohort that the profile does not plan, or no task.
+        UnknownNameError: ``select`` names a cohort that the profile does not plan, or no task; or
+            there is no such protocol.
         ConfigError: Nothing is left of the plan.
         CohortError: A planned cohort has not been prepared.
         SplitError: It has not been split.
     """
+    protocol = other_protocol(protocol, profile)
     narrowed = select is not None
     select = select or Selection()
     if select.cohort is not None and select.cohort not in profile.plan:
         raise UnknownNameError(f"cohort of profile {profile.name!r}:", select.cohort, profile.plan)
     if select.task is not None:
         get_task(select.task)
-    jobs = []
-    for name, plan in profile.plan.items():
-        if select.cohort not in (None, name):
-            continue
-        tasks = [t for t in plan.fit if select.task in (None, t) and _answers(row, t)]
-        if not tasks or not serves(row, Cohort(workspace.data / name)):
-            continue
-        split = read_split(workspace.splits / name, profile.protocol)
-        folds = range(split.n_folds * split.n_repeats)
-        outside = _external(row, plan, workspace)
-        groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]
-        jobs += [
-            _job(row, profile, name, outside, group, fold, seed)
-            for group in groups
-            for seed in profile.seeds
-            if select.seed in (None, seed)
-            for fold in folds
-            if select.fold in (None, fold)
-        ]
+    planner = _Planner(row, profile, workspace, select, protocol)
+    plans = [planner.cohort(name) for name in profile.plan if select.cohort in (None, name)]
+    jobs = tuple(job for plan in plans for job in plan.jobs)
+    if protocol and not any(map(planner.is_split, profile.plan)):
+        cohort = select.cohort or next(iter(profile.plan))
+        raise ConfigError(
+            f"no cohort of profile {profile.name!r} is split by {protocol!r}; run `neurodx splits "
+            f"make --cohort {cohort} --protocol {protocol} --profile {profile.name}`"
+        )
     if narrowed and not jobs:
-        plans = "; ".join(f"{c}: {', '.join(p.fit)}" for c, p in profile.plan.items())
+        asked = "; ".join(f"{c}: {', '.join(p.fit)}" for c, p in profile.plan.items())
         raise ConfigError(
             f"nothing to run: {row.name!r} answers {', '.join(row.tasks)} with the track "
-            f"{row.track!r}, profile {profile.name!r} plans {plans} ({profile.protocol}, seeds "
-            f"{', '.join(map(str, profile.seeds))}), and no run of both matches {select}"
+            f"{row.track!r}, profile {profile.name!r} plans {asked} "
+            f"({protocol or profile.protocol}, seeds {', '.join(map(str, profile.seeds))}), and no "
+            f"run of both matches {select}"
         )
-    return jobs
+    omitted = {point for plan in plans for point in plan.omitted}
+    return Plan(jobs, tuple(sorted(omitted)), protocol)
+
+
+def other_protocol(protocol: str | None, profile: Profile) -> str | None:
+    """The protocol that is asked for, where it is not the profile's own; otherwise None.
+
+    Raises:
+        UnknownNameError: There is no such protocol.
+        ConfigError: It has no fits of its own.
+    """
+    if protocol in (None, profile.protocol):
+        return None
+    if protocol not in PROTOCOLS:
+        raise UnknownNameError("protocol", protocol, PROTOCOLS, "neurodx splits make --help")
+    if protocol == EXTERNAL:
+        raise ConfigError(
+            "protocol 'external' has no fits of its own: the models of the default job predict the "
+            "external cohorts; expected one of "
+            f"{', '.join(p for p in PROTOCOLS if p != EXTERNAL)}; run `neurodx run` without it"
+        )
+    return protocol
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    row: Row
+    profile: Profile
+    workspace: Workspace
+    select: Selection
+    other: str | None
+
+    @property
+    def protocol(self) -> str:
+        return self.other or self.profile.protocol
+
+    def is_split(self, cohort: str) -> bool:
+        """Whether another protocol than the profile's own is meant for a cohort."""
+        path = self.workspace.splits / cohort / f"{self.protocol}.csv"
+        return self.protocol in self.profile.plan[cohort].protocols or path.is_file()
+
+    def cohort(self, name: str) -> Plan:
+        """The runs on one cohort; a fit omits a percentage task by task."""
+        row, profile, select = self.row, self.profile, self.select
+        plan = profile.plan[name]
+        tasks = [t for t in plan.fit if select.task in (None, t) and _answers(row, t)]
+        if not tasks or (self.other and not self.is_split(name)):
+            return Plan(())
+        if not serves(row, ready_cohort(name, profile.name, self.workspace)):
+            return Plan(())
+        split = ready_split(name, self.protocol, profile.name, self.workspace)
+        few = split.protocol == FEW_LABEL
+        percents = FEW_LABEL_PERCENTS if few else (100,)
+        small = {t: {percent for _, percent in split.omitted(t)} if few else set() for t in tasks}
+        outside = {} if self.other else _external(row, plan, profile, self.workspace)
+        groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]
+        jobs = [
+            self._job(name, outside, fitted, (fold, seed, percent))
+            for group in groups
+            for percent in percents
+            if (fitted := tuple(t for t in group if percent not in small[t]))
+            for seed in profile.seeds
+            if select.seed in (None, seed)
+            for fold in range(split.n_folds * split.n_repeats)
+            if select.fold in (None, fold)
+        ]
+        omitted = tuple((name, t, percent) for t in tasks for percent in small[t])
+        return Plan(tuple(jobs), omitted)
+
+    def _job(
+        self,
+        cohort: str,
+        outside: Mapping[str, Sequence[str]],
+        tasks: Sequence[str],
+        point: tuple[int, int, int],
+    ) -> Job:
+        row, profile, (fold, seed, percent) = self.row, self.profile, point
+        external = tuple(
+            Part(other, tuple(t for t in wanted if t in tasks))
+            for other, wanted in outside.items()
+            if percent == 100 and set(wanted) & set(tasks)
+        )
+        return Job(
+            row=row.name,
+            method=row.info.name,
+            track=row.track,
+            parts=(Part(cohort, tuple(tasks)),),
+            protocol=self.protocol,
+            fold=fold,
+            seed=seed,
+            profile=profile.name,
+            config=row.config,
+            external=external,
+            tuned=row.tuned,
+            device=profile.device,
+            precision=profile.precision,
+            percent=percent,
+        )
 
 
 def _answers(row: Row, task: str) -> bool:
@@ -85,12 +209,14 @@ def _answers(row: Row, task: str) -> bool:
     return task in row.tasks and (row.info.copes_with_missing or not closed)
 
 
-def _external(row: Row, plan: CohortPlan, workspace: Workspace) -> dict[str, list[str]]:
+def _external(
+    row: Row, plan: CohortPlan, profile: Profile, workspace: Workspace
+) -> dict[str, list[str]]:
     """The external cohorts that hold what the row needs."""
     return {
         other: tasks
         for other, tasks in plan.external.items()
-        if serves(row, Cohort(workspace.data / other))
+        if serves(row, ready_cohort(other, profile.name, workspace))
     }
 
 
@@ -116,34 +242,3 @@ def _holds(cohort: Cohort, source: str) -> bool:
     if source == "head_size":
         return bool(columns) or cohort.has("regions")
     return bool(columns)
-
-
-def _job(
-    row: Row,
-    profile: Profile,
-    cohort: str,
-    outside: Mapping[str, Sequence[str]],
-    tasks: Sequence[str],
-    fold: int,
-    seed: int,
-) -> Job:
-    external = tuple(
-        Part(other, tuple(t for t in wanted if t in tasks))
-        for other, wanted in outside.items()
-        if set(wanted) & set(tasks)
-    )
-    return Job(
-        row=row.name,
-        method=row.info.name,
-        track=row.track,
-        parts=(Part(cohort, tuple(tasks)),),
-        protocol=profile.protocol,
-        fold=fold,
-        seed=seed,
-        profile=profile.name,
-        config=row.config,
-        external=external,
-        tuned=row.tuned,
-        device=profile.device,
-        precision=profile.precision,
-    )

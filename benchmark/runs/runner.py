@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.config import Profile
 from benchmark.runs.backends import run_local
 from benchmark.runs.backends.local import Outcome
 from benchmark.processes import WORKER_DIED
+from benchmark.runs.backends.team import run_team
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
-from benchmark.runs.job import Job, Workspace
-from benchmark.runs.planning import Selection, plan_jobs
+from benchmark.runs.job import FEW_LABEL, Job, Workspace, plan_file, protocol_label
+from benchmark.runs.planning import Plan, Selection, plan_row
 from benchmark.runs.rows import Row
+from benchmark.runs.team import Team, refuse_idle_processes
 from benchmark.store.atomic import write_json
 from benchmark.store.verified import verify_stores
 
@@ -38,11 +41,15 @@ def run_row(
     workspace: Workspace,
     *,
     select: Selection | None = None,
+    protocol: str | None = None,
     on_start: Callable[[Mapping[str, Job], int], None] | None = None,
     on_done: Callable[[Outcome], None] | None = None,
     on_tick: Callable[[], None] | None = None,
 ) -> Report:
     """Executes what a row lacks and writes its ``plan.json``.
+
+    Started by ``torchrun``, the jobs run in its processes, one after the other; otherwise in worker
+    processes, side by side.
 
     Args:
         row: The board row.
@@ -51,6 +58,7 @@ def run_row(
         select: Narrows the plan; ``plan.json`` is then left as it is. Otherwise it is written
             before the first job, so that no older plan is read after an interruption, and again at
             the end.
+        protocol: A protocol besides the profile's own; its plan is ``plan.<protocol>.json``.
         on_start: Called with the jobs to run and the number already cached.
         on_done: Called after each job.
         on_tick: Called while waiting.
@@ -61,31 +69,51 @@ def run_row(
     Raises:
         CohortError: A cohort that jobs to run would read is damaged; nothing is run.
     """
-    jobs = {run_id(job, workspace): job for job in plan_jobs(row, profile, workspace, select)}
+    team = Team.here()
+    refuse_idle_processes(team, row.name, row.config)
+    plan = plan_row(row, profile, workspace, select, protocol)
+    jobs = {run_id(job, workspace): job for job in plan.jobs}
     folder = workspace.runs / row.name
-    folder.mkdir(parents=True, exist_ok=True)
+    if team.leads:
+        folder.mkdir(parents=True, exist_ok=True)
     cached = tuple(identity for identity in jobs if is_done(folder / identity))
     missing = {identity: job for identity, job in jobs.items() if identity not in cached}
-    if select is None:
-        _write_plan(row, profile, workspace, jobs, {})
+    if team.leads and select is None:
+        _write_plan(row, profile, workspace, plan, jobs, {})
     # Run ids are made of the hashes that the datasheet states, so the files must still have them.
     parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
     verify_stores(workspace.data / part.cohort for part in parts)
     if on_start:
         on_start(missing, len(cached))
-    outcomes = (
-        run_local(missing, workspace, profile.workers, on_done or _ignore, on_tick)
-        if missing
-        else []
-    )
+    if team.size > 1:
+        team = team.opened(profile.device)
+    workers = profile.workers
+    outcomes = _run_all(team, jobs, missing, workspace, workers, on_done or _ignore, on_tick)
     failed = {outcome.identity: outcome.error for outcome in outcomes if outcome.error}
     for identity, error in failed.items():
         if error.startswith(WORKER_DIED):  # it could not write down why
             record_failure(jobs[identity], identity, workspace, error)
-    if select is None:
-        _write_plan(row, profile, workspace, jobs, failed)
+    if team.leads and select is None:
+        _write_plan(row, profile, workspace, plan, jobs, failed)
+    if team.size > 1:
+        team.agree(False)  # nobody leaves before the plan is written
+        team.close()
     done = tuple(outcome.identity for outcome in outcomes if not outcome.error)
     return Report(row.name, cached, done, failed, jobs)
+
+
+def _run_all(
+    team: Team,
+    jobs: Mapping[str, Job],
+    missing: Mapping[str, Job],
+    workspace: Workspace,
+    workers: int,
+    on_done: Callable[[Outcome], None],
+    on_tick: Callable[[], None] | None,
+) -> list[Outcome]:
+    if team.size > 1:
+        return run_team(jobs, missing, workspace, team, on_done)
+    return run_local(missing, workspace, workers, on_done, on_tick) if missing else []
 
 
 def _ignore(_: Outcome) -> None:
@@ -96,6 +124,7 @@ def _write_plan(
     row: Row,
     profile: Profile,
     workspace: Workspace,
+    planned: Plan,
     jobs: Mapping[str, Job],
     failed: Mapping[str, str],
 ) -> None:
@@ -121,7 +150,9 @@ def _write_plan(
                 },
                 "external": {part.cohort: list(part.tasks) for part in job.external},
                 "track": job.track,
-                "protocol": job.protocol,
+                "protocol": job.shown_protocol,
+                "split": job.protocol,
+                "percent": job.percent,
                 "fold": job.fold,
                 "seed": job.seed,
                 "status": "done" if done else "failed" if error else "missing",
@@ -129,12 +160,25 @@ def _write_plan(
             }
         )
     write_json(
-        workspace.runs / row.name / "plan.json",
+        workspace.runs / row.name / plan_file(planned.protocol),
         {
             "method": row.name,
             "title": row.title,
             "profile": profile.name,
             "tuned": row.tuned,
             "runs": runs,
+            "omitted": [_omitted(row, profile, *point) for point in planned.omitted],
         },
     )
+
+
+def _omitted(row: Row, profile: Profile, cohort: str, task: str, percent: int) -> dict[str, Any]:
+    derive = profile.plan[cohort].derive
+    return {
+        "cohort": cohort,
+        "tasks": [task],
+        "derived": {other: source for other, source in derive.items() if source == task},
+        "track": row.track,
+        "protocol": protocol_label(FEW_LABEL, percent),
+        "reason": f"omitted: a class has fewer than 2 training people at {percent} %",
+    }

@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.errors import SampleError
+from benchmark.leakage.inputs import check_inputs, check_reports
 from benchmark.samples.rows import LazyRows
 from benchmark.samples.samples import LabelPair, Samples
 from benchmark.store import Cohort
@@ -46,6 +47,7 @@ def build_samples(
 
     Raises:
         SampleError: A participant is not in the cohort.
+        LeakageError: A column, source or report states what defines a label.
     """
     index = cohort.index_visits
     positions = _positions(index, participants, cohort.name)
@@ -72,12 +74,17 @@ def build_samples(
             for name, (part, column) in _TARGETS.items()
             if cohort.has(part) and "t1w" in sources
         }
+    tables = _tables(cohort, people, positions, sources, forbidden)
+    texts = _texts(cohort, positions, sources)
+    for task in together:
+        check_inputs([str(c) for table in tables.values() for c in table], task, sources)
+        check_reports(texts.get("report", ()), task)
     names = {"snps": cohort.card.get("snp_names", [])} if "snps" in arrays else {}
     return Samples(
         n=len(positions),
-        tables=_tables(cohort, people, positions, sources, forbidden),
+        tables=tables,
         arrays=arrays,
-        texts=_texts(cohort, positions, sources),
+        texts=texts,
         available={m: modality_mask(cohort, m)[positions] for m in sorted(opened)},
         cohort=np.full(len(positions), code, dtype=np.int64),
         names=names,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from benchmark.stats.bca import bca_interval
+from benchmark.stats.bca import bca_interval, percentile_interval
+from benchmark.stats.bootstrap import BootstrapResult, bootstrap_interval
 from benchmark.stats.candidate import Candidate, SetScore
+from benchmark.stats.critical_difference import CriticalDifference, critical_difference
 from benchmark.stats.delong import (
     AurocComponents,
     auroc_components,
@@ -13,11 +15,21 @@ from benchmark.stats.delong import (
 )
 from benchmark.stats.interval import Interval, with_seed_variance
 from benchmark.stats.maxt import MaxT, max_t
+from benchmark.stats.multiplicity import benjamini_hochberg, holm
+from benchmark.stats.nadeau_bengio import CorrectedTest, corrected_resampled_t
+from benchmark.stats.permutation import PermutationTest, paired_permutation_test, sign_flip_test
+from benchmark.stats.pooling import Pooled, pool_random_effects
+from benchmark.stats.power import (
+    auroc_correlation,
+    auroc_difference_power,
+    more_to_separate,
+    people_for_auroc_difference,
+)
+from benchmark.stats.rank_agreement import RankAgreement, rank_agreement
 from benchmark.stats.ranking import (
     Comparison,
     Ranking,
     RankRow,
-    more_to_separate,
     paired_gain,
     rank_methods,
 )
@@ -27,28 +39,52 @@ from benchmark.stats.resamples import (
     seeded_generator,
     strata_codes,
 )
+from benchmark.stats.wilson import wilson_interval
+from benchmark.stats.win_rates import WinRates, win_rates
 
 __all__ = [
     "AurocComponents",
+    "BootstrapResult",
     "Candidate",
     "Comparison",
+    "CorrectedTest",
+    "CriticalDifference",
     "Interval",
     "MaxT",
+    "PermutationTest",
+    "Pooled",
+    "RankAgreement",
     "RankRow",
     "Ranking",
     "SetScore",
+    "WinRates",
     "auroc_components",
+    "auroc_correlation",
+    "auroc_difference_power",
     "bca_interval",
+    "benjamini_hochberg",
+    "bootstrap_interval",
+    "corrected_resampled_t",
+    "critical_difference",
     "delong_interval",
     "delong_test",
     "delong_variance",
     "draw_resamples",
+    "holm",
     "jackknife_weights",
     "max_t",
     "more_to_separate",
     "paired_gain",
+    "paired_permutation_test",
+    "people_for_auroc_difference",
+    "percentile_interval",
+    "pool_random_effects",
+    "rank_agreement",
     "rank_methods",
     "seeded_generator",
+    "sign_flip_test",
     "strata_codes",
+    "wilson_interval",
+    "win_rates",
     "with_seed_variance",
 ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.stats.interval import LEVEL, UNDEFINED, Interval
 
-__all__ = ["MOST_UNDEFINED", "acceleration", "bca_interval"]
+__all__ = ["MOST_UNDEFINED", "acceleration", "bca_interval", "percentile_interval"]
 
 Array = NDArray[Any]
 
@@ -71,6 +71,21 @@ def bca_interval(
         return Interval(float(low), float(high), name)
     low, high = np.quantile(values, adjusted)
     return Interval(float(low), float(high), f"BCa bootstrap {len(replicates)}")
+
+
+def percentile_interval(score: float, replicates: Array, level: float = LEVEL) -> Interval:
+    """Percentile interval; undefined where the metric is, in the data or in over 5 % of resamples.
+
+    Args:
+        score: The metric on the data.
+        replicates: The metric on B resamples, shape (B,).
+        level: Confidence level.
+    """
+    values = replicates[np.isfinite(replicates)]
+    if not math.isfinite(score) or len(values) < (1.0 - MOST_UNDEFINED) * len(replicates):
+        return UNDEFINED
+    low, high = np.quantile(values, ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+    return Interval(float(low), float(high), f"percentile bootstrap {len(replicates)}")
 
 
 def _adjusted_levels(

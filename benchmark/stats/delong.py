@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from benchmark.stats.interval import LEVEL, UNDEFINED, Interval, z_value
 
@@ -84,8 +83,8 @@ def _binary_components(positive: Array, score: Array, folds: Array) -> AurocComp
         m, n = len(pos), len(neg)
         if not m or not n:
             continue
-        below = (rankdata(score[rows])[positive[rows]] - rankdata(score[pos])) / n
-        above = 1.0 - (rankdata(score[rows])[~positive[rows]] - rankdata(score[neg])) / m
+        below = _midrank(score[pos], np.sort(score[neg])) / n
+        above = 1.0 - _midrank(score[neg], np.sort(score[pos])) / m
         auroc = below.mean()
         influence[pos] = n * (below - auroc)  # m n (V10 - AUROC) / m
         influence[neg] = m * (above - auroc)
@@ -94,6 +93,14 @@ def _binary_components(positive: Array, score: Array, folds: Array) -> AurocComp
     if not pairs:
         return AurocComponents(math.nan, np.full(len(score), np.nan))
     return AurocComponents(wins / pairs, influence / pairs)
+
+
+def _midrank(values: Array, ordered: Array) -> Array:
+    """How many of some sorted values lie below each value, ties counting one half."""
+    below = np.searchsorted(ordered, values, side="left")
+    not_above = np.searchsorted(ordered, values, side="right")
+    midrank: Array = 0.5 * (below + not_above)
+    return midrank
 
 
 def delong_variance(influence: Array, strata: Array) -> float:

@@ -16,14 +16,18 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-__all__ = ["ALPHA", "MaxT", "max_t"]
+from benchmark.stats.pairs import Moments, blocks
+
+__all__ = ["ALPHA", "MaxT", "max_t", "max_t_of_pairs"]
 
 Array = NDArray[Any]
 
@@ -69,15 +73,35 @@ def max_t(
         The test of every difference. Where the standard error is 0 even so, equal scores are not
         separated and unequal ones are.
     """
-    comparable = np.isfinite(differences) & (np.isfinite(replicates).mean(axis=1) >= 0.95)
+    return max_t_of_pairs(differences, lambda which: replicates[which], floor=floor, alpha=alpha)
+
+
+def max_t_of_pairs(
+    differences: Array,
+    replicates_of: Callable[[Array], Array],
+    *,
+    moments: Moments | None = None,
+    floor: Array | float = 0.0,
+    alpha: float = ALPHA,
+) -> MaxT:
+    """The same without the whole (P, B) matrix: replicates are asked for by block.
+
+    Args:
+        differences: Shape (P,); NaN where two methods cannot be compared.
+        replicates_of: Takes indices of differences, returns their replicates (len, B).
+        moments: Of the replicates, where known; None takes another pass over them.
+        floor: As in ``max_t``.
+        alpha: As in ``max_t``.
+    """
+    found = moments or _moments(differences, replicates_of)
+    comparable = np.isfinite(differences) & (found.known >= 0.95)
     difference = np.where(comparable, differences, 0.0)
-    shift = replicates - difference[:, None]
-    shift = np.where(np.isfinite(shift) & comparable[:, None], shift, 0.0)
-    error = np.maximum(shift.std(axis=1, ddof=1), floor)
-    error = np.where(error > 1e-7 * (1e-30 + np.abs(replicates).max(initial=0.0)), error, 0.0)
+    error = np.maximum(np.where(comparable, found.spread, 0.0), floor)
+    error = np.where(error > 1e-7 * (1e-30 + found.largest), error, 0.0)
     t = _ratio(difference, error)
-    centred = np.abs(_ratio(shift, error[:, None]))
-    p_adjusted, separated, critical = _step_down(np.abs(t), centred, comparable, alpha)
+    p_adjusted, separated, critical = _step_down(
+        np.abs(t), comparable, _Centred(difference, error, replicates_of), alpha
+    )
     return MaxT(
         standard_error=np.where(comparable, error, np.nan),
         t=t,
@@ -89,6 +113,36 @@ def max_t(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Centred:
+    """Absolute centred ratios of some differences, (len, B); 0 where they have no spread."""
+
+    difference: Array
+    error: Array
+    replicates_of: Callable[[Array], Array]
+
+    def __call__(self, which: Array) -> Array:
+        ratio = self.replicates_of(which) - self.difference[which, None]
+        error = self.error[which, None]
+        np.divide(ratio, np.where(error > 0.0, error, np.inf), out=ratio)
+        np.abs(ratio, out=ratio)
+        return ratio if np.isfinite(ratio).all() else np.where(np.isfinite(ratio), ratio, 0.0)
+
+
+def _moments(differences: Array, replicates_of: Callable[[Array], Array]) -> Moments:
+    known, spread = np.ones(len(differences)), np.zeros(len(differences))
+    largest = 0.0
+    for which in blocks(np.arange(len(differences))):
+        values = replicates_of(which)
+        finite = np.isfinite(values)
+        if not finite.all():
+            known[which] = finite.mean(axis=1)
+            values = np.where(finite, values, np.nan_to_num(differences[which, None]))
+        largest = max(largest, float(np.abs(values).max(initial=0.0)))
+        spread[which] = values.std(axis=1, ddof=1)
+    return Moments(known, spread, largest)
+
+
 def _ratio(value: Array, error: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: Array = value / error
@@ -97,7 +151,7 @@ def _ratio(value: Array, error: Array) -> Array:
 
 
 def _step_down(
-    t: Array, centred: Array, comparable: Array, alpha: float
+    t: Array, comparable: Array, centred: _Centred, alpha: float
 ) -> tuple[Array, Array, float]:
     order = np.argsort(-t, kind="stable")
     order = order[comparable[order]]
@@ -105,14 +159,35 @@ def _step_down(
     separated = np.zeros(len(t), dtype=bool)
     if not len(order):
         return p_adjusted, separated, math.nan
-    finite = np.where(np.isfinite(centred), centred, 0.0)
-    largest = np.maximum.accumulate(finite[order[::-1]], axis=0)[::-1]
     single = norm.isf(alpha / 2.0)  # what one comparison costs; less is never enough
-    critical = np.maximum(np.quantile(largest, 1.0 - alpha, axis=1), single)
+    critical = np.maximum(_critical_values(order, centred, alpha), single)
     stepwise = _adjusted_p(t[order], critical, alpha)
     p_adjusted[order] = np.maximum.accumulate(stepwise)
     separated[order] = np.logical_and.accumulate(t[order] > critical)
     return p_adjusted, separated, float(critical[0])
+
+
+def _critical_values(order: Array, centred: _Centred, alpha: float) -> Array:
+    """1 - alpha quantile of the largest ratio over each difference and all that follow it.
+
+    Goes from the last to the first, keeping the largest so far. Quantiles only grow on the way, so
+    a block whose last one equals the one before it has that value throughout.
+    """
+    found = np.empty(len(order))
+    done, so_far, before = 0, None, -1.0
+    for which in blocks(order[::-1]):
+        ratio = centred(which)
+        if so_far is not None:
+            np.maximum(ratio[0], so_far, out=ratio[0])
+        for above, row in pairwise(ratio):  # faster than accumulate, which walks down columns
+            np.maximum(above, row, out=row)
+        so_far = ratio[-1].copy()
+        last = float(np.quantile(so_far, 1.0 - alpha))
+        same = last == before
+        values = last if same else np.quantile(ratio, 1.0 - alpha, axis=1, overwrite_input=True)
+        found[done : done + len(which)] = values
+        done, before = done + len(which), last
+    return found[::-1]
 
 
 def _adjusted_p(t: Array, critical: Array, alpha: float) -> Array:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,11 @@ from numpy.typing import NDArray
 
 from benchmark.errors import ResultError
 from benchmark.stats.candidate import Candidate, replicates_with_seed_noise
-from benchmark.stats.maxt import ALPHA, MaxT, max_t
+from benchmark.stats.maxt import ALPHA, MaxT, max_t_of_pairs
+from benchmark.stats.pairs import Pairs, blocks, pair_candidates
+from benchmark.stats.power import more_to_separate
 
-__all__ = ["Comparison", "RankRow", "Ranking", "more_to_separate", "paired_gain", "rank_methods"]
+__all__ = ["Comparison", "RankRow", "Ranking", "paired_gain", "rank_methods"]
 
 Array = NDArray[Any]
 
@@ -74,11 +75,48 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Rows in order of position, all pairs, and the single-step critical value."""
+    """Ranks of one family.
+
+    Attributes:
+        rows: In order of position.
+        critical: The single-step critical value.
+        keys: Keys of the candidates, in the order that ``pairs`` numbers them.
+        pairs: All pairs; None for no candidate.
+        test: Their test, in the same order.
+    """
 
     rows: tuple[RankRow, ...]
-    comparisons: tuple[Comparison, ...]
     critical: float
+    keys: tuple[str, ...] = ()
+    pairs: Pairs | None = None
+    test: MaxT | None = None
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All pairs as records, made anew at each call; for many methods read the arrays."""
+        columns = self.comparison_columns()
+        keys_a, keys_b = columns.pop("key_a"), columns.pop("key_b")
+        values = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return tuple(
+            Comparison(a, b, *rest) for a, b, rest in zip(keys_a, keys_b, values, strict=True)
+        )
+
+    def comparison_columns(self) -> dict[str, Array]:
+        """Fields of ``Comparison`` as columns, one entry per pair."""
+        keys = np.array(self.keys, dtype=object)
+        if self.pairs is None or self.test is None:
+            return {name: np.empty(0) for name in Comparison.__dataclass_fields__}
+        return {
+            "key_a": keys[self.pairs.first],
+            "key_b": keys[self.pairs.second],
+            "difference": self.pairs.differences,
+            "low": self.test.low,
+            "high": self.test.high,
+            "t": self.test.t,
+            "p_adjusted": self.test.p_adjusted,
+            "separated": self.test.separated,
+            "n_common": self.pairs.n_common,
+        }
 
 
 def rank_methods(
@@ -105,23 +143,21 @@ def rank_methods(
     """
     _check(candidates)
     if not candidates:
-        return Ranking((), (), math.nan)
-    pairs = list(combinations(range(len(candidates)), 2))
-    differences, replicates = _paired(candidates, pairs)
-    floor = np.array([_floor(candidates[a], candidates[b]) if rates else 0.0 for a, b in pairs])
-    test = max_t(differences, replicates, floor=floor, alpha=alpha)
-    sign = 1.0 if higher_is_better else -1.0
-    gains = _square(len(candidates), pairs, sign * differences)
-    separated = _square(len(candidates), pairs, test.separated * np.sign(sign * differences))
-    order = _order(candidates, gains, sign)
-    rows = _rows(candidates, order, separated, _first_shares(candidates, pairs, sign * replicates))
-    needed = _needed(candidates, order, pairs, test)
-    rows = [(*row, more) for row, more in zip(rows, needed, strict=True)]
-    return Ranking(
-        tuple(RankRow(*row) for row in rows),
-        tuple(_comparison(candidates, pair, test, differences, i) for i, pair in enumerate(pairs)),
-        test.critical,
+        return Ranking((), math.nan)
+    pairs = pair_candidates(candidates)
+    floor = 1.0 / np.maximum(1, pairs.n_smallest_class) if rates else 0.0
+    test = max_t_of_pairs(
+        pairs.differences, pairs.replicates, moments=pairs.moments(), floor=floor, alpha=alpha
     )
+    sign = 1.0 if higher_is_better else -1.0
+    gains = pairs.square(sign * pairs.differences)
+    separated = pairs.square(test.separated * np.sign(sign * pairs.differences))
+    order = _order(candidates, gains, sign)
+    rows = _rows(candidates, order, separated, _first_shares(pairs, sign))
+    needed = _needed(order, pairs, test)
+    rows = [(*row, more) for row, more in zip(rows, needed, strict=True)]
+    keys = tuple(c.key for c in candidates)
+    return Ranking(tuple(RankRow(*row) for row in rows), test.critical, keys, pairs, test)
 
 
 def paired_gain(
@@ -143,20 +179,6 @@ def paired_gain(
     return sign * (ours.score - theirs.score), float(low), float(high)
 
 
-def more_to_separate(t: float, critical: float, n: int) -> float:
-    """Participants to add so that a difference of the same size would reach the critical value.
-
-    The ratio t grows with the square root of n, so ``n ((critical / t)^2 - 1)``, rounded up; 0
-    where it is reached already, NaN for a difference of zero or more than 1,000 n.
-    """
-    if not abs(t) > 0.0 or not math.isfinite(critical):
-        return math.nan
-    ratio = (critical / abs(t)) ** 2
-    if ratio > 1_000.0:
-        return math.nan
-    return float(max(0, math.ceil(n * (ratio - 1.0))))
-
-
 def _check(candidates: Sequence[Candidate]) -> None:
     keys = [c.key for c in candidates]
     if len(set(keys)) != len(keys):
@@ -165,33 +187,6 @@ def _check(candidates: Sequence[Candidate]) -> None:
     for c in candidates:
         if not math.isfinite(c.own.score):
             raise ResultError(f"{c.key} has no score ({c.own.score}) and cannot be ranked")
-
-
-def _paired(
-    candidates: Sequence[Candidate], pairs: Sequence[tuple[int, int]]
-) -> tuple[Array, Array]:
-    n_resamples = len(candidates[0].own.replicates)
-    differences = np.empty(len(pairs))
-    replicates = np.empty((len(pairs), n_resamples))
-    for i, (a, b) in enumerate(pairs):
-        first, second = candidates[a], candidates[b]
-        ours, theirs = first.against(second), second.against(first)
-        differences[i] = ours.score - theirs.score
-        replicates[i] = replicates_with_seed_noise(first, ours)
-        replicates[i] -= replicates_with_seed_noise(second, theirs)
-    return differences, replicates
-
-
-def _floor(a: Candidate, b: Candidate) -> float:
-    return 1.0 / max(1, a.against(b).n_smallest_class)
-
-
-def _square(size: int, pairs: Sequence[tuple[int, int]], values: Array) -> Array:
-    """Antisymmetric matrix from the values of pairs; NaN counts as 0."""
-    square = np.zeros((size, size))
-    for (a, b), value in zip(pairs, np.nan_to_num(values), strict=True):
-        square[a, b], square[b, a] = value, -value
-    return square
 
 
 def _order(candidates: Sequence[Candidate], gains: Array, sign: float) -> list[int]:
@@ -203,15 +198,21 @@ def _order(candidates: Sequence[Candidate], gains: Array, sign: float) -> list[i
     )
 
 
-def _first_shares(
-    candidates: Sequence[Candidate], pairs: Sequence[tuple[int, int]], gains: Array
-) -> Array:
-    """Share of resamples in which each has the fewest pairwise losses, ties shared."""
-    losses = np.zeros((len(candidates), len(candidates[0].own.replicates)))
-    for (a, b), gain in zip(pairs, gains, strict=True):
-        losses[a] += gain < -1e-7
-        losses[b] += gain > 1e-7
-    first = losses == losses.min(axis=0)
+def _first_shares(pairs: Pairs, sign: float) -> Array:
+    """Share of resamples in which each has the fewest pairwise losses, ties shared.
+
+    Where all predicted the same people, those with the fewest losses are those at the top.
+    """
+    if pairs.one_set:
+        values = sign * pairs.rows
+        first = values >= values.max(axis=0) - 1e-7
+    else:
+        losses = np.zeros((pairs.n_candidates, pairs.rows.shape[1]), dtype=np.int32)
+        for which in blocks(np.arange(len(pairs.first))):
+            gains = sign * pairs.replicates(which)
+            np.add.at(losses, pairs.first[which], gains < -1e-7)
+            np.add.at(losses, pairs.second[which], gains > 1e-7)
+        first = losses == losses.min(axis=0)
     shares: Array = (first / first.sum(axis=0)).mean(axis=1)
     return shares
 
@@ -247,42 +248,12 @@ def _peel(order: Sequence[int], separated: Array) -> dict[int, int]:
     return groups
 
 
-def _needed(
-    candidates: Sequence[Candidate],
-    order: Sequence[int],
-    pairs: Sequence[tuple[int, int]],
-    test: MaxT,
-) -> list[float]:
-    position = {frozenset(pair): i for i, pair in enumerate(pairs)}
+def _needed(order: Sequence[int], pairs: Pairs, test: MaxT) -> list[float]:
+    if len(order) < 2:
+        return [math.nan]
     needed = []
     for i in order:
-        other = order[0] if i != order[0] else (order[1] if len(order) > 1 else None)
-        if other is None:
-            return [math.nan]
-        index = position[frozenset((i, other))]
-        n = candidates[i].against(candidates[other]).n
-        reached = bool(test.separated[index])
-        more = more_to_separate(float(test.t[index]), test.critical, n)
-        needed.append(0.0 if reached else more)
+        index = pairs.index(i, order[1] if i == order[0] else order[0])
+        more = more_to_separate(float(test.t[index]), test.critical, int(pairs.n_common[index]))
+        needed.append(0.0 if test.separated[index] else more)
     return needed
-
-
-def _comparison(
-    candidates: Sequence[Candidate],
-    pair: tuple[int, int],
-    test: MaxT,
-    differences: Array,
-    i: int,
-) -> Comparison:
-    first, second = candidates[pair[0]], candidates[pair[1]]
-    return Comparison(
-        first.key,
-        second.key,
-        float(differences[i]),
-        float(test.low[i]),
-        float(test.high[i]),
-        float(test.t[i]),
-        float(test.p_adjusted[i]),
-        bool(test.separated[i]),
-        first.against(second).n,
-    )

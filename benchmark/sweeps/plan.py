@@ -253,7 +253,7 @@ def _check_made(cohort: str, profile: Profile, workspace: Workspace) -> None:
         raise CohortError(
             f"cohort {cohort!r} is not ready: no {' and no '.join(absent)}; run `neurodx prepare "
             f"{cohort} --profile {profile.name}`, then `neurodx splits make --cohort {cohort} "
-            f"--protocol {profile.protocol}`"
+            f"--protocol {profile.protocol} --profile {profile.name}`"
         )
 
 

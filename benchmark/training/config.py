@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from benchmark.errors import ConfigError, UnknownNameError
 
-__all__ = ["SCHEDULES", "AugmentConfig", "TrainerConfig"]
+__all__ = ["SCHEDULES", "AugmentConfig", "TrainerConfig", "cnn_trainer"]
 
 SCHEDULES = ("one-cycle", "cosine", "constant")
 KEEP = ("best", "last")
@@ -103,3 +103,18 @@ class TrainerConfig:
         for name in ("lr", "weight_decay", "clip", "patience"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"trainer.{name} must be >= 0, got {getattr(self, name)}")
+
+
+def cnn_trainer(epochs: int) -> TrainerConfig:
+    """Settings that the board's convolutional networks share, chosen on the development twins.
+
+    What each of them is worth: docs/training.md.
+    """
+    return TrainerConfig(
+        epochs=epochs,
+        lr=5e-3,
+        ema_decay=0.97,
+        keep="last",
+        flip_average=True,
+        augment=AugmentConfig(contrast=0.1, bias=0.05, noise=0.05),
+    )

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from benchmark.errors import ConfigError
 
-__all__ = ["Precision", "Team", "channels_last", "join_team", "resolve_device"]
+__all__ = ["Precision", "Team", "channels_last", "connect", "join_team", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """Turns a device name into a device that is there.
+    """Turns a device name into a device that is there, and asks cuda to compute the same twice.
 
     Raises:
         ConfigError: The name is unknown, or this machine has no such device.
@@ -31,12 +31,25 @@ def resolve_device(name: str) -> torch.device:
         if (device.index or 0) >= count:
             raise ConfigError(
                 f"device {name!r} is not available: torch {torch.__version__} sees {count} cuda "
-                "device(s). Set `trainer.device=cpu`, or install a torch build with cuda and check "
-                "it with `python -c 'import torch; print(torch.cuda.device_count())'`"
+                "device(s). Add `profile.device=cpu` to the command, or install a torch build with "
+                "cuda and check it: `python -c 'import torch; print(torch.cuda.device_count())'`"
             )
+        _make_deterministic()
     elif device.type != "cpu":
         raise ConfigError(f"device {name!r} is not supported; expected 'cpu' or 'cuda'")
     return device
+
+
+def _make_deterministic() -> None:
+    """Asks cuda for kernels that give the same bits twice, where there are such kernels.
+
+    Some have none, the gradients of 3D pooling and of trilinear interpolation among them: torch
+    then warns and goes on, for refusing would refuse every network that pools.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS first starts
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -101,6 +114,12 @@ class Team:
         return value
 
 
+def connect(device: torch.device) -> None:
+    """Connects the processes that ``torchrun`` started, unless they are connected."""
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+
+
 def join_team(distributed: bool, device: torch.device) -> Team:
     """Joins the processes that ``torchrun`` started, through gloo on CPU and nccl on cuda.
 
@@ -114,8 +133,9 @@ def join_team(distributed: bool, device: torch.device) -> Team:
         if missing:
             raise ConfigError(
                 f"trainer.distributed is set but {', '.join(missing)} is not in the environment; "
-                "start with `torchrun --nproc-per-node <processes> -m benchmark.cli run ...`, or "
-                "set `trainer.distributed=false`"
+                "start with `torchrun --nproc-per-node <processes> -m benchmark.cli run "
+                "method=<name> config.trainer.distributed=true`, or set "
+                "`config.trainer.distributed=false`"
             )
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        connect(device)
     return Team(dist.get_rank(), dist.get_world_size())

@@ -22,7 +22,6 @@ from benchmark.training.augment import mirror
 from benchmark.training.batches import Batch, BatchSource, Column, even_batches
 from benchmark.training.config import TrainerConfig
 from benchmark.training.devices import Precision, channels_last, resolve_device
-from benchmark.training.intensity import standardised
 from benchmark.training.keys import key
 from benchmark.training.losses import TaskScales, masked_losses
 from benchmark.training.settings import from_plain
@@ -109,11 +108,6 @@ class TorchMethod(Method):
         matrices = {"params": [p for p in learned if p.ndim > 1]}
         vectors = {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0}
         return [group for group in (matrices, vectors) if group["params"]]
-
-    @staticmethod
-    def standardised(x: Tensor) -> Tensor:
-        """Volumes with zero mean and unit variance within each brain; see :func:`standardised`."""
-        return standardised(x)
 
     # The contract --------------------------------------------------------------------------------
 

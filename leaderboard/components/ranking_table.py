@@ -105,7 +105,8 @@ def _row(
 
 def _unscored(row: Row, columns: list[_Column]) -> Markup:
     reason = row.error if isinstance(row.error, str) and row.error else "no reason recorded"
-    what = {FAILED: f"failed: {reason}", MISSING: "missing: not run on this cohort and task"}
+    absent = reason if reason.startswith("omitted") else "missing: not run on this cohort and task"
+    what = {FAILED: f"failed: {reason}", MISSING: absent}
     return element(
         "tr",
         element("td", chip(row.status, "bad"), class_="rank", data_label="Rank"),

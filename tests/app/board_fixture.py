@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.results import Ledger, RowFacts, RowKey, rank_workspace, score_workspace
+from benchmark.results.robustness import write_robustness
 
 FOLDS = 3
 RESAMPLES = 300
@@ -205,6 +206,7 @@ def write_board(workspace: Path) -> Path:
     score_workspace(
         workspace / "runs", workspace / "scores", n_resamples=RESAMPLES, extra=[oracle()]
     )
+    write_robustness(workspace / "runs", workspace / "scores", extra=[oracle()])
     cohorts = {name: {"synthetic": name != CSF} for name in (MEMORY, EXTERNAL, CSF)}
     rank_workspace(workspace / "scores", workspace / "board", cards(), cohorts=cohorts, facts=FACTS)
     return workspace / "board"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from benchmark.cli import main
+from benchmark.cli.compose import compose_request
 from benchmark.cohorts.catalogue import COHORTS, untwinned
-from benchmark.config import CONFIGS, load_profile
+from benchmark.config import CONFIGS, Profile, load_profile
 from benchmark.runs.rows import resolve_row
 from benchmark.splitting import PROTOCOLS
 from benchmark.tasks import get_task
@@ -36,6 +39,16 @@ def test_a_profile_is_consistent(name: str) -> None:
             assert source in plan.fit
         for tasks in plan.external.values():
             assert set(tasks) <= set(plan.fit)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_value_of_a_profile_can_be_overridden(name: str) -> None:
+    """Hydra overrides only what the file names."""
+    written = set(OmegaConf.load(CONFIGS / "profile" / f"{name}.yaml"))
+    assert written == {entry.name for entry in fields(Profile)}
+    request = compose_request(["method=chance", f"profile={name}", "profile.workers=1"])
+    assert request.profile.workers == 1
+    assert load_profile(name).workers == 0
 
 
 @pytest.mark.parametrize("name", PROFILES)

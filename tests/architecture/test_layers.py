@@ -14,7 +14,7 @@ import benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("benchmark", "baselines", "methods", "leaderboard")
-LIGHT = ("benchmark/metrics", "benchmark/stats", "benchmark/results")
+LIGHT = ("benchmark/metrics", "benchmark/stats", "benchmark/results", "benchmark/report")
 HEAVY = {"torch", "monai", "nibabel", "hydra", "optuna", "transformers", "nilearn", "SimpleITK"}
 MOST_LINES = 400
 

@@ -109,7 +109,8 @@ def test_settings_are_plain_and_cards_are_complete(name: str) -> None:
     typed = OmegaConf.structured(info.config)
     assert OmegaConf.to_object(typed) == info.config()
     for row in info.variants.values():
-        OmegaConf.merge(typed, row)
+        OmegaConf.merge(typed, {k: v for k, v in row.items() if k not in ("title", "track")})
+        assert row.get("title", info.title) != info.title
     for file in ("info.py", "model.py", "space.py", "README.md", "__init__.py"):
         assert (info.folder / file).is_file(), file
 
@@ -148,9 +149,19 @@ def test_soft_bins_sum_to_one_and_their_mean_is_the_age() -> None:
     from baselines.sfcn.model import Network
 
     edges = torch.linspace(-3, 3, 41)
-    network = Network(SfcnConfig(channels=[2, 4]), edges, sigma=0.2)
+    network = Network(SfcnConfig(channels=[2, 4]), edges, sigma=0.2, spacing_mm=5.0)
     ages = torch.tensor([-1.5, 0.0, 0.7])
     soft = network.soften(ages)
     centres = (edges[1:] + edges[:-1]) / 2
     assert torch.allclose(soft.sum(1), torch.ones(3))
     assert torch.allclose(soft @ centres, ages, atol=5e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 1), (3, 5, 4)])
+def test_a_transition_halves_what_can_be_halved(shape: tuple[int, int, int]) -> None:
+    from baselines.densenet3d.model import Halve
+
+    x = torch.rand(2, 3, *shape)
+    halved = Halve()(x)
+    assert halved.shape[2:] == tuple(-(-side // 2) for side in shape)
+    assert halved[0, 0, 0, 0, 0] == pytest.approx(float(x[0, 0, :2, :2, :2].mean()))

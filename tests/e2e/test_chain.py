@@ -126,12 +126,14 @@ def test_nothing_to_do_is_quick_and_runs_no_method(clone: Clone) -> None:
 
 
 def test_dvc_shows_metrics_and_plots(clone: Clone) -> None:
-    metrics = clone.call("dvc", "metrics", "show")
+    metrics = clone.call("dvc", "metrics", "show", "board/metrics.json")
     assert metrics.returncode == 0, metrics.stderr
+    assert "failed to load" not in metrics.stderr
     assert "age_sex" in metrics.stdout
-    plots = clone.call("dvc", "plots", "show", "--json")
+    plots = clone.call("dvc", "plots", "show", "phantom-memory dx3 3fold score", "--json")
     assert plots.returncode == 0, plots.stderr
-    assert "score" in plots.stdout
+    assert "AUROC" in plots.stdout
+    assert "failed to load" not in plots.stderr
 
 
 def test_editing_one_method_reruns_that_method_only(clone: Clone) -> None:
@@ -145,6 +147,20 @@ def test_editing_one_method_reruns_that_method_only(clone: Clone) -> None:
     after = clone.run_folders()
     assert {row for row in before if before[row] != after[row]} == {"age_sex"}
     assert before["age_sex"] < after["age_sex"]  # the old records are kept
+
+
+def test_editing_a_card_refits_nothing_and_reaches_the_board(clone: Clone) -> None:
+    before = clone.run_folders()
+    card = clone.folder / "baselines" / "age_sex" / "README.md"
+    card.write_text(card.read_text() + "\nA sentence for the card.\n")
+    again = clone.call("dvc", "repro")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Running stage 'rank'" in again.stdout
+    assert "Running stage 'score'" not in again.stdout
+    assert "0 to run, 12 already done" in again.stdout
+    assert clone.run_folders() == before
+    cards = pd.read_parquet(clone.workspace / "board" / "methods.parquet").set_index("method")
+    assert "A sentence for the card." in cards.loc["age_sex", "readme_md"]
 
 
 def test_a_method_that_fails_hides_nobody(clone: Clone) -> None:

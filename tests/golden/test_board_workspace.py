@@ -312,8 +312,9 @@ def test_board_facts_and_exports(workspace):
     assert "svm (from dx3)" in nested["memory"]["ad_cn"]["3fold"]["t1w"]
     cards = pd.read_parquet(workspace / "board" / "methods.parquet")
     assert json.loads(cards.loc[0, "tracks"]) == ["t1w"]
-    plots = pd.read_csv(workspace / "board" / "plots" / "scores.csv")
-    assert plots["score"].notna().all()
+    plot = pd.read_csv(workspace / "board" / "plots" / "memory__dx3__3fold.csv")
+    assert plot["score"].notna().all()
+    assert plot["brier_score"].notna().all()
 
 
 def test_the_board_is_the_same_bytes_twice(tmp_path):

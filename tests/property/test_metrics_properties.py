@@ -25,6 +25,10 @@ def _data(kind: str, seed: int, n: int, n_classes: int):
     return y, p / p.sum(axis=1, keepdims=True), folds
 
 
+def _classes(metric, k):
+    return 2 if metric.binary_only else max(k, metric.min_classes)
+
+
 def _close(a, b):
     np.testing.assert_allclose(a, b, rtol=3e-4, atol=3e-5, equal_nan=True)
 
@@ -38,7 +42,7 @@ cases = st.tuples(st.integers(0, 10_000), st.integers(8, 40), st.sampled_from([2
 def test_order_of_people_does_not_matter(name, case):
     metric = METRICS[name]
     seed, n, k = case
-    y, p, f = _data(metric.kind, seed, n, 2 if metric.binary_only else k)
+    y, p, f = _data(metric.kind, seed, n, _classes(metric, k))
     order = np.random.default_rng(seed + 1).permutation(n)
     _close(metric.compute(y[order], p[order], f[order]), metric.compute(y, p, f))
 
@@ -49,7 +53,7 @@ def test_order_of_people_does_not_matter(name, case):
 def test_unit_weights_change_nothing(name, case):
     metric = METRICS[name]
     seed, n, k = case
-    y, p, f = _data(metric.kind, seed, n, 2 if metric.binary_only else k)
+    y, p, f = _data(metric.kind, seed, n, _classes(metric, k))
     weighted = metric.compute(y, p, f, np.ones((2, n), dtype=np.uint8))
     assert weighted.shape == (2,)
     _close(weighted, np.repeat(metric.compute(y, p, f), 2))
@@ -61,7 +65,7 @@ def test_unit_weights_change_nothing(name, case):
 def test_integer_weights_equal_repetition(name, case):
     metric = METRICS[name]
     seed, n, k = case
-    y, p, f = _data(metric.kind, seed, n, 2 if metric.binary_only else k)
+    y, p, f = _data(metric.kind, seed, n, _classes(metric, k))
     w = np.random.default_rng(seed + 2).integers(0, 4, n)
     w[0] += 1
     kept = np.isin(f, f[w > 0])

@@ -113,7 +113,10 @@ def test_overrides_reach_their_place() -> None:
         (["run", "method=chance", "task=dx"], "unknown task 'dx'. Did you mean 'dx3'"),
         (["run", "method=chance", "cohort=phantom-memry"], "Did you mean 'phantom-memory'"),
         (["run", "method=voxel_svm", "config.penalti=[1]"], "Did you mean 'penalties'"),
-        (["run", "method=chance", "task=dx3"], "run `neurodx prepare phantom-memory`"),
+        (
+            ["run", "method=chance", "task=dx3"],
+            "or `neurodx prepare phantom-memory --profile mini`",
+        ),
     ],
 )
 def test_the_command_line_answers_without_a_traceback(

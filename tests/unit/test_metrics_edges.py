@@ -11,7 +11,7 @@ from benchmark.metrics import METRICS, check_participants, get_metric
 Y = np.array([0, 0, 1, 1, 0, 1])
 P1 = np.array([0.1, 0.4, 0.6, 0.9, 0.7, 0.3])
 P = np.stack([1 - P1, P1], axis=1)
-CLASSIFICATION = [m for m in METRICS.values() if m.kind == "classification"]
+CLASSIFICATION = [m for m in METRICS.values() if m.kind == "classification" and m.min_classes == 2]
 REGRESSION = [m for m in METRICS.values() if m.kind == "regression"]
 
 
@@ -62,8 +62,20 @@ def test_binary_metrics_refuse_three_classes(metric):
         metric.compute(np.array([0, 1, 2]), np.full((3, 3), 1 / 3))
 
 
+def test_a_metric_of_the_third_class_refuses_two():
+    with pytest.raises(ResultError, match="recall_class_2: defined for 3 classes or more, got 2"):
+        METRICS["recall_class_2"].compute(Y, P)
+
+
 NEEDS_BOTH = [
     "roc_auc",
+    "weighted_roc_auc",
+    "weighted_f1",
+    "cohen_kappa",
+    "roc_auc_class_0",
+    "ppv_at_10_prevalence",
+    "npv_at_10_prevalence",
+    "sensitivity_at_80_specificity",
     "balanced_accuracy",
     "macro_f1",
     "mcc",
@@ -98,7 +110,15 @@ def test_a_constant_prediction():
     p = np.full((6, 2), 0.5)
     value = {m.name: float(m.compute(Y, p)) for m in CLASSIFICATION}
     assert value["roc_auc"] == value["pr_auc"] == value["balanced_accuracy"] == 0.5
-    assert value["mcc"] == 0.0
+    assert value["mcc"] == value["cohen_kappa"] == 0.0
+    assert value["aurc"] == 0.5  # nobody is surer than others: the error rate
+    assert value["excess_aurc"] == pytest.approx(-0.5 * np.log(0.5))
+    assert value["recall_class_0"] == 1.0
+    assert value["precision_class_0"] == 0.5
+    assert np.isnan(value["precision_class_1"])  # nobody is decided to be of class 1
+    assert value["f1_class_1"] == 0.0
+    assert np.isnan(value["ppv_at_10_prevalence"])
+    assert value["npv_at_10_prevalence"] == pytest.approx(0.9)
     assert (value["sensitivity"], value["specificity"]) == (0.0, 1.0)  # a tie is read as class 0
     assert value["sensitivity_at_90_specificity"] == 0.0
     assert np.isnan(value["calibration_slope"])
@@ -110,6 +130,22 @@ def test_separated_classes_have_no_calibration_slope():
     y = np.array([0, 0, 1, 1])
     p1 = np.array([0.1, 0.2, 0.8, 0.9])
     assert np.isnan(METRICS["calibration_slope"].compute(y, np.stack([1 - p1, p1], 1)))
+
+
+def test_classes_tied_at_the_boundary_have_no_calibration_slope_either():
+    # quasi-separation: one positive and one negative at 0.4, all else apart
+    y = np.array([0, 0, 0, 1, 1, 1])
+    p1 = np.array([0.1, 0.2, 0.4, 0.4, 0.7, 0.9])
+    slope = METRICS["calibration_slope"]
+    p = np.stack([1 - p1, p1], axis=1)
+    assert np.isnan(slope.compute(y, p))
+    assert np.isnan(slope.compute(y, p[:, ::-1]))
+    overlapping = np.array([0, 1, 0, 0, 1, 1])
+    assert np.isfinite(slope.compute(overlapping, p))
+    without = np.array([[1, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]], dtype=np.float32)
+    values = slope.compute(overlapping, p, None, without)  # without the one that overlaps
+    assert np.isnan(values[0])
+    assert np.isfinite(values[1])
 
 
 def test_a_certain_error_costs_a_finite_log_loss():

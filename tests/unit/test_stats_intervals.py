@@ -12,6 +12,7 @@ from benchmark.metrics import METRICS
 from benchmark.stats import (
     auroc_components,
     bca_interval,
+    bootstrap_interval,
     delong_interval,
     delong_test,
     delong_variance,
@@ -113,6 +114,37 @@ def test_bca_equals_scipy():
     assert ours.low == pytest.approx(theirs.low, rel=2e-3)
     assert ours.high == pytest.approx(theirs.high, rel=2e-3)
     assert ours.method == "BCa bootstrap 5000"
+
+
+def test_the_stratified_bootstrap_agrees_with_scipys_two_samples():
+    """Mean difference of two groups: scipy draws n of n in each, we n - 1, rescaled."""
+    rng = np.random.default_rng(12)
+    a, b = rng.lognormal(size=60), rng.normal(size=80)
+    values, strata = np.concatenate([a, b]), np.repeat([0, 1], [60, 80])
+
+    def difference(w):
+        w = np.ones((1, 140)) if w is None else w
+        return w[:, :60] @ a / w[:, :60].sum(axis=1) - w[:, 60:] @ b / w[:, 60:].sum(axis=1)
+
+    weights = draw_resamples(np.arange(140), strata, n_resamples=20_000)
+    for method, name in (("bca", "BCa"), ("percentile", "percentile")):
+        ours = bootstrap_interval(difference, weights, strata, method=method)
+        theirs = stats.bootstrap(
+            (a, b),
+            lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+            n_resamples=20_000,
+            method=name,
+            rng=np.random.default_rng(1),
+        )
+        assert ours.score == pytest.approx(values[:60].mean() - values[60:].mean())
+        assert ours.replicates.std() == pytest.approx(
+            theirs.standard_error * math.sqrt(60 / 59), rel=0.02
+        )
+        width = theirs.confidence_interval.high - theirs.confidence_interval.low
+        for side in ("low", "high"):
+            expected = getattr(theirs.confidence_interval, side)
+            assert getattr(ours.interval, side) == pytest.approx(expected, abs=0.03 * width)
+        assert ours.interval.method.startswith(name)
 
 
 class _Given:

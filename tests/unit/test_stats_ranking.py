@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from benchmark.stats import (
     paired_gain,
     rank_methods,
 )
+from benchmark.stats.candidate import replicates_with_seed_noise
+from benchmark.stats.pairs import pair_candidates
 
 RNG = np.random.default_rng(8)
 SHARED = RNG.normal(size=2000) * 0.03
@@ -59,6 +62,28 @@ def test_step_down_separates_more_than_single_step():
     test = max_t(t, t[:, None] + RNG.normal(size=(2, 20_000)))
     assert test.critical > 2.15  # for two comparisons
     assert test.separated.tolist() == [True, True]  # the second faces one comparison only
+
+
+def test_max_t_equals_romano_and_wolf_one_hypothesis_at_a_time():
+    """Algorithm 4.1 written as it reads: drop what is rejected, take the maximum over the rest."""
+    rng = np.random.default_rng(31)
+    scale = np.array([0.02, 0.05, 0.03, 0.04, 0.02])
+    truth = np.array([0.12, 0.11, 0.0, 0.07, 0.05])
+    shared = rng.normal(size=(1, 3000))
+    replicates = truth[:, None] + scale[:, None] * (0.6 * shared + 0.8 * rng.normal(size=(5, 3000)))
+    test = max_t(truth, replicates)
+    error = replicates.std(axis=1, ddof=1)
+    left, separated = set(range(5)), set()
+    for i in sorted(range(5), key=lambda i: -abs(truth[i] / error[i])):
+        largest = [
+            max(abs(replicates[j, b] - truth[j]) / error[j] for j in left) for b in range(3000)
+        ]
+        critical = max(float(np.quantile(largest, 0.95)), 1.959964)
+        if not abs(truth[i] / error[i]) > critical:
+            break
+        separated.add(i)
+        left.remove(i)
+    assert set(np.flatnonzero(test.separated)) == separated == {0, 4}
 
 
 def test_p_is_below_alpha_exactly_where_separated_and_has_no_floor():
@@ -166,6 +191,104 @@ def test_methods_without_people_in_common_are_not_separated():
     assert not ranking.comparisons[0].separated
     assert math.isnan(ranking.comparisons[0].p_adjusted)
     assert [row.tie_group for row in ranking.rows] == [1, 1]
+
+
+def test_a_pair_without_people_in_common_does_not_touch_the_others():
+    """One undefined replicate used to set every standard error of the family to its floor."""
+    nothing = SetScore(math.nan, np.full(2000, math.nan), 0, 0)
+
+    def lone(key, score, own, other):
+        scores = _candidate(key, score, 0.02).scores["s0"]
+        return Candidate(key, own, {own: scores, other: nothing})
+
+    three = [lone("a", 0.90, "s0", "s1"), lone("b", 0.89, "s0", "s1"), lone("c", 0.5, "s1", "s0")]
+    for rates in (True, False):
+        both = rank_methods(three, higher_is_better=True, rates=rates).comparisons[0]
+        alone = rank_methods(three[:2], higher_is_better=True, rates=rates).comparisons[0]
+        assert (both.t, both.low) == (pytest.approx(alone.t), pytest.approx(alone.low))
+        assert not both.separated
+
+
+def _different_people(n_methods):
+    """Methods of three sets of people; every set of pairs has replicates of its own."""
+    rng = np.random.default_rng(n_methods)
+    names = ("s0", "s1", "s2")
+
+    def scores(level):
+        values = (level + 0.03 * rng.normal(size=(3, 2000))).round(3)
+        return {
+            name: SetScore(float(row.mean()), row, 60 - 10 * i, 20 - i)
+            for i, (name, row) in enumerate(zip(names, values, strict=True))
+        }
+
+    return [
+        Candidate(
+            f"m{i}", names[i % 3], scores(0.7 + 0.01 * i), seeds=1 + 2 * (i % 2), seed_sd=0.01
+        )
+        for i in range(n_methods)
+    ]
+
+
+def test_ranking_many_equals_pair_by_pair_reference():
+    """Enough methods for several blocks, on different people, against loops over pairs."""
+    candidates = _different_people(15)
+    ranking = rank_methods(candidates, higher_is_better=True)
+    pairs = list(combinations(candidates, 2))
+    differences = np.array([a.against(b).score - b.against(a).score for a, b in pairs])
+    replicates = np.array(
+        [
+            replicates_with_seed_noise(a, a.against(b))
+            - replicates_with_seed_noise(b, b.against(a))
+            for a, b in pairs
+        ]
+    )
+    floor = np.array([1 / a.against(b).n_smallest_class for a, b in pairs])
+    test = max_t(differences, replicates, floor=floor)
+    assert ranking.critical == test.critical
+    for i, found in enumerate(ranking.comparisons):
+        assert (found.key_a, found.key_b) == (pairs[i][0].key, pairs[i][1].key)
+        assert found.n_common == pairs[i][0].against(pairs[i][1]).n
+        assert found.t == pytest.approx(differences[i] / max(replicates[i].std(ddof=1), floor[i]))
+        assert found.separated == test.separated[i]
+    losses = np.zeros((15, 2000))
+    for (a, b), values in zip(combinations(range(15), 2), replicates, strict=True):
+        losses[a] += values < -1e-7
+        losses[b] += values > 1e-7
+    first = losses == losses.min(axis=0)
+    shares = {c.key: s for c, s in zip(candidates, (first / first.sum(0)).mean(1), strict=True)}
+    for row in ranking.rows:
+        assert row.first_place_share == pytest.approx(shares[row.key])
+
+
+def test_spread_from_covariances_equals_that_of_the_differences():
+    candidates = [
+        _candidate(k, 0.7, sd) for k, sd in zip("abcd", [0.01, 0.03, 0.0, 0.0], strict=True)
+    ]
+    pairs = pair_candidates(candidates)
+    moments = pairs.moments()
+    replicates = pairs.replicates(np.arange(6))
+    np.testing.assert_allclose(moments.spread, replicates.std(axis=1, ddof=1), atol=2e-9)
+    assert moments.largest == pytest.approx(np.abs(replicates).max())
+    for rates in (True, False):  # c and d are the same in every resample
+        last = rank_methods(candidates, higher_is_better=True, rates=rates).comparisons[-1]
+        assert (last.t, last.separated) == (0.0, False)
+    apart = [_candidate("a", 0.8, 0.0), _candidate("b", 0.7, 0.0), _candidate("c", 0.6)]
+    first = rank_methods(apart, higher_is_better=True, rates=False).comparisons[0]
+    assert (first.t, first.separated) == (math.inf, True)  # as where the spread is exactly 0
+    assert pair_candidates(_different_people(3)).moments() is None
+
+
+def test_critical_values_by_block_equal_those_by_row():
+    rng = np.random.default_rng(5)
+    t = rng.normal(size=200) * 2
+    replicates = t[:, None] + rng.normal(size=(200, 300)) + rng.normal(size=(1, 300))
+    test = max_t(t, replicates)
+    ratio = np.abs(replicates - t[:, None]) / replicates.std(axis=1, ddof=1)[:, None]
+    order = np.argsort(-np.abs(test.t), kind="stable")
+    critical = [max(1.959964, np.quantile(ratio[order[i:]].max(0), 0.95)) for i in range(200)]
+    separated = np.logical_and.accumulate(np.abs(test.t)[order] > critical)
+    np.testing.assert_array_equal(test.separated[order], separated)
+    assert test.critical == pytest.approx(critical[0])
 
 
 def test_variance_between_seeds_can_undo_a_separation():

@@ -57,7 +57,9 @@ def test_a_cohort_that_is_not_there_names_both_commands(workspace, profile):
     with pytest.raises(CohortError) as caught:
         plan_study(asked, profile, workspace)
     assert "`neurodx prepare phantom-memory-dev --profile smoke`" in str(caught.value)
-    assert "splits make --cohort phantom-memory-dev --protocol 3fold`" in str(caught.value)
+    assert "splits make --cohort phantom-memory-dev --protocol 3fold --profile smoke`" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("suffix", ["-dev", "-dev2", "-dev4"])

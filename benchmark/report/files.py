@@ -1,0 +1,41 @@
+"""Writes a report: the page, and beside it figures and LaTeX tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.report.conclusions import conclude
+from benchmark.report.content import Content
+from benchmark.report.figures import calibration_figures, forest_figure
+from benchmark.report.latex import latex_table
+from benchmark.report.page import page
+from benchmark.report.sheets import all_sheets
+from benchmark.results.folders import replaced_folder
+from benchmark.store.atomic import write_text
+
+__all__ = ["write_report"]
+
+
+def write_report(content: Content, out: Path) -> list[Path]:
+    """Writes ``out`` and the folder ``<stem>_files`` beside it, replaced as a whole.
+
+    Args:
+        content: What to report.
+        out: The page, ``*.html``.
+
+    Returns:
+        Everything that was written, the page first.
+    """
+    conclusions, sheets = conclude(content), all_sheets(content)
+    forest, calibration = forest_figure(content), calibration_figures(content)
+    warning = conclusions.warnings[0].partition(".")[0] + "."
+    folder = out.with_name(f"{out.stem}_files")
+    with replaced_folder(folder) as fresh:
+        for figure in (forest, *calibration):
+            (fresh / f"{figure.name}.svg").write_text(figure.standalone(), encoding="utf-8")
+        for sheet in sheets:
+            if sheet.rows:
+                text = latex_table(sheet, warning)
+                (fresh / f"{sheet.name}.tex").write_text(text, encoding="utf-8")
+    write_text(out, page(content, conclusions, sheets, forest, calibration))
+    return [out, *sorted(folder.iterdir())]

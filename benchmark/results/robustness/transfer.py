@@ -1,0 +1,139 @@
+"""What a score loses elsewhere: on an external cohort, and on sites left out of training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.results.robustness.subject import Subject, percentile_interval
+from benchmark.results.schema import EXTERNAL_PROTOCOL, LEAVE_SITE_OUT
+from benchmark.stats import draw_resamples
+
+__all__ = ["Kept", "external_drops", "left_out_drops"]
+
+Array = NDArray[Any]
+_DEALT = re.compile(r"(?:\d+x)?\d+fold")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What outlives a cell so that its rows can be compared with those of others.
+
+    Attributes:
+        subject: The row.
+        score: Its primary metric.
+        replicates: The same in the cell's resamples, shape (B,).
+    """
+
+    subject: Subject
+    score: float
+    replicates: Array
+
+    @classmethod
+    def of(cls, subject: Subject) -> Kept:
+        """Takes what is needed of a scored row."""
+        own = subject.own
+        return cls(subject, own.score, own.replicates)
+
+    @property
+    def fit(self) -> tuple[str, ...]:
+        """What two rows of one method must share to be compared: all but cohort and protocol."""
+        key = self.subject.key
+        return key.task, key.track, key.method, key.derived_from
+
+
+def external_drops(rows: Sequence[Kept]) -> list[dict[str, Any]]:
+    """Lines of ``external_drop``: in-domain minus external, positive = worse outside.
+
+    The people of the two cohorts are different, so the two bootstraps are independent: the interval
+    is that of the difference of their replicates.
+    """
+    inside = {
+        (x.subject.key.cohort, *x.fit): x for x in rows if _DEALT.fullmatch(x.subject.key.protocol)
+    }
+    lines = []
+    for row in rows:
+        key, trail = row.subject.key, row.subject.entry.ledger.trail
+        if key.protocol != EXTERNAL_PROTOCOL or trail is None:
+            continue
+        for cohort in trail.sources:
+            source = inside.get((cohort, *row.fit))
+            if source is None:
+                continue
+            sign = row.subject.sign
+            interval = percentile_interval(sign * (source.replicates - row.replicates))
+            lines.append(
+                {
+                    **source.subject.head,
+                    "external_cohort": key.cohort,
+                    "in_domain": source.score,
+                    "external": row.score,
+                    "drop": sign * (source.score - row.score),
+                    "drop_low": interval.low,
+                    "drop_high": interval.high,
+                    "n_in_domain": len(source.subject.rows),
+                    "n_external": len(row.subject.rows),
+                }
+            )
+    return lines
+
+
+def left_out_drops(
+    rows: Sequence[Kept], *, n_resamples: int = 2000, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Lines of ``leave_site_out``: score with all sites in training minus score on sites left out.
+
+    Both are on the people that both predicted; these are resampled within classes, once for both.
+    """
+    left = {
+        (x.subject.key.cohort, *x.fit): x for x in rows if x.subject.key.protocol == LEAVE_SITE_OUT
+    }
+    lines = []
+    for row in rows:
+        key = row.subject.key
+        other = left.get((key.cohort, *row.fit))
+        if other is None or not _DEALT.fullmatch(key.protocol):
+            continue
+        lines.append(_paired(row.subject, other.subject, n_resamples, seed))
+    return [line for line in lines if line]
+
+
+def _paired(ours: Subject, theirs: Subject, n_resamples: int, seed: int) -> dict[str, Any]:
+    ids = np.intersect1d(_ids(ours), _ids(theirs))
+    if not len(ids):
+        return {}
+    places = [_rows(subject, ids) for subject in (ours, theirs)]
+    labels = ours.y_true[places[0]]
+    strata = labels if ours.task.classes else np.zeros(len(ids))
+    weights = np.ascontiguousarray(
+        draw_resamples(ids, strata, n_resamples=n_resamples, seed=seed).T
+    )
+    views = [s.view(rows) for s, rows in zip((ours, theirs), places, strict=True)]
+    scores = [float(view.plain(ours.metric).mean()) for view in views]
+    replicates = [view.resampled(ours.metric, weights) for view in views]
+    interval = percentile_interval(ours.sign * (replicates[0] - replicates[1]))
+    return {
+        **ours.head,
+        "in_domain": scores[0],
+        "left_out": scores[1],
+        "drop": ours.sign * (scores[0] - scores[1]),
+        "drop_low": interval.low,
+        "drop_high": interval.high,
+        "n": len(ids),
+    }
+
+
+def _ids(subject: Subject) -> Array:
+    ids: Array = subject.cell.participant_ids[subject.rows].astype(str)
+    return ids
+
+
+def _rows(subject: Subject, ids: Array) -> Array:
+    """Row numbers in the cell of some ids, ascending."""
+    rows: Array = np.searchsorted(subject.cell.participant_ids.astype(str), ids)
+    return rows
