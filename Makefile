@@ -55,5 +55,5 @@ board: .venv/ready        ## open the leaderboard (PROFILE=smoke|mini|standard)
 
 clean:                    ## remove what a run made (data, runs, scores, board); the splits stay
 	rm -rf data truth runs scores reports board profiles/*/data profiles/*/truth profiles/*/splits \
-	  profiles/*/runs profiles/*/scores profiles/*/reports profiles/*/board robustness \
-	  profiles/*/robustness
+	  profiles/*/runs profiles/*/scores profiles/*/reports profiles/*/board protocols \
+	  profiles/*/protocols

@@ -16,15 +16,18 @@ ORACLE = "oracle"
 _EXTERNAL = "external"
 
 
-def oracle_rows(workspace: Workspace, methods: Sequence[str], plan: str = PLAN) -> list[Ledger]:
+def oracle_rows(
+    workspace: Workspace, methods: Sequence[str], plans: Sequence[str] = (PLAN,)
+) -> list[Ledger]:
     """Answers, as the generator, every cell and track that the plans of ``methods`` mention.
 
     Args:
         workspace: Where cohorts, their truth, splits and plans lie.
         methods: Board rows.
-        plan: Name of the plans.
+        plans: Names of the plans.
     """
-    cells = {cell for method in methods for cell in _cells(workspace.runs / method / plan)}
+    paths = [workspace.runs / method / plan for method in methods for plan in plans]
+    cells = {cell for path in paths for cell in _cells(path)}
     ledgers = []
     for cell in sorted(cells, key=lambda c: (c.cohort, c.task, c.track, c.protocol)):
         frame = oracle_ledger(cell, workspace.data, workspace.truth, workspace.splits)

@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cohort", required=True, help="a cohort of the board")
     parser.add_argument("--task", required=True, help="a task of the board")
     parser.add_argument("--protocol", default="", help="default: the board's own")
-    parser.add_argument("--board", type=Path, default=Path("board"), help="default: board")
+    parser.add_argument("--profile", help="default: the one of this folder, or mini")
+    parser.add_argument("--board", type=Path, help="default: the profile's")
     parser.add_argument(
         "--out", type=Path, metavar="FILE.html", help="default: reports/<cohort>-<task>.html"
     )
@@ -34,11 +35,13 @@ def run(args: argparse.Namespace) -> int:
 
     from benchmark.errors import ConfigError
     from benchmark.report import read_content, write_report
+    from benchmark.runs.workspace import profile_here, workspace_of
 
     out = args.out or Path("reports") / f"{args.cohort}-{args.task}.html"
     if out.suffix != ".html":
         raise ConfigError(f"--out {out}: expected a name that ends in .html")
-    content = read_content(args.board, args.cohort, args.task, args.protocol)
+    board = args.board or workspace_of(args.profile or profile_here()).board
+    content = read_content(board, args.cohort, args.task, args.protocol)
     written = write_report(content, out)
     console = Console(highlight=False)
     console.print(f"wrote {out}", soft_wrap=True)

@@ -14,7 +14,9 @@ from benchmark.cli.oracle_rows import oracle_rows
 from benchmark.config import load_profile
 from benchmark.results.people import read_people
 from benchmark.results.rescore import LEAST_PER_CLASS, Request, rescore
-from benchmark.runs.job import Workspace
+from benchmark.runs.job import plan_files
+from benchmark.runs.planning import other_protocol
+from benchmark.runs.workspace import profile_here, workspace_of
 from benchmark.store.atomic import write_text
 
 __all__ = ["rescore_and_show"]
@@ -28,9 +30,11 @@ def rescore_and_show(args: argparse.Namespace) -> int:
     Raises:
         BenchmarkError: A name is not known, or a condition cannot be read.
     """
-    console, workspace = Console(), Workspace()
+    console = Console()
     console.width = max(console.width, 110)
-    profile = load_profile(args.profile)
+    profile = load_profile(args.profile or profile_here())
+    workspace = workspace_of(profile.name)
+    plans = plan_files(other_protocol(args.protocol, profile))
     request = Request(
         metrics=tuple(dict.fromkeys(args.metric or ())),
         where=args.where.strip(),
@@ -38,13 +42,14 @@ def rescore_and_show(args: argparse.Namespace) -> int:
         tasks=args.task,
         methods=args.method,
         n_resamples=args.resamples or profile.n_resamples,
+        plans=plans,
     )
     with console.status("scoring again"):
         table = rescore(
             workspace.runs,
             request,
             read_people(workspace.data, profile.cohorts) if request.where else {},
-            extra=oracle_rows(workspace, profile.methods) if args.oracle else (),
+            extra=oracle_rows(workspace, profile.methods, plans) if args.oracle else (),
             methods=frozenset(profile.methods),
         )
     _show(table, request, console)

@@ -16,16 +16,16 @@ visits), with age_band ("60-69") and apoe_e4_carrier (0 or 1) besides.
 examples:
   neurodx score
   neurodx score --profile smoke --resamples 200
+  neurodx score --protocol few-label          into protocols/few-label/scores/
   neurodx score --metric balanced_accuracy --metric mcc --cohort phantom-memory
   neurodx score --where 'sex == "F" and age_years < 75' --task ad_cn --csv women.csv
-  neurodx score --protocol few-label          into robustness/few-label/scores/
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("--profile", help="default: the one of this folder, or mini")
-    parser.add_argument("--protocol", help="score `neurodx run ... protocol=` instead")
+    parser.add_argument("--protocol", help="the rows of `neurodx run ... protocol=` as well")
     parser.add_argument("--resamples", type=int, help="bootstrap resamples instead of its number")
     again = parser.add_argument_group("scoring stored predictions again")
     again.add_argument(
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.results import PlanFilter, score_workspace
     from benchmark.results.people import Background
     from benchmark.results.robustness import write_robustness
-    from benchmark.runs.job import plan_file
+    from benchmark.runs.job import plan_files
     from benchmark.runs.planning import other_protocol
     from benchmark.runs.workspace import profile_here, workspace_of
 
@@ -70,16 +70,17 @@ def run(args: argparse.Namespace) -> int:
     profile = load_profile(args.profile or profile_here())
     workspace = workspace_of(profile.name)
     protocol = other_protocol(args.protocol, profile)
+    scores_folder = workspace.scores_of(protocol)
+    plans = plan_files(protocol)
     started = time.perf_counter()
     with console.status("asking the oracle"):
-        oracle = oracle_rows(workspace, profile.methods, plan_file(protocol))
+        oracle = oracle_rows(workspace, profile.methods, plans)
     console.print(f"score: {len(oracle)} oracle rows in {time.perf_counter() - started:.0f} s")
-    only = PlanFilter(frozenset(profile.methods), plan=plan_file(protocol))
-    folder = workspace.scores_of(protocol)
+    only = PlanFilter(methods=frozenset(profile.methods), plans=plans)
     with console.status("scoring"):
         scores = score_workspace(
             workspace.runs,
-            folder,
+            scores_folder,
             n_resamples=args.resamples or profile.n_resamples,
             extra=oracle,
             only=only,
@@ -87,6 +88,6 @@ def run(args: argparse.Namespace) -> int:
     console.print(f"score: {len(scores)} scores in {time.perf_counter() - started:.0f} s")
     with console.status("robustness"):
         people = Background.read(workspace.data, workspace.splits, profile.cohorts)
-        write_robustness(workspace.runs, folder, people, extra=oracle, only=only)
+        write_robustness(workspace.runs, scores_folder, people, extra=oracle, only=only)
     console.print(f"score: robustness tables in {time.perf_counter() - started:.0f} s")
     return 0

@@ -60,15 +60,16 @@ class _Slot:
 class PlanFilter:
     """Which methods, runs of which protocols, and rows of which cohorts and tasks are read.
 
-    None means all. Methods and protocols leave runs out; cohorts and tasks leave rows out. ``plan``
-    is the name of the plans: each protocol besides the profile's own has plans of its own.
+    None means all. Methods and protocols leave runs out; cohorts and tasks leave rows out.
+    ``plans`` are names of plans, the last of which must be there: each protocol besides the
+    profile's own has plans of its own.
     """
 
     methods: Collection[str] | None = None
     protocols: Collection[str] | None = None
     cohorts: Collection[str] | None = None
     tasks: Collection[str] | None = None
-    plan: str = "plan.json"
+    plans: tuple[str, ...] = ("plan.json",)
 
     def runs(self, plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The plan's runs that pass."""
@@ -106,9 +107,9 @@ def read_runs(
     Raises:
         ResultError: There is no plan, or a plan is not valid JSON.
     """
-    plans = sorted(runs.glob(f"*/{only.plan}"))
-    if not plans:
-        raise ResultError(f"{runs}: no <method>/{only.plan} found; make runs with `neurodx run`")
+    plans = sorted(path for name in only.plans for path in runs.glob(f"*/{name}"))
+    if not any(path.name == only.plans[-1] for path in plans):
+        raise ResultError(f"{runs}: no <method>/{only.plans[-1]} found; {_how(only.plans[-1])}")
     workspace = Workspace()
     tables: list[dict[str, Any]] = []
     for path in plans:
@@ -124,10 +125,16 @@ def read_runs(
             else:
                 workspace.gaps.append(row)
         if listed:
-            workspace.gaps += reader.omitted()
+            workspace.gaps += [gap for gap in reader.omitted() if only.keeps(gap.key)]
         tables.extend(reader.run_rows(listed))
     workspace.runs = pd.DataFrame(tables)
     return workspace
+
+
+def _how(plan: str) -> str:
+    protocol = plan.removeprefix("plan").removesuffix("json").strip(".")
+    asked = f" method=NAME protocol={protocol}" if protocol else ""
+    return f"make runs with `neurodx run{asked}`"
 
 
 def _read_plan(path: Path) -> dict[str, Any]:
@@ -180,7 +187,8 @@ class _MethodReader:
         self._results: dict[str, dict[str, Any]] = {}
         self._predictions: dict[str, pd.DataFrame] = {}
         self._evaluations = _evaluated(folder / "evaluations.jsonl")
-        planned = {run["run_id"] for run in plan["runs"]}
+        plans = [_read_plan(path) for path in folder.glob("plan*.json")]
+        planned = {run["run_id"] for one in (plan, *plans) for run in one["runs"]}
         self._superseded = sum(n for i, n in self._evaluations.items() if i not in planned)
 
     def row(self, key: RowKey, slots: Sequence[_Slot]) -> Ledger | Gap:

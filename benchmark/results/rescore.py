@@ -60,6 +60,7 @@ class Request:
     methods: Collection[str] | None = None
     n_resamples: int = 2000
     seed: int = 0
+    plans: tuple[str, ...] = ("plan.json",)
 
 
 def rescore(
@@ -96,7 +97,7 @@ def rescore(
     workspace = read_runs(
         runs,
         tasks,
-        PlanFilter(methods=methods, cohorts=request.cohorts, tasks=request.tasks),
+        PlanFilter(methods, None, request.cohorts, request.tasks, request.plans),
     )
     ledgers = [*workspace.ledgers, *(x for x in extra if _asked(x, request))]
     keys = [*(x.key for x in ledgers), *(x.key for x in workspace.gaps)]
@@ -135,7 +136,7 @@ def _check_names(
             raise UnknownNameError("task", task, tasks, "neurodx list tasks")
     keys = list(found)
     if not keys:
-        everything = read_runs(runs, tasks, PlanFilter(methods=methods))
+        everything = read_runs(runs, tasks, PlanFilter(methods, plans=request.plans))
         keys = [*(x.key for x in everything.ledgers), *(x.key for x in everything.gaps)]
     _check_known("cohort", request.cohorts, (key.cohort for key in keys))
     _check_known("method", request.methods, (key.method for key in keys))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["PLAN", "Job", "Part", "Workspace", "plan_file", "protocol_label"]
+__all__ = ["PLAN", "Job", "Part", "Workspace", "plan_file", "plan_files", "protocol_label"]
 
 PLAN = "plan.json"
 FEW_LABEL = "few-label"
@@ -104,6 +104,11 @@ def plan_file(protocol: str | None = None) -> str:
     return f"plan.{protocol}.json" if protocol else PLAN
 
 
+def plan_files(protocol: str | None = None) -> tuple[str, ...]:
+    """Names of the plans that are scored together: another protocol beside the profile's own."""
+    return (PLAN, plan_file(protocol)) if protocol else (PLAN,)
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """The folder that the verbs run in, and the places inside it."""
@@ -149,4 +154,4 @@ class Workspace:
         return self._results(protocol) / "board"
 
     def _results(self, protocol: str | None) -> Path:
-        return self.root / "robustness" / protocol if protocol else self.root
+        return self.root / "protocols" / protocol if protocol else self.root

@@ -20,6 +20,8 @@ from benchmark.tracks import SOURCES, get_track
 
 __all__ = ["Plan", "Selection", "other_protocol", "plan_jobs", "plan_row"]
 
+_SAME_FOLDS = "3fold"  # those of few-label at 100 %
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -64,7 +66,8 @@ def plan_row(
 
     A protocol besides the profile's own takes the cohorts that are split by it, and predicts no
     external cohort: external rows belong to the models of the default job. ``few-label`` is run at
-    every percentage, but where a fold leaves a class of the task fewer than two training people.
+    every percentage, but where a fold leaves a class of the task fewer than two training people,
+    and but for 100 % where the default job has just these fits.
 
     Args:
         row: The board row.
@@ -156,7 +159,9 @@ class _Planner:
             return Plan(())
         split = ready_split(name, self.protocol, profile.name, self.workspace)
         few = split.protocol == FEW_LABEL
-        percents = FEW_LABEL_PERCENTS if few else (100,)
+        percents: tuple[int, ...] = FEW_LABEL_PERCENTS if few else (100,)
+        if self.other == FEW_LABEL and profile.protocol == _SAME_FOLDS:
+            percents = tuple(percent for percent in percents if percent < 100)
         small = {t: {percent for _, percent in split.omitted(t)} if few else set() for t in tasks}
         outside = {} if self.other else _external(row, plan, profile, self.workspace)
         groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]

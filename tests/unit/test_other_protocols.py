@@ -16,13 +16,17 @@ from benchmark.cli.oracle_rows import oracle_rows
 from benchmark.config import Profile
 from benchmark.errors import ConfigError, SplitError, UnknownNameError
 from benchmark.results import PlanFilter, score_workspace
-from benchmark.runs.job import Workspace, plan_file
+from benchmark.results.people import NO_BACKGROUND
+from benchmark.results.planned import read_runs
+from benchmark.results.robustness import write_robustness
+from benchmark.runs.job import Workspace, plan_file, plan_files
 from benchmark.runs.people import Cell
 from benchmark.runs.planning import Plan, plan_row
 from benchmark.runs.rows import resolve_row
 from benchmark.runs.runner import run_row
 from benchmark.splitting import FEW_LABEL_PERCENTS, make_split, read_split, write_split
 from benchmark.store import Cohort
+from benchmark.tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("probe_site")
 FEW = "few-label"
@@ -53,7 +57,7 @@ def test_few_labels_are_planned_at_every_percentage_that_is_large_enough(
     assert set(FEW_LABEL_PERCENTS) - small > {100}
     plan = planned(fresh_workspace, dx3, FEW)
     points = Counter((job.percent, job.fold) for job in plan.jobs)
-    kept = set(FEW_LABEL_PERCENTS) - small
+    kept = set(FEW_LABEL_PERCENTS) - small - {100}  # the default job's folds are the same
     assert points == {(percent, fold): 1 for percent in kept for fold in range(3)}
     assert plan.omitted == tuple(sorted((TINY, "dx3", percent) for percent in small))
     assert {job.external for job in plan.jobs} == {()}
@@ -111,17 +115,26 @@ def test_percentages_are_run_scored_and_kept_apart_from_the_default_job(
     means = [np.mean(trained[name]) for name in sorted(trained, key=lambda n: int(n[10:]))]
     assert (np.diff(means) > 0).all()
 
-    few = PlanFilter(plan=plan_file(FEW))
+    few = PlanFilter(plans=(plan_file(FEW),))
     scores = score_workspace(fresh_workspace.runs, tmp_path / "few", n_resamples=50, only=few)
     assert set(scores["protocol"]) == set(trained)
     entries = pd.read_parquet(tmp_path / "few" / "entries.parquet")
     assert set(entries.query("status == 'done'")["folds"]) == {3}
     gaps = entries.query("status == 'missing'")
     assert set(gaps["task"]) == {"dx3", "ad_cn"}
-    assert set(gaps["protocol"]) | set(trained) == {f"few-label-{p}" for p in FEW_LABEL_PERCENTS}
+    percents = [percent for percent in FEW_LABEL_PERCENTS if percent < 100]
+    assert set(gaps["protocol"]) | set(trained) == {f"few-label-{p}" for p in percents}
     assert gaps["error"].str.startswith("omitted: a class has fewer than 2 training people").all()
+    both = PlanFilter(plans=plan_files(FEW))
+    beside = score_workspace(fresh_workspace.runs, tmp_path / "both", n_resamples=50, only=both)
+    assert set(beside["protocol"]) == {*trained, "3fold", "external"}
+    write_robustness(fresh_workspace.runs, tmp_path / "both", NO_BACKGROUND, only=both)
+    curve = pd.read_parquet(tmp_path / "both" / "robustness" / "few_label.parquet")
+    assert set(curve.query("task == 'dx3'")["percent"]) == {*(int(n[10:]) for n in trained), 100}
     alone = score_workspace(fresh_workspace.runs, tmp_path / "default", n_resamples=50)
     assert set(alone["protocol"]) == {"3fold", "external"}
+    ledgers = read_runs(fresh_workspace.runs, TASKS).ledgers
+    assert {ledger.trail.superseded for ledger in ledgers} == {0}, "runs of both plans are planned"
 
 
 def test_a_left_out_site_is_tested_by_models_that_never_saw_it(
@@ -192,10 +205,10 @@ def test_the_oracle_answers_in_every_repeat_and_at_every_percentage(
     for name in {"3fold", protocol}:
         split_by(fresh_workspace, name)
     run_row(resolve_row("probe", dx3), dx3, fresh_workspace, protocol=protocol)
-    plan = plan_file(None if protocol == "3fold" else protocol)
-    rows = oracle_rows(fresh_workspace, ["probe"], plan)
+    plans = (plan_file(None if protocol == "3fold" else protocol),)
+    rows = oracle_rows(fresh_workspace, ["probe"], plans)
     inside = [ledger for ledger in rows if ledger.key.protocol != "external"]
-    only = PlanFilter(plan=plan)
+    only = PlanFilter(plans=plans)
     out = fresh_workspace.root / "scores"
     score_workspace(fresh_workspace.runs, out, n_resamples=50, extra=inside, only=only)
     entries = pd.read_parquet(out / "entries.parquet").query("status != 'missing'")
@@ -227,7 +240,7 @@ def test_the_verbs_keep_another_protocol_in_a_folder_of_its_own(
     other = ("--profile", "smoke", "--protocol", "leave-site-out")
     assert main(["score", *other, "--resamples", "50"]) == 0
     assert main(["rank", *other]) == 0
-    board = tmp_path / "robustness" / "leave-site-out" / "board"
+    board = tmp_path / "protocols" / "leave-site-out" / "board"
     rows = pd.read_csv(board / "leaderboard.csv")
     assert set(rows["protocol"]) == {"leave-site-out"}
     assert set(rows["method"]) == {"age_sex"}
