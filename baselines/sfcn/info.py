@@ -23,9 +23,9 @@ class SfcnConfig:
     channels: list[int] = field(default_factory=lambda: [16, 32, 64, 64, 32])
     bins: int = 40
     margin_years: float = 3.0
-    sigma_years: float = 2.0
-    dropout: float = 0.3
-    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=16))
+    sigma_years: float = 5.0
+    dropout: float = 0.2
+    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=32))
 
 
 INFO = register(

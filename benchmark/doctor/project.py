@@ -24,6 +24,9 @@ _PARTIAL = (
     "runs/*/.*.partial",
     "runs/*/failed/.*.partial",
     "sweeps/*/.*.partial",
+    "scores/.*.partial",
+    "robustness/*/.*.partial",
+    "robustness/*/scores/.*.partial",
 )
 
 

@@ -213,7 +213,7 @@ class _Builder:
                 *self._code(*(f"cohorts/phantom/{name}" for name in ORACLE_FILES)),
             ],
             "params": [{self._config(): ["n_resamples", "methods"]}],
-            "outs": [{"scores": {"cache": False}}],
+            "outs": [{"scores": {"cache": False, "persist": True}}],
         }
 
     def _rank(self) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class _Builder:
                 *(f"{self._prefix}{path}" for path in self._card_files()),
             ],
             "params": [{self._config(): ["methods", "settings"]}],
-            "outs": [{"board": {"cache": False}}],
+            "outs": [{"board": {"cache": False, "persist": True}}],
         }
 
     def _card_files(self) -> list[str]:
