@@ -66,7 +66,7 @@ def pipeline_text(profile: Profile) -> str:
     document = {
         "stages": builder.stages(),
         "metrics": ["board/metrics.json"],
-        "plots": [plot for cell in _cells(profile) for plot in _plots(*cell)],
+        "plots": [plot for cell in _cells(profile) for plot in _plots(profile.name, *cell)],
     }
     body = yaml.safe_dump(document, sort_keys=False, width=100)
     return _HEADER.format(name=profile.name) + body
@@ -83,8 +83,11 @@ def _cells(profile: Profile) -> list[tuple[str, str, str]]:
     return cells
 
 
-def _plots(cohort: str, task: str, protocol: str) -> list[dict[str, Any]]:
-    """A picture of the primary metric, and one of calibration where there are classes."""
+def _plots(profile: str, cohort: str, task: str, protocol: str) -> list[dict[str, Any]]:
+    """A picture of the primary metric, and one of calibration where there are classes.
+
+    DVC knows them by name over all pipelines of the repository, hence the profile in it.
+    """
     file = f"board/plots/{cell_file(cohort, task, protocol, ending='csv')}"
     facts = get_task(task)
     shown = {"score": METRICS[facts.primary_metric].title}
@@ -92,7 +95,7 @@ def _plots(cohort: str, task: str, protocol: str) -> list[dict[str, Any]]:
         shown["brier_score"] = METRICS["brier_score"].title
     return [
         {
-            f"{cohort} {task} {protocol} {column}": {
+            f"{profile} {cohort} {task} {protocol} {column}": {
                 "template": "bar_horizontal",
                 "title": f"{cohort}, {task}, {protocol}",
                 "x": {file: column},

@@ -130,7 +130,7 @@ def test_dvc_shows_metrics_and_plots(clone: Clone) -> None:
     assert metrics.returncode == 0, metrics.stderr
     assert "failed to load" not in metrics.stderr
     assert "age_sex" in metrics.stdout
-    plots = clone.call("dvc", "plots", "show", "phantom-memory dx3 3fold score", "--json")
+    plots = clone.call("dvc", "plots", "show", "smoke phantom-memory dx3 3fold score", "--json")
     assert plots.returncode == 0, plots.stderr
     assert "AUROC" in plots.stdout
     assert "failed to load" not in plots.stderr
