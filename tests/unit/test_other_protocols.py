@@ -144,6 +144,7 @@ def test_a_left_out_site_is_tested_by_models_that_never_saw_it(
     index = Cohort(fresh_workspace.data / TINY).index_visits.set_index("participant_id")
     jobs = planned(fresh_workspace, dx3, "leave-site-out").jobs
     assert [job.fold for job in jobs] == [0, 1]
+    assert {job.external for job in jobs} == {()}, "external rows are the default job's"
     tested = []
     for job in jobs:
         people = Cell.open(job, job.parts[0], fresh_workspace).people
