@@ -23,7 +23,7 @@ class DenseNet3DConfig:
     growth: int = 8
     width: int = 16
     dropout: float = 0.0
-    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=16))
+    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=17))
 
 
 INFO = register(
