@@ -15,6 +15,7 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "prepare": "make the cohort stores",
     "splits": "make, verify and show fold files",
+    "pretrain": "learn weights from people without labels, for fits to start from",
     "run": "fit and predict one board row",
     "score": "turn ledgers into scores with intervals",
     "rank": "rank the methods and write the board",
