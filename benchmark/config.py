@@ -16,7 +16,18 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from benchmark.errors import ConfigError, UnknownNameError, nearest
 
-__all__ = ["CohortPlan", "PhantomScale", "Profile", "load_profile", "method_config", "typed"]
+__all__ = [
+    "CohortPlan",
+    "PhantomScale",
+    "Profile",
+    "Suite",
+    "flat_keys",
+    "load_profile",
+    "load_suite",
+    "method_config",
+    "read_config",
+    "typed",
+]
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
@@ -52,6 +63,17 @@ class PhantomScale:
 
 
 @dataclass
+class Suite:
+    """Cohorts and tasks that one fit spans.
+
+    Attributes:
+        parts: Tasks by cohort.
+    """
+
+    parts: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
 class Profile:
     """One size of the benchmark.
 
@@ -64,6 +86,9 @@ class Profile:
         plan: What is fitted, by cohort.
         methods: Board rows, in the order of the pipeline.
         settings: Settings that this profile changes: method or row -> settings.
+        pretraining: Pretrainings that rows may start from: name -> settings that this profile
+            changes.
+        stand_ins: Cohorts that take the place of those that suites and pretrainings name.
         workers: Worker processes; 0 means one per core.
         n_resamples: Bootstrap resamples of scores and ranks.
         device: Where torch methods compute.
@@ -78,6 +103,8 @@ class Profile:
     plan: dict[str, CohortPlan] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pretraining: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stand_ins: dict[str, str] = field(default_factory=dict)
     workers: int = 0
     n_resamples: int = 2000
     device: str = "cpu"
@@ -123,15 +150,57 @@ def load_profile(name: str, configs: Path = CONFIGS) -> Profile:
         UnknownNameError: No such profile; the nearest are suggested.
         ConfigError: A value in it is wrong.
     """
-    path = configs / "profile" / f"{name}.yaml"
+    values = read_config("profile", name, "neurodx list profiles", configs)
+    profile: Profile = typed(Profile, values, f"configs/profile/{name}.yaml")
+    return profile
+
+
+def load_suite(name: str, profile: Profile, configs: Path = CONFIGS) -> Suite:
+    """Reads ``configs/suite/<name>.yaml``, with the profile's stand-ins in their places.
+
+    Raises:
+        UnknownNameError: No such suite; the nearest are suggested.
+        ConfigError: A value in it is wrong.
+    """
+    suite: Suite = typed(
+        Suite, read_config("suite", name, "", configs), f"configs/suite/{name}.yaml"
+    )
+    stand_ins = profile.stand_ins
+    return Suite({stand_ins.get(cohort, cohort): tasks for cohort, tasks in suite.parts.items()})
+
+
+def read_config(
+    group: str, name: str, command: str = "", configs: Path = CONFIGS
+) -> dict[str, Any]:
+    """Reads ``configs/<group>/<name>.yaml``.
+
+    Raises:
+        UnknownNameError: No such file; the nearest are suggested.
+        ConfigError: It is not a mapping.
+    """
+    path = configs / group / f"{name}.yaml"
     if not path.is_file():
-        known = sorted(p.stem for p in (configs / "profile").glob("*.yaml"))
-        raise UnknownNameError("profile", name, known, "neurodx list profiles")
+        known = sorted(p.stem for p in (configs / group).glob("*.yaml"))
+        raise UnknownNameError(group, name, known, command)
     values = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping")
-    profile: Profile = typed(Profile, {str(k): v for k, v in values.items()}, str(path))
-    return profile
+    return {str(key): value for key, value in values.items()}
+
+
+def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key.
+
+    >>> flat_keys({"trainer": {"lr": 0.1}, "width": 8})
+    {'trainer.lr': 0.1, 'width': 8}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flat_keys(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def method_config(schema: type | None, settings: Mapping[str, Any], where: str) -> dict[str, Any]:

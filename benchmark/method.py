@@ -31,6 +31,8 @@ class RunContext:
         folder: Scratch folder of this run; checkpoints live here and survive an interruption.
         log: Takes one flat record, e.g. ``{"epoch": 3, "train_loss": 0.4}``; kept in train.jsonl.
         precision: ``"float32"`` or ``"amp"`` (automatic mixed precision, on cuda).
+        pretrained: Folder of the weights that the setting ``pretrained`` names; None: from scratch.
+        features: Where features of frozen encoders are kept for other runs; None: in memory only.
         checkpoint_seconds: A training writes its state at the end of an epoch when the last state
             written is this old, and when it is over; at most so much is lost to a killed process.
     """
@@ -40,6 +42,8 @@ class RunContext:
     device: str = "cpu"
     log: Callable[[Mapping[str, Any]], None] = field(default=_ignore)
     precision: str = "float32"
+    pretrained: Path | None = None
+    features: Path | None = None
     checkpoint_seconds: float = 5.0
 
 
@@ -80,4 +84,12 @@ class Method(ABC):
 
     def embed(self, samples: Samples) -> np.ndarray:
         """Optional: one vector a person, shape (N, d)."""
+        raise NotImplementedError
+
+    def expose(self, samples: Samples) -> dict[str, np.ndarray]:
+        """Optional: what the method shows of its inner workings, by name, (N, ...) each.
+
+        Gates, routing, attention: kept beside the run for the people of the test fold. None of it
+        is scored.
+        """
         raise NotImplementedError

@@ -23,10 +23,12 @@ class MethodInfo:
             its rows.
         copes_with_missing: Whether it can be fitted where a cohort lacks some sources of its track
             (``requires`` excepted). If not, it is simply not entered there.
-        multitask: Whether one fit serves all tasks of a suite at once.
+        multitask: Whether one fit serves all tasks of a cohort, or of a suite, at once.
+        suite: Name of the cohorts and tasks that one fit spans (``configs/suite``); empty: each
+            cohort by itself.
         config: Dataclass of its settings with their defaults, or None.
         variants: Further board rows of the same method: row name -> settings that differ; the
-            keys ``track`` and ``title`` set those of the row.
+            keys ``track``, ``title`` and ``suite`` set those of the row.
         paper: Citation.
         doi: DOI of the paper.
         bibtex: BibTeX entry.
@@ -44,6 +46,7 @@ class MethodInfo:
     requires: tuple[str, ...] = ()
     copes_with_missing: bool = False
     multitask: bool = False
+    suite: str = ""
     config: type | None = None
     variants: dict[str, dict[str, object]] = field(default_factory=dict)
     paper: str = ""

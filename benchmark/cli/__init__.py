@@ -15,6 +15,7 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "prepare": "make the cohort stores",
     "splits": "make, verify and show fold files",
+    "pretrain": "learn weights from people without labels, for fits to start from",
     "run": "fit and predict one board row",
     "score": "turn ledgers into scores with intervals",
     "rank": "rank the methods and write the board",
@@ -25,6 +26,7 @@ VERBS = {
     "list": "list methods, tasks, tracks, cohorts or profiles",
     "new-method": "start a method from the template",
     "check": "check a method against its contract",
+    "ablate": "test published claims: arms that differ in one thing, over seeds",
     "sweep": "tune a method on validation people",
     "repro": "run the whole chain, as `make repro` does",
     "pipeline": "write the DVC pipelines of the profiles",

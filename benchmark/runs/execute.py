@@ -9,7 +9,7 @@ import resource
 import shutil
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +23,14 @@ from benchmark.config import typed
 from benchmark.errors import ResultError
 from benchmark.method import Method, RunContext
 from benchmark.registry import get_method, load_method_class
+from benchmark.runs.beside import exposed, missing_rows, write_exposed
+from benchmark.runs.checkpoints import checkpoint_folder, refuse_pretrained_people
 from benchmark.runs.identity import commit, input_hashes, library_versions, run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.ledger import ledger_rows
 from benchmark.runs.people import Cell, fold_samples, joint_samples, tasks_of
 from benchmark.runs.team import ALONE, Team
+from benchmark.samples import Samples
 from benchmark.store.atomic import write_json, write_parquet, write_text
 
 __all__ = ["assist", "execute", "failure_path", "is_done", "new_method", "record_failure"]
@@ -111,13 +114,7 @@ def assist(job: Job, identity: str, workspace: Workspace, team: Team) -> bool:
         return False
     folder = _partial(workspace.runs / job.row / identity)
     train, val = fold_samples(job, workspace)
-    context = RunContext(
-        seed=job.seed,
-        folder=folder / _SCRATCH,
-        device=team.device(job.device),
-        precision=job.precision,
-        log=lambda _: None,
-    )
+    context = _given(job, workspace, folder, team, lambda _: None)
     new_method(job).fit(train, val, tasks_of(job.parts), context)
     team.agree(True)
     return True
@@ -190,7 +187,9 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     train = joint_samples(cells, job, v.TRAIN)
     val = joint_samples(cells, job, v.VALIDATION)
     method = new_method(job)
-    context = _context(job, folder, team)
+    outside = [Cell.whole(job, part, workspace) for part in job.external]
+    refuse_pretrained_people(job, (*cells, *outside), workspace)
+    context = _context(job, workspace, folder, team)
     team.agree(True)  # the others find the folder, and a checkpoint of an interrupted fit in it
     clock, cpu = time.perf_counter(), time.process_time()
     method.fit(train, val, tasks_of(job.parts), context)
@@ -203,7 +202,6 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
         for cell in cells
         for part in (v.VALIDATION, v.TEST)
     ]
-    outside = [Cell.whole(job, part, workspace) for part in job.external]
     ledger += [
         ledger_rows(method, job, cell, v.EXTERNAL, train)
         for cell in outside
@@ -212,6 +210,7 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     predict_seconds = time.perf_counter() - clock
 
     write_parquet(folder / "predictions.parquet", pd.concat(ledger, ignore_index=True))
+    _write_beside(method, job, cells, train, folder)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(job.config))))
     write_json(folder / "job.json", job.to_json())
     shutil.rmtree(folder / _SCRATCH)
@@ -230,16 +229,42 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     write_json(folder / "result.json", _result(job, identity) | facts)
 
 
-def _context(job: Job, folder: Path, team: Team) -> RunContext:
-    """What the fit is given; the log of an interrupted fit is begun anew, its checkpoints stay."""
+def _write_beside(
+    method: Method, job: Job, cells: Sequence[Cell], train: Samples, folder: Path
+) -> None:
+    tables = [missing_rows(method, job, cell, train) for cell in cells]
+    answered = [table for table in tables if table is not None]
+    if answered:
+        write_parquet(folder / "missing.parquet", pd.concat(answered, ignore_index=True))
+    for cell in cells:
+        shown = exposed(method, job, cell, train)
+        if shown:
+            path = folder / "exposed" / f"{cell.cohort.name}.npz"
+            write_exposed(path, cell.people[v.TEST], shown)
+
+
+def _context(job: Job, workspace: Workspace, folder: Path, team: Team) -> RunContext:
+    """What the leading fit is given; the log of an interrupted fit is begun anew, its checkpoints stay."""
     (folder / _LOG).unlink(missing_ok=True)
     (folder / _SCRATCH).mkdir(exist_ok=True)
+    return _given(job, workspace, folder, team, lambda record: _append(folder / _LOG, record))
+
+
+def _given(
+    job: Job,
+    workspace: Workspace,
+    folder: Path,
+    team: Team,
+    log: Callable[[Mapping[str, Any]], None],
+) -> RunContext:
     return RunContext(
         seed=job.seed,
         folder=folder / _SCRATCH,
         device=team.device(job.device),
         precision=job.precision,
-        log=lambda record: _append(folder / _LOG, record),
+        log=log,
+        pretrained=checkpoint_folder(job, workspace),
+        features=workspace.features,
     )
 
 

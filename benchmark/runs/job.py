@@ -41,6 +41,7 @@ class Job:
         device: Where torch methods compute.
         precision: "float32" or "amp".
         percent: Share of the training people that is used; below 100 with ``few-label`` only.
+        pretrained: Name of the pretraining, or folder of weights, that the fit starts from.
     """
 
     row: str
@@ -57,6 +58,7 @@ class Job:
     device: str = "cpu"
     precision: str = "float32"
     percent: int = 100
+    pretrained: str = ""
 
     @property
     def shown_protocol(self) -> str:
@@ -134,6 +136,21 @@ class Workspace:
     def runs(self) -> Path:
         """Run records."""
         return self.root / "runs"
+
+    @property
+    def pretrained(self) -> Path:
+        """Weights that were learned before any fit."""
+        return self.root / "pretrained"
+
+    @property
+    def ablations(self) -> Path:
+        """Published claims as tested here."""
+        return self.root / "ablations"
+
+    @property
+    def features(self) -> Path:
+        """Features of frozen encoders."""
+        return self.root / "features"
 
     @property
     def scores(self) -> Path:

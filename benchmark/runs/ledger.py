@@ -15,7 +15,7 @@ from benchmark.samples import Samples
 from benchmark.samples.align import align_samples
 from benchmark.tasks import labels_for
 
-__all__ = ["ledger_rows"]
+__all__ = ["answer_rows", "ledger_rows"]
 
 
 def ledger_rows(method: Method, job: Job, cell: Cell, part: str, train: Samples) -> pd.DataFrame:
@@ -35,6 +35,11 @@ def ledger_rows(method: Method, job: Job, cell: Cell, part: str, train: Samples)
         MethodError: A task is not answered, or an answer is not valid.
     """
     samples = align_samples(cell.samples(job, part).without_labels(), like=train)
+    return answer_rows(method, job, cell, part, samples)
+
+
+def answer_rows(method: Method, job: Job, cell: Cell, part: str, samples: Samples) -> pd.DataFrame:
+    """As :func:`ledger_rows`, for samples of that part which are made and aligned already."""
     answers = method.predict(samples, cell.tasks)
     people = np.asarray(cell.people[part])
     index = cell.cohort.index_visits.set_index(v.PARTICIPANT_ID)

@@ -14,10 +14,11 @@ import yaml
 
 from benchmark.cohorts.catalogue import COHORTS, untwinned
 from benchmark.cohorts.phantom.generator_files import ORACLE_FILES, STORE_FILES, generator_files
-from benchmark.config import CONFIGS, Profile
+from benchmark.config import CONFIGS, Profile, load_suite
 from benchmark.metrics import METRICS
 from benchmark.registry import ROOT
 from benchmark.results.folders import cell_file
+from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.runs.rows import resolve_row, tuned_rows
 from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
 from benchmark.splitting.protocols import EXTERNAL
@@ -31,10 +32,13 @@ _HEADER = """\
 """
 _FIT_CODE = (
     "config.py",
+    "encoders",
     "imaging/regions.py",
     "method.py",
     "prediction.py",
     "registry.py",
+    "runs/beside.py",
+    "runs/checkpoints.py",
     "runs/execute.py",
     "runs/identity.py",
     "runs/job.py",
@@ -50,6 +54,15 @@ _FIT_CODE = (
     "store",
     "tasks.py",
     "tracks.py",
+    "training",
+)
+_PRETRAIN_CODE = (
+    "config.py",
+    "encoders",
+    "imaging/regions.py",
+    "runs/pretraining.py",
+    "samples",
+    "store",
     "training",
 )
 _SCORE_CODE = ("metrics", "stats", "results", "tasks.py", "tracks.py", "cli/score.py")
@@ -122,6 +135,8 @@ class _Builder:
         for cohort in self._split_cohorts():
             stages[f"split-{cohort}"] = self._split(cohort)
         stages["verify"] = self._verify()
+        for name in profile.pretraining:
+            stages[f"pretrain-{name}"] = self._pretrain(name)
         for row in profile.methods:
             stages[f"run-{row}"] = self._run(row)
         stages["score"] = self._score()
@@ -179,12 +194,28 @@ class _Builder:
             "always_changed": True,
         }
 
+    def _pretrain(self, name: str) -> dict[str, Any]:
+        wanted = resolve_pretraining(name, self._profile)
+        recipe = f"{self._prefix}configs/pretraining/{name}.yaml"
+        keys = ["seeds", "device", "precision", f"pretraining.{name}"]
+        return {
+            "cmd": f"neurodx pretrain {name} --profile {self._profile.name}",
+            "deps": [
+                recipe,
+                *(f"data/{cohort}" for cohort in wanted.cohorts),
+                *self._code(*_PRETRAIN_CODE),
+            ],
+            "params": [{self._config(): keys}],
+            "outs": [{f"pretrained/{name}": {"cache": False, "persist": True}}],
+        }
+
     def _run(self, name: str) -> dict[str, Any]:
         row = resolve_row(name, self._profile)
+        suite = load_suite(row.suite, self._profile).parts if row.suite else self._profile.plan
         cohorts = [
             cohort
             for cohort, plan in self._profile.plan.items()
-            if set(plan.fit) & set(row.tasks)
+            if cohort in suite and set(plan.fit) & set(row.tasks)
         ]
         external = [e for cohort in cohorts for e in self._profile.plan[cohort].external]
         folder = row.info.folder
@@ -193,6 +224,10 @@ class _Builder:
             deps.append(self._prefix + folder.relative_to(ROOT).as_posix())
         if row.tuned:
             deps.append(self._prefix + tuned_rows()[name].relative_to(CONFIGS.parent).as_posix())
+        if row.suite:
+            deps.append(f"{self._prefix}configs/suite/{row.suite}.yaml")
+        if row.pretrained in self._profile.pretraining:
+            deps.append(f"pretrained/{row.pretrained}")
         deps += [f"data/{cohort}" for cohort in dict.fromkeys(cohorts + external)]
         deps += [f"splits/{cohort}" for cohort in cohorts]
         keys = ["protocol", "seeds", "device", "precision", "plan", "settings"]

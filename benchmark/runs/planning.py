@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.config import CohortPlan, Profile
+from benchmark.config import CohortPlan, Profile, load_suite
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.runs.readiness import ready_cohort, ready_split
@@ -91,7 +91,7 @@ def plan_row(
     if select.task is not None:
         get_task(select.task)
     planner = _Planner(row, profile, workspace, select, protocol)
-    plans = [planner.cohort(name) for name in profile.plan if select.cohort in (None, name)]
+    plans = planner.plans()
     jobs = tuple(job for plan in plans for job in plan.jobs)
     if protocol and not any(map(planner.is_split, profile.plan)):
         cohort = select.cohort or next(iter(profile.plan))
@@ -148,14 +148,69 @@ class _Planner:
         path = self.workspace.splits / cohort / f"{self.protocol}.csv"
         return self.protocol in self.profile.plan[cohort].protocols or path.is_file()
 
+    def plans(self) -> list[Plan]:
+        """The runs of every cohort, or of the suite; a cohort that is selected brings its suite."""
+        wanted = self.select.cohort
+        suite = load_suite(self.row.suite, self.profile).parts if self.row.suite else {}
+        if suite:
+            return [self.suite(suite)] if wanted is None or wanted in suite else []
+        return [self.cohort(name) for name in self.profile.plan if wanted in (None, name)]
+
+    def _tasks(self, name: str) -> list[str]:
+        """The tasks to fit on a cohort; none where the row cannot serve it."""
+        row, profile = self.row, self.profile
+        tasks = [
+            task
+            for task in profile.plan[name].fit
+            if self.select.task in (None, task) and _answers(row, task)
+        ]
+        if not tasks or (self.other and not self.is_split(name)):
+            return []
+        return tasks if serves(row, ready_cohort(name, profile.name, self.workspace)) else []
+
+    def suite(self, suite: Mapping[str, Sequence[str]]) -> Plan:
+        """The runs over several cohorts; each takes the same fold of every one.
+
+        Raises:
+            ConfigError: The cohorts have different numbers of folds.
+        """
+        profile = self.profile
+        fitted = {
+            name: tuple(t for t in self._tasks(name) if t in tasks)
+            for name, tasks in suite.items()
+            if name in profile.plan
+        }
+        parts = tuple(Part(name, tasks) for name, tasks in fitted.items() if tasks)
+        splits = [
+            ready_split(part.cohort, self.protocol, profile.name, self.workspace) for part in parts
+        ]
+        folds = {split.n_folds * split.n_repeats for split in splits}
+        if len(folds) > 1 or (splits and splits[0].protocol == FEW_LABEL):
+            raise ConfigError(
+                f"{self.row.name!r} fits {', '.join(p.cohort for p in parts)} at once; protocol "
+                f"{self.protocol!r} cuts them into {sorted(folds)} folds and cannot be shared; take "
+                "one with equal folds of every label: 3fold, 5fold or 5x5fold"
+            )
+        outside: dict[str, list[str]] = {}
+        for part in parts:
+            plan = profile.plan[part.cohort]
+            if not self.other:
+                outside |= _external(self.row, plan, profile, self.workspace)
+        jobs = [
+            self._job(parts, outside, (fold, seed, 100))
+            for seed in profile.seeds
+            if self.select.seed in (None, seed)
+            for fold in range(max(folds, default=0))
+            if self.select.fold in (None, fold)
+        ]
+        return Plan(tuple(jobs))
+
     def cohort(self, name: str) -> Plan:
         """The runs on one cohort; a fit omits a percentage task by task."""
         row, profile, select = self.row, self.profile, self.select
         plan = profile.plan[name]
-        tasks = [t for t in plan.fit if select.task in (None, t) and _answers(row, t)]
-        if not tasks or (self.other and not self.is_split(name)):
-            return Plan(())
-        if not serves(row, ready_cohort(name, profile.name, self.workspace)):
+        tasks = self._tasks(name)
+        if not tasks:
             return Plan(())
         split = ready_split(name, self.protocol, profile.name, self.workspace)
         few = split.protocol == FEW_LABEL
@@ -166,7 +221,7 @@ class _Planner:
         outside = {} if self.other else _external(row, plan, profile, self.workspace)
         groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]
         jobs = [
-            self._job(name, outside, fitted, (fold, seed, percent))
+            self._job((Part(name, fitted),), outside, (fold, seed, percent))
             for group in groups
             for percent in percents
             if (fitted := tuple(t for t in group if percent not in small[t]))
@@ -180,22 +235,22 @@ class _Planner:
 
     def _job(
         self,
-        cohort: str,
+        parts: tuple[Part, ...],
         outside: Mapping[str, Sequence[str]],
-        tasks: Sequence[str],
         point: tuple[int, int, int],
     ) -> Job:
         row, profile, (fold, seed, percent) = self.row, self.profile, point
+        tasks = {task for part in parts for task in part.tasks}
         external = tuple(
             Part(other, tuple(t for t in wanted if t in tasks))
             for other, wanted in outside.items()
-            if percent == 100 and set(wanted) & set(tasks)
+            if percent == 100 and set(wanted) & tasks
         )
         return Job(
             row=row.name,
             method=row.info.name,
             track=row.track,
-            parts=(Part(cohort, tuple(tasks)),),
+            parts=parts,
             protocol=self.protocol,
             fold=fold,
             seed=seed,
@@ -206,6 +261,7 @@ class _Planner:
             device=profile.device,
             precision=profile.precision,
             percent=percent,
+            pretrained=row.pretrained,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from benchmark.config import CONFIGS, Profile, method_config
+from benchmark.config import CONFIGS, Profile, flat_keys, method_config
 from benchmark.errors import ConfigError
 from benchmark.method_info import MethodInfo
 from benchmark.registry import get_method
@@ -17,7 +17,7 @@ from benchmark.tracks import get_track
 
 __all__ = ["Row", "resolve_row", "tuned_rows"]
 
-_ROW_KEYS = ("track", "title")
+_ROW_KEYS = ("track", "title", "suite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Row:
         track: What the row sees.
         config: Resolved settings.
         tasks: Tasks that it answers: the method's, or those that its settings were tuned for.
+        suite: Cohorts and tasks that one fit spans; empty: each cohort by itself.
         tuned: Whether a sweep chose the settings.
         study: Facts of that sweep, such as ``trials`` and ``wall_seconds``.
     """
@@ -41,8 +42,14 @@ class Row:
     track: str
     config: Mapping[str, Any]
     tasks: tuple[str, ...]
+    suite: str = ""
     tuned: bool = False
     study: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def pretrained(self) -> str:
+        """What the fit starts from: a pretraining's name, a folder of weights, or "" (scratch)."""
+        return str(self.config.get("pretrained") or "")
 
 
 def tuned_rows(configs: Path = CONFIGS) -> dict[str, Path]:
@@ -91,18 +98,9 @@ def resolve_row(
     )
     settings: dict[str, Any] = {}
     for layer in layers:
-        settings.update(_flat(layer))
+        settings.update(flat_keys(layer))
     config = method_config(info.config, settings, f"settings of {name!r}")
     tasks = tuple(task for task in tuned.get("tasks", info.tasks) if task in info.tasks)
     study = tuned.get("study") or {}
-    return Row(name, title, info, chosen_track, config, tasks, tuned=bool(frozen), study=study)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    suite = str(variant.get("suite", info.suite))
+    return Row(name, title, info, chosen_track, config, tasks, suite, bool(frozen), study)

@@ -136,17 +136,18 @@ def _write_plan(
         if not done and error is None:
             path = failure_path(workspace, job, identity)
             error = json.loads(path.read_text())["error"] if path.is_file() else None
-        cohort = job.parts[0].cohort
-        plan = profile.plan[cohort]
+        parts = [{"cohort": part.cohort, "tasks": list(part.tasks)} for part in job.parts]
         runs.append(
             {
                 "run_id": identity,
-                "cohort": cohort,
+                "cohort": "+".join(part.cohort for part in job.parts),
                 "tasks": [task for part in job.parts for task in part.tasks],
+                "parts": parts,
                 "derived": {
                     task: source
-                    for task, source in plan.derive.items()
-                    if source in job.parts[0].tasks
+                    for part in job.parts
+                    for task, source in profile.plan[part.cohort].derive.items()
+                    if source in part.tasks
                 },
                 "external": {part.cohort: list(part.tasks) for part in job.external},
                 "track": job.track,

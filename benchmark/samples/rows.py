@@ -68,6 +68,10 @@ class LazyRows:
         indices = _positions(indices)
         return LazyRows(self._blocks, self._block[indices], self._rows[indices])
 
+    def without(self, gone: np.ndarray) -> LazyRows:
+        """The same rows, missing where ``gone`` (N,) is true."""
+        return LazyRows(self._blocks, self._block, np.where(gone, -1, self._rows))
+
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Rows of several parts, one after the other; nothing is read."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.samples.rows import LazyRows
 from benchmark.training.keys import key
 
-__all__ = ["Batch", "BatchSource", "epoch_batches", "even_batches"]
+__all__ = ["Batch", "BatchSource", "epoch_batches", "even_batches", "label_strata"]
 
 Column = LazyRows | np.ndarray
 _VOLUME_DIMENSIONS = 3
@@ -65,12 +65,14 @@ class BatchSource:
         labels: By task, (N,), NaN where unknown; class indices or standardised values.
         classification: Tasks whose labels are class indices.
         targets: Auxiliary arrays of N rows.
+        strata: Which people are alike in their labels, (N,); None deals them out by chance.
     """
 
     inputs: Mapping[str, Column]
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     classification: frozenset[str] = frozenset()
     targets: Mapping[str, Column] = field(default_factory=dict)
+    strata: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -121,7 +123,31 @@ def even_batches(rows: np.ndarray, size: int) -> Sequence[np.ndarray]:
     return np.array_split(rows, -(-len(rows) // size))
 
 
-def epoch_batches(n: int, size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """Batches of one epoch: each person once, in an order keyed by seed and epoch."""
-    order = np.random.default_rng(key(seed, "order", epoch)).permutation(n)
+def label_strata(labels: Mapping[str, np.ndarray], classes: frozenset[str]) -> np.ndarray:
+    """Numbers the combinations of labels that people have, (N,).
+
+    Args:
+        labels: By task, (N,), NaN where unknown.
+        classes: Tasks whose labels are classes; of the others it counts whether there is one.
+    """
+    columns = [np.where(np.isnan(y), -1, y if task in classes else 0) for task, y in labels.items()]
+    return np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def epoch_batches(
+    n: int, size: int, seed: int, epoch: int, strata: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Batches of one epoch: each person once, in an order keyed by seed and epoch.
+
+    With strata, the people of each are spread evenly over the epoch, so that every batch holds its
+    share of them.
+    """
+    rng = np.random.default_rng(key(seed, "order", epoch))
+    order = rng.permutation(n)
+    if strata is not None:
+        place = np.empty(n)
+        for stratum in np.unique(strata):
+            members = order[strata[order] == stratum]
+            place[members] = (np.arange(len(members)) + rng.random()) / len(members)
+        order = order[np.argsort(place[order], kind="stable")]
     yield from even_batches(order, size)

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 
 from benchmark.errors import ConfigError, UnknownNameError
 
-__all__ = ["SCHEDULES", "AugmentConfig", "TrainerConfig", "cnn_trainer"]
+__all__ = [
+    "SCHEDULES",
+    "WEIGHTINGS",
+    "AugmentConfig",
+    "BalanceConfig",
+    "TrainerConfig",
+    "cnn_trainer",
+]
 
 SCHEDULES = ("one-cycle", "cosine", "constant")
 KEEP = ("best", "last")
+WEIGHTINGS = ("fixed", "uncertainty", "gradnorm", "pcgrad")
 
 
 @dataclass
@@ -44,6 +52,42 @@ class AugmentConfig:
 
 
 @dataclass
+class BalanceConfig:
+    """How several losses are weighed against each other; see ``training/balance.py``.
+
+    Attributes:
+        weighting: ``fixed``, ``uncertainty``, ``gradnorm`` or ``pcgrad``.
+        weights: By loss, its fixed weight, which the other weightings multiply; 1 where it is not
+            named, 0 switches a loss off.
+        gradnorm_alpha: How strongly GradNorm speeds up a loss that lags behind.
+        gradnorm_lr: Learning rate of GradNorm's weights.
+    """
+
+    weighting: str = "fixed"
+    weights: dict[str, float] = field(default_factory=dict)
+    gradnorm_alpha: float = 1.5
+    gradnorm_lr: float = 0.025
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether losses are simply summed."""
+        return self.weighting == "fixed" and not self.weights
+
+    def check(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            UnknownNameError: ``weighting`` is none of the known ones.
+            ConfigError: A weight is negative.
+        """
+        if self.weighting not in WEIGHTINGS:
+            raise UnknownNameError("trainer.balance.weighting", self.weighting, WEIGHTINGS)
+        for name, weight in self.weights.items():
+            if not weight >= 0:
+                raise ConfigError(f"trainer.balance.weights.{name} must be >= 0, got {weight}")
+
+
+@dataclass
 class TrainerConfig:
     """How a network is trained.
 
@@ -62,6 +106,8 @@ class TrainerConfig:
         patience: Epochs without a lower validation loss before training stops; 0 for never.
         flip_average: Whether a prediction is the mean over the volume and its mirror image.
         predict_batch_size: People per forward pass in validation and prediction.
+        even_labels: Whether every batch holds all classes of all tasks in proportion.
+        balance: How the losses of several tasks are weighed.
         distributed: Whether this process is one of several started by ``torchrun``.
         augment: Augmentation of training batches.
     """
@@ -80,6 +126,8 @@ class TrainerConfig:
     patience: int = 0
     flip_average: bool = False
     predict_batch_size: int = 32
+    even_labels: bool = False
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     distributed: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -103,6 +151,12 @@ class TrainerConfig:
         for name in ("lr", "weight_decay", "clip", "patience"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"trainer.{name} must be >= 0, got {getattr(self, name)}")
+        self.balance.check()
+        if self.distributed and self.balance.weighting in ("gradnorm", "pcgrad"):
+            raise ConfigError(
+                f"trainer.balance.weighting={self.balance.weighting} compares gradients within one "
+                "process; expected fixed or uncertainty with trainer.distributed=true"
+            )
 
 
 def cnn_trainer(epochs: int) -> TrainerConfig:

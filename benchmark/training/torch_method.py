@@ -19,7 +19,8 @@ from benchmark.samples.rows import LazyRows
 from benchmark.samples.samples import Samples
 from benchmark.tasks import Task
 from benchmark.training.augment import mirror
-from benchmark.training.batches import Batch, BatchSource, Column, even_batches
+from benchmark.training.balance import LossBalance
+from benchmark.training.batches import Batch, BatchSource, Column, even_batches, label_strata
 from benchmark.training.config import TrainerConfig
 from benchmark.training.devices import Precision, channels_last, resolve_device
 from benchmark.training.keys import key
@@ -31,6 +32,7 @@ __all__ = ["TorchMethod"]
 
 _MODEL_FILE = "model.pt"
 _SCHEMA = "schema"
+_BALANCE = "loss_balance"
 
 
 class TorchMethod(Method):
@@ -78,9 +80,26 @@ class TorchMethod(Method):
         """Auxiliary targets of training and validation batches, moved along with the volumes."""
         return {}
 
+    def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Every loss by name, each a mean over the batch; those of the tasks by default.
+
+        Override it, and :meth:`loss_names`, to learn from more than labels.
+        """
+        return self.task_losses(outputs, batch)
+
+    def loss_names(self, tasks: Sequence[Task]) -> list[str]:
+        """Names of :meth:`losses`."""
+        return [task.name for task in tasks]
+
+    def present(self, batch: Batch) -> dict[str, bool]:
+        """By loss, whether anybody in the batch can be learned from."""
+        return {task: bool(mask.any()) for task, mask in batch.masks.items()}
+
     def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Sum over tasks of the mean masked loss; see :func:`masked_losses`."""
-        return torch.stack(list(self.task_losses(outputs, batch).values())).sum()
+        """Sum of :meth:`losses` with their fixed weights."""
+        losses, weights = self.losses(outputs, batch), self.trainer.balance.weights
+        terms = [weights[n] * loss if n in weights else loss for n, loss in losses.items()]
+        return torch.stack(terms).sum()
 
     def usable(self, samples: Samples) -> np.ndarray:
         """Who can be learned from, (N,) bool: every lazy input present, at least one label."""
@@ -96,11 +115,26 @@ class TorchMethod(Method):
         self, outputs: Mapping[str, Tensor], batch: Batch, scale: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """Fills gradients; override to combine the gradients of several losses."""
+        balance = self._balance()
+        if balance is not None:
+            losses, present = self.losses(outputs, batch), self.present(batch)
+            return balance.backward(losses, present, self.shared_parameters(), scale)
         loss = self.loss(outputs, batch)
         if not loss.requires_grad:
             raise MethodError("the training loss does not depend on any trainable parameter")
         scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Where the gradients of several losses are compared: all but ``heads``."""
+        return [
+            parameter
+            for name, parameter in self._fitted().named_parameters()
+            if parameter.requires_grad and name.split(".")[0] not in ("heads", _BALANCE)
+        ]
+
+    def initialise(self, model: nn.Module, run: RunContext) -> None:
+        """Runs once the network is built, before it is trained: e.g. loads ``run.pretrained``."""
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Trainable parameters; those with one axis or none (norms, biases) do not decay."""
@@ -138,6 +172,7 @@ class TorchMethod(Method):
         self._scales = TaskScales.learn(tasks, labels, balance=self.trainer.class_weights)
         self.prepare(train, tasks, run)
         self.model = self._built(train, tasks, run)
+        self.initialise(self.model, run)
         self._check_outputs(train, tasks)
         sources = [self.source(part, tasks) for part in (train, val)]
         Trainer(self.model, self, sources[0], sources[1], self.trainer, run).fit()
@@ -193,7 +228,7 @@ class TorchMethod(Method):
         method._schema = Samples.read(folder / _SCHEMA)
         with torch.random.fork_rng(devices=[]):
             tasks = [get_task(name) for name in method._tasks]
-            model = channels_last(method.build(method._schema, tasks))
+            model = channels_last(method._network(method._schema, tasks))
         model.load_state_dict(facts["state"])
         method.model = model.eval()
         return method
@@ -220,12 +255,26 @@ class TorchMethod(Method):
             for task in tasks
         }
         kinds = frozenset(task.name for task in tasks if task.classes)
-        return BatchSource(self.inputs(samples), labels, kinds, self.targets(samples))
+        strata = label_strata(labels, kinds) if self.trainer.even_labels else None
+        return BatchSource(self.inputs(samples), labels, kinds, self.targets(samples), strata)
 
     def _built(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(run.seed, "init"))
-            return channels_last(self.build(train, tasks)).to(self._device)
+            return channels_last(self._network(train, tasks)).to(self._device)
+
+    def _network(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
+        """What the author built, and beside it the weights of its losses."""
+        model = self.build(train, tasks)
+        config = self.trainer.balance
+        config.check()
+        if not config.is_plain:
+            model.add_module(_BALANCE, LossBalance(self.loss_names(tasks), config))
+        return model
+
+    def _balance(self) -> LossBalance | None:
+        balance = getattr(self.model, _BALANCE, None)
+        return balance if isinstance(balance, LossBalance) else None
 
     def _fitted(self) -> nn.Module:
         if self.model is None:

@@ -142,7 +142,8 @@ class Trainer:
         self._forward.train()
         total = torch.zeros((), device=self.device)
         seed = key(self.run.seed, self.stage)
-        batches = epoch_batches(len(self.train), self.config.batch_size, seed, epoch)
+        size, strata = self.config.batch_size, self.train.strata
+        batches = epoch_batches(len(self.train), size, seed, epoch, strata)
         for step, rows in enumerate(batches):
             share = rows[self.team.rank :: self.team.size]
             batch = self._augmented(share, len(rows), epoch, step)

@@ -1,0 +1,106 @@
+"""Weights that a fit starts from: whose scans they saw, and that nobody of them is held back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark import vocabulary as v
+from benchmark.config import CONFIGS
+from benchmark.errors import ConfigError, LeakageError
+from benchmark.leakage.naming import listed
+from benchmark.runs.job import Job, Workspace
+from benchmark.runs.people import Cell
+from benchmark.store.hashing import file_sha256, tree_sha256
+
+__all__ = [
+    "CHECKPOINT",
+    "WEIGHTS",
+    "checkpoint_facts",
+    "checkpoint_folder",
+    "checkpoint_hash",
+    "refuse_pretrained_people",
+]
+
+CHECKPOINT: Final = "checkpoint.json"
+WEIGHTS: Final = "weights.pt"
+
+
+def is_recipe(name: str, configs: Path = CONFIGS) -> bool:
+    """Whether a name is that of a pretraining of this project, rather than a folder of weights."""
+    return (configs / "pretraining" / f"{name}.yaml").is_file()
+
+
+def checkpoint_folder(job: Job, workspace: Workspace) -> Path | None:
+    """Where the weights lie that a job starts from; None if it starts from scratch.
+
+    Raises:
+        ConfigError: They are not there.
+    """
+    name = job.pretrained
+    if not name:
+        return None
+    if not is_recipe(name):
+        if Path(name).exists():
+            return Path(name)
+        raise ConfigError(
+            f"{job.row}: pretrained={name!r} is neither a pretraining (configs/pretraining) nor a "
+            "file or folder of weights; give one of these, or pretrained='' to start from scratch"
+        )
+    folder = workspace.pretrained / name
+    if not (folder / CHECKPOINT).is_file():
+        raise ConfigError(
+            f"{job.row}: starts from the pretraining {name!r}, which has not been made: expected "
+            f"{folder / CHECKPOINT}; run `neurodx pretrain {name} --profile {job.profile}`"
+        )
+    return folder
+
+
+def checkpoint_facts(folder: Path) -> dict[str, Any]:
+    """What was recorded with a checkpoint of this project; empty for weights from elsewhere."""
+    path = folder / CHECKPOINT
+    facts: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return facts
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """Hash of the weights.
+
+    Raises:
+        ConfigError: The weights are not those that were recorded.
+    """
+    stated = checkpoint_facts(folder).get("sha256")
+    if stated is None:
+        return file_sha256(folder) if folder.is_file() else tree_sha256([folder])
+    found = file_sha256(folder / WEIGHTS)
+    if found != stated:
+        raise ConfigError(
+            f"{folder / WEIGHTS}: sha256 {found[:12]}, expected {str(stated)[:12]} as recorded "
+            f"beside it; damaged: run `neurodx pretrain {folder.name} --force`"
+        )
+    return found
+
+
+def refuse_pretrained_people(job: Job, cells: Iterable[Cell], workspace: Workspace) -> None:
+    """Refuses weights that have seen somebody who is held back in this run.
+
+    Raises:
+        LeakageError: A validation, test or external person was in the pretraining; they are named.
+    """
+    folder = checkpoint_folder(job, workspace)
+    seen = checkpoint_facts(folder).get("participants", {}) if folder else {}
+    for cell in cells:
+        held_back = {
+            who
+            for part in (v.VALIDATION, v.TEST, v.EXTERNAL)
+            for who in cell.people.get(part, ())
+        }
+        both = sorted(held_back & set(seen.get(cell.cohort.name, ())))
+        if both:
+            raise LeakageError(
+                f"{job.label}: the weights of {job.pretrained!r} have seen {len(both)} people of "
+                f"{cell.cohort.name} who are held back here: {listed(both)}; expected nobody. "
+                "Pretrain on people of part 'pretrain' only"
+            )
