@@ -14,8 +14,8 @@ from benchmark.leakage import people as checks
 from benchmark.leakage.images import ImageTwins, Pictures, describe, twins_among
 from benchmark.leakage.naming import listed
 from benchmark.splitting.people import people_of, people_sha256
-from benchmark.splitting.protocols import RULE, RULE_VERSION, split_people
-from benchmark.splitting.split import Split
+from benchmark.splitting.protocols import RULE, RULE_VERSION, fold_rows
+from benchmark.splitting.split import Split, columns_of, fold_text, text_sha256
 from benchmark.store.cohort import Cohort
 
 __all__ = ["image_twins", "verify_external_images", "verify_split"]
@@ -84,23 +84,23 @@ def _by_people(
 
 def _differs(split: Split, cohort: Cohort) -> Iterator[str]:
     """A split that is not what its manifest says, or not of this cohort, or not by its rule."""
-    people, manifest, content_hash = _people(cohort), split.manifest, split.content_hash
+    people, manifest = _people(cohort), split.manifest
     if split.cohort != cohort.name:
         yield f"it splits the cohort {split.cohort!r}, got the cohort {cohort.name!r}"
-    if content_hash != manifest.get("sha256"):
+    if split.content_hash != manifest.get("sha256"):
         yield (
             f"it differs from its manifest: expected sha256 {manifest.get('sha256')}, got "
-            f"{content_hash}"
+            f"{split.content_hash}"
         )
     if people_sha256(people) != manifest.get("people_sha256"):
         yield "the cohort's people, classes or strata are not those that were split"
         return
     rule = manifest.get("rule", {})
     if (rule.get("name"), rule.get("version")) == (RULE, RULE_VERSION):
-        rebuilt = split_people(
+        rebuilt = fold_rows(
             people, split.cohort, split.protocol, split.seed, str(manifest.get("train_cohort", ""))
         )
-        if rebuilt.manifest["sha256"] != content_hash:
+        if text_sha256(fold_text(columns_of(split.protocol), rebuilt)) != split.content_hash:
             yield f"the rule {RULE!r} with seed {split.seed} gives other folds"
 
 
