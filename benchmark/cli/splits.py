@@ -60,6 +60,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UnknownNameError: No cohort of that name is known, prepared or split.
     """
+    import os
+
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # on busy cores, threads that wait for each other cost far more
+
     from rich.console import Console
 
     from benchmark.config import load_profile
