@@ -60,10 +60,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UnknownNameError: No cohort of that name is known, prepared or split.
     """
-    import os
+    from benchmark.threads import one_thread
 
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"  # on busy cores, threads that wait for each other cost far more
+    one_thread()
 
     from rich.console import Console
 
