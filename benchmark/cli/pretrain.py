@@ -47,7 +47,12 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     profile = load_profile(args.profile or profile_here())
     workspace = workspace_of(profile.name)
-    for name in args.names or profile.pretraining:
+    names = args.names or list(profile.pretraining)
+    if not names:
+        console.print(
+            f"profile {profile.name!r} names no pretraining; name one: neurodx pretrain NAME"
+        )
+    for name in names:
         wanted = resolve_pretraining(name, profile)
         started = time.perf_counter()
         loss = float("nan")

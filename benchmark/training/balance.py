@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UnknownNameError
+from benchmark.errors import MethodError, UnknownNameError
 from benchmark.training.config import BalanceConfig
 
 __all__ = ["LossBalance", "project_conflicts"]
@@ -57,13 +57,22 @@ class LossBalance(nn.Module):
         """Each loss with its weight; one whose labels are absent is exactly 0.
 
         Args:
-            losses: By name, a scalar; all of :attr:`names`.
-            present: By name, whether anybody in the batch has its label.
+            losses: By name, a scalar; those of :attr:`names`, no more and no less.
+            present: By name, whether anybody in the batch has its label; a loss that is not named
+                has no label that could be absent.
+
+        Raises:
+            MethodError: ``losses`` are not those that were announced.
         """
+        if losses.keys() != set(self.names):
+            raise MethodError(
+                f"losses() gave {', '.join(sorted(losses))}; loss_names() announced "
+                f"{', '.join(sorted(self.names))}: each loss needs its weight, so override both"
+            )
         terms = []
         for k, name in enumerate(self.names):
             loss = losses[name]
-            if not present[name]:
+            if not present.get(name, True):
                 terms.append(loss * 0.0)
             elif self.config.weighting == "uncertainty":
                 s = self.log_variance[k]
@@ -91,9 +100,14 @@ class LossBalance(nn.Module):
 
         Returns:
             The combined loss, detached.
+
+        Raises:
+            MethodError: ``losses`` are not those that were announced.
         """
         terms = self.weighted(losses, present)
-        live = [k for k, name in enumerate(self.names) if present[name] and self.fixed[k] > 0]
+        live = [
+            k for k, name in enumerate(self.names) if present.get(name, True) and self.fixed[k] > 0
+        ]
         if self.config.weighting == "gradnorm" and len(live) > 1:
             self._follow(losses, live, shared)
         total = torch.stack(terms).sum()
@@ -111,7 +125,8 @@ class LossBalance(nn.Module):
         start = 0
         for parameter in shared:
             n = parameter.numel()
-            parameter.grad = joint[start : start + n].view_as(parameter).clone()
+            if parameter.grad is not None:  # no loss reaches it, and the optimiser passes it by
+                parameter.grad = joint[start : start + n].view_as(parameter).clone()
             start += n
 
     def _follow(
@@ -159,6 +174,8 @@ def project_conflicts(gradients: Tensor, order: Sequence[Sequence[int]]) -> Tens
 
 
 def _flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+    if not loss.requires_grad:
+        return torch.cat([torch.zeros_like(p).reshape(-1) for p in parameters])
     grads = torch.autograd.grad(loss, list(parameters), retain_graph=True, allow_unused=True)
     return torch.cat(
         [

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import MethodError
+from benchmark.errors import ConfigError, MethodError
 from benchmark.method import Method, RunContext
 from benchmark.prediction import Prediction
 from benchmark.samples.rows import LazyRows
@@ -92,7 +92,7 @@ class TorchMethod(Method):
         return [task.name for task in tasks]
 
     def present(self, batch: Batch) -> dict[str, bool]:
-        """By loss, whether anybody in the batch can be learned from."""
+        """By loss, whether anybody in the batch can be learned from; where not named, somebody."""
         return {task: bool(mask.any()) for task, mask in batch.masks.items()}
 
     def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -118,10 +118,10 @@ class TorchMethod(Method):
         balance = self._balance()
         if balance is not None:
             losses, present = self.losses(outputs, batch), self.present(batch)
+            _refuse_constant(*losses.values())
             return balance.backward(losses, present, self.shared_parameters(), scale)
         loss = self.loss(outputs, batch)
-        if not loss.requires_grad:
-            raise MethodError("the training loss does not depend on any trainable parameter")
+        _refuse_constant(loss)
         scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -269,6 +269,12 @@ class TorchMethod(Method):
         config = self.trainer.balance
         config.check()
         if not config.is_plain:
+            if type(self).loss is not TorchMethod.loss:
+                raise ConfigError(
+                    f"{type(self).__name__} has a loss() of its own, which trainer.balance cannot "
+                    "take apart; override losses() and loss_names() instead, or leave "
+                    "trainer.balance as it is"
+                )
             model.add_module(_BALANCE, LossBalance(self.loss_names(tasks), config))
         return model
 
@@ -338,3 +344,8 @@ class TorchMethod(Method):
                 error = prediction.mean[known] - truth[known]
                 spreads[name] = float(np.sqrt(np.mean(error**2)))
         return spreads
+
+
+def _refuse_constant(*losses: Tensor) -> None:
+    if not any(loss.requires_grad for loss in losses):
+        raise MethodError("the training loss does not depend on any trainable parameter")
