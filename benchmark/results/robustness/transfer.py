@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.metrics import METRICS
+from benchmark.results.ledger import Ledger, RowKey
 from benchmark.results.robustness.subject import Subject, percentile_interval
 from benchmark.results.schema import EXTERNAL_PROTOCOL, LEAVE_SITE_OUT
-from benchmark.stats import draw_resamples
+from benchmark.stats import Candidate, Interval, draw_resamples
+from benchmark.tasks import Task
 
-__all__ = ["Kept", "external_drops", "left_out_drops"]
+__all__ = ["Kept", "external_drops", "is_dealt", "left_out_drops"]
 
 Array = NDArray[Any]
 _DEALT = re.compile(r"(?:\d+x)?\d+fold")
@@ -25,26 +28,48 @@ class Kept:
     """What outlives a cell so that its rows can be compared with those of others.
 
     Attributes:
-        subject: The row.
-        score: Its primary metric.
-        replicates: The same in the cell's resamples, shape (B,).
+        ledger: Where the row comes from.
+        task: Its task.
+        candidate: Its primary metric with replicates, as scoring stored it.
+        interval: The interval of the primary metric, as scoring stored it.
+        subject: The row with its predictions; None where its lines are kept from before.
     """
 
-    subject: Subject
-    score: float
-    replicates: Array
+    ledger: Ledger
+    task: Task
+    candidate: Candidate
+    interval: Interval
+    subject: Subject | None
 
-    @classmethod
-    def of(cls, subject: Subject) -> Kept:
-        """Takes what is needed of a scored row."""
-        own = subject.own
-        return cls(subject, own.score, own.replicates)
+    @property
+    def key(self) -> RowKey:
+        """The row's key."""
+        return self.ledger.key
+
+    @property
+    def score(self) -> float:
+        """Its primary metric."""
+        return self.candidate.own.score
+
+    @property
+    def n(self) -> int:
+        """Number of its people."""
+        return self.candidate.own.n
 
     @property
     def fit(self) -> tuple[str, ...]:
         """What two rows of one method must share to be compared: all but cohort and protocol."""
-        key = self.subject.key
-        return key.task, key.track, key.method, key.derived_from
+        return self.key.task, self.key.track, self.key.method, self.key.derived_from
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The leading columns of its lines."""
+        return {**asdict(self.key), "metric": self.task.primary_metric}
+
+
+def is_dealt(protocol: str) -> bool:
+    """Whether a protocol deals everybody of a cohort into test folds."""
+    return bool(_DEALT.fullmatch(protocol))
 
 
 def external_drops(rows: Sequence[Kept]) -> list[dict[str, Any]]:
@@ -53,31 +78,31 @@ def external_drops(rows: Sequence[Kept]) -> list[dict[str, Any]]:
     The people of the two cohorts are different, so the two bootstraps are independent: the interval
     is that of the difference of their replicates.
     """
-    inside = {
-        (x.subject.key.cohort, *x.fit): x for x in rows if _DEALT.fullmatch(x.subject.key.protocol)
-    }
+    inside = {(x.key.cohort, *x.fit): x for x in rows if is_dealt(x.key.protocol)}
     lines = []
     for row in rows:
-        key, trail = row.subject.key, row.subject.entry.ledger.trail
+        key, trail = row.key, row.ledger.trail
         if key.protocol != EXTERNAL_PROTOCOL or trail is None:
             continue
+        sign = 1.0 if METRICS[row.task.primary_metric].higher_is_better else -1.0
         for cohort in trail.sources:
             source = inside.get((cohort, *row.fit))
             if source is None:
                 continue
-            sign = row.subject.sign
-            interval = percentile_interval(sign * (source.replicates - row.replicates))
+            interval = percentile_interval(
+                sign * (source.candidate.own.replicates - row.candidate.own.replicates)
+            )
             lines.append(
                 {
-                    **source.subject.head,
+                    **source.head,
                     "external_cohort": key.cohort,
                     "in_domain": source.score,
                     "external": row.score,
                     "drop": sign * (source.score - row.score),
                     "drop_low": interval.low,
                     "drop_high": interval.high,
-                    "n_in_domain": len(source.subject.rows),
-                    "n_external": len(row.subject.rows),
+                    "n_in_domain": source.n,
+                    "n_external": row.n,
                 }
             )
     return lines
@@ -89,17 +114,16 @@ def left_out_drops(
     """Lines of ``leave_site_out``: score with all sites in training minus score on sites left out.
 
     Both are on the people that both predicted; these are resampled within classes, once for both.
+    A pair without predictions gives no line: it is kept from before.
     """
-    left = {
-        (x.subject.key.cohort, *x.fit): x for x in rows if x.subject.key.protocol == LEAVE_SITE_OUT
-    }
+    left = {(x.key.cohort, *x.fit): x for x in rows if x.key.protocol == LEAVE_SITE_OUT}
     lines = []
     for row in rows:
-        key = row.subject.key
-        other = left.get((key.cohort, *row.fit))
-        if other is None or not _DEALT.fullmatch(key.protocol):
+        other = left.get((row.key.cohort, *row.fit))
+        if other is None or not is_dealt(row.key.protocol):
             continue
-        lines.append(_paired(row.subject, other.subject, n_resamples, seed))
+        if row.subject is not None and other.subject is not None:
+            lines.append(_paired(row.subject, other.subject, n_resamples, seed))
     return [line for line in lines if line]
 
 
