@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from benchmark.cli.cards import board_facts, cohort_cards, method_cards
     from benchmark.results import rank_workspace
+    from benchmark.results.beside import BESIDE
 
+    beside = {name: workspace.scores_of(name) for name in {*BESIDE.values()} - {profile.protocol}}
     facts = board_facts(profile, workspace)
     leaderboard = rank_workspace(
         workspace.scores_of(protocol),
@@ -57,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         method_cards(profile, profile.methods),
         cohorts=cohort_cards(workspace),
         facts=facts | {"protocol": protocol or profile.protocol},
+        beside=beside if protocol is None else None,
     )
     console.print(f"rank: {len(leaderboard)} rows in {board}/leaderboard.csv")
     return 0

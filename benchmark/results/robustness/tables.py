@@ -58,6 +58,7 @@ _EMPTY: Final[Mapping[str, str]] = {
     "site_trace": "no cohort here has two sites",
     "external_drop": "no method has both an in-domain and an external row",
     "leave_site_out": "there are no runs of protocol leave-site-out yet",
+    "left_out_sites": "there are no runs of protocol leave-site-out yet",
     "few_label": "there are no runs of protocol few-label-<percent> yet",
     "seed_variance": "nothing is scored",
     "honesty": "nothing is scored",
@@ -277,7 +278,8 @@ class RobustnessTables:
             self._add("duplicates", duplicate_lines(said, cell.participant_ids, apart, rows.fresh))
         for table in _OF_ONE_CELL:
             self._stay(table, rows.key, rows.kept)
-        self._stay("leave_site_out", rows.key, rows.kept - rows.partners)
+        for table in ("leave_site_out", "left_out_sites"):
+            self._stay(table, rows.key, rows.kept - rows.partners)
         for name, subject in subjects.items():
             if name in rows.fresh and math.isfinite(subject.own.score):
                 self._add_row(subject)
@@ -301,8 +303,9 @@ class RobustnessTables:
     def write(self, folder: Path) -> None:
         """Writes one file per table into a folder."""
         self._add("external_drop", external_drops(self._kept))
-        left_out = left_out_drops(self._kept, n_resamples=self.n_resamples, seed=self.seed)
-        self._add("leave_site_out", left_out)
+        drops, sites = left_out_drops(self._kept, n_resamples=self.n_resamples, seed=self.seed)
+        self._add("leave_site_out", drops)
+        self._add("left_out_sites", sites)
         self._add("few_label", few_label_curve(self._kept, self.background.omitted))
         said = []
         for name, dtypes in TABLES.items():
@@ -333,6 +336,15 @@ _OF_ONE_CELL = (
     "duplicates",
 )
 _ORDER = (
-    *("variable", "group", "percent", "external_cohort", "method_a", "track_a", "derived_a"),
+    *(
+        "variable",
+        "group",
+        "percent",
+        "site",
+        "external_cohort",
+        "method_a",
+        "track_a",
+        "derived_a",
+    ),
     *("method_b", "track_b", "derived_b"),
 )
