@@ -109,7 +109,23 @@ class PrepareVolumes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Volumes as stored, (B, 1, D, H, W), to prepared ones, (B, 1, D', H', W')."""
-        x = self.normalise(x)
+        return self._gridded(self.normalise(x))
+
+    def carried(self, maps: Tensor, stored: Tensor) -> Tensor:
+        """Brings maps over stored volumes to where the prepared volumes show the same place.
+
+        A mask comes out as shares of voxels, between 0 and 1.
+
+        Args:
+            maps: Anything known over stored volumes, e.g. a segmentation, (B, 1, D, H, W).
+            stored: The volumes as stored, (B, 1, D, H, W).
+
+        Returns:
+            Shape (B, 1, D', H', W').
+        """
+        return self._gridded(rescaled(maps, self._scale(stored)))
+
+    def _gridded(self, x: Tensor) -> Tensor:
         if self.pool != (1, 1, 1):
             x = avg_pool3d(x, self.pool)
         if self.grid is None or self.grid == tuple(x.shape[2:]):
@@ -134,11 +150,15 @@ class PrepareVolumes(nn.Module):
             maps = cropped(padded(maps, pooled), pooled)
         if maps.shape[2:] != shape:
             maps = interpolate(maps, size=tuple(shape), mode="trilinear", align_corners=False)
+        return rescaled(maps, 1 / self._scale(stored))
+
+    def _scale(self, stored: Tensor) -> Tensor:
+        """Size of each head over the reference's, as a length, (B,); 1 where there is no grid."""
         spacing_mm = self.normalise.spacing_mm
         if not spacing_mm:
-            return maps
+            return stored.new_ones(len(stored))
         level = white_level(stored)[:, None, None, None, None]
-        return rescaled(maps, 1 / head_scale(stored / level, spacing_mm))
+        return head_scale(stored / level, spacing_mm)
 
 
 def size_of(values: Sequence[int]) -> Size:
