@@ -46,7 +46,6 @@ class NeuroBridge(TorchMethod):
         super().__init__(config)
         self._rule = AtrophyRule()
         self._fitted_tasks: tuple[Task, ...] = ()
-        self._volume = (0.0, 1.0)  # mean and deviation of hippocampal voxels, prepared volumes
         self._mask_rate = 1.0  # training people per training mask
         self._in_guided_phase = False
 
@@ -72,9 +71,9 @@ class NeuroBridge(TorchMethod):
         network = Network(self.config, outputs, shape, train.spacing_mm)
         if train.has_labels:
             sizes = self._prepared_sizes(network, train)
-            if len(sizes) > 1:
+            if len(sizes):
                 network.volume_mean.fill_(float(sizes.mean()))
-                network.volume_sd.fill_(float(sizes.std()) or 1.0)
+                network.volume_scale.fill_(1 / (float(sizes.std()) or 1.0))
         return network
 
     def _prepared_sizes(self, network: Network, samples: Samples) -> np.ndarray:

@@ -40,7 +40,7 @@ class Network(nn.Module):
     """
 
     volume_mean: Tensor
-    volume_sd: Tensor
+    volume_scale: Tensor
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class Network(nn.Module):
         self.fusion = GatedFusion(len(STREAMS), config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.heads = nn.ModuleDict({t: nn.Linear(config.width, n) for t, n in outputs.items()})
-        # Voxels of the hippocampus in prepared training volumes, from their masks. Without masks
-        # the deviation stays infinite, and the stream holds no volume.
+        # Voxels of the hippocampus in prepared training volumes, from their masks: mean and one
+        # over the deviation. Without masks the scale stays 0, and the stream holds no volume.
         self.register_buffer("volume_mean", torch.zeros(()))
-        self.register_buffer("volume_sd", torch.tensor(math.inf))
+        self.register_buffer("volume_scale", torch.zeros(()))
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Everything that is predicted.
@@ -120,7 +120,7 @@ class Network(nn.Module):
                 x = (x * weight).sum(dim=(2, 3, 4)) / (total + _EPSILON)
                 if self.config.volume_in_stream:
                     voxels = total * math.prod(self.encoder.patch)
-                    x = torch.cat([x, (voxels - self.volume_mean) / self.volume_sd], dim=1)
+                    x = torch.cat([x, (voxels - self.volume_mean) * self.volume_scale], dim=1)
             else:
                 x = x.mean(dim=(2, 3, 4))
             vectors[name] = self.streams[name](x)
