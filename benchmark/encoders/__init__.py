@@ -10,16 +10,71 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.encoders.base import Encoded, Encoder, load_state
+    from benchmark.encoders.conv_encoder import (
+        ConvEncoder,
+        ConvEncoderConfig,
+        Maps,
+        SwinEncoder,
+        SwinEncoderConfig,
+    )
+    from benchmark.encoders.dense_vit import DenseViT, DenseViTConfig
     from benchmark.encoders.frozen import FeatureStore, frozen_features
+    from benchmark.encoders.masked import MaskedAutoencoder, MaskedConfig
+    from benchmark.encoders.pretraining import PretrainingConfig, build_encoder, pretrain
+    from benchmark.encoders.volume import PrepareVolumes, VolumeEncoder
+    from benchmark.encoders.volume_decoders import ReconstructionDecoder, SegmentationDecoder
+    from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 
-__all__ = ["Encoded", "Encoder", "FeatureStore", "frozen_features", "load_state"]
+__all__ = [
+    "ConvEncoder",
+    "ConvEncoderConfig",
+    "DenseViT",
+    "DenseViTConfig",
+    "Encoded",
+    "Encoder",
+    "FeatureStore",
+    "Maps",
+    "MaskedAutoencoder",
+    "MaskedConfig",
+    "PrepareVolumes",
+    "PretrainingConfig",
+    "ReconstructionDecoder",
+    "SegmentationDecoder",
+    "SwinEncoder",
+    "SwinEncoderConfig",
+    "VolumeEncoder",
+    "VolumeViT",
+    "VolumeViTConfig",
+    "build_encoder",
+    "frozen_features",
+    "load_state",
+    "pretrain",
+]
 
 _HOMES = {
+    "ConvEncoder": "benchmark.encoders.conv_encoder",
+    "ConvEncoderConfig": "benchmark.encoders.conv_encoder",
+    "DenseViT": "benchmark.encoders.dense_vit",
+    "DenseViTConfig": "benchmark.encoders.dense_vit",
     "Encoded": "benchmark.encoders.base",
     "Encoder": "benchmark.encoders.base",
     "FeatureStore": "benchmark.encoders.frozen",
+    "Maps": "benchmark.encoders.conv_encoder",
+    "MaskedAutoencoder": "benchmark.encoders.masked",
+    "MaskedConfig": "benchmark.encoders.masked",
+    "PrepareVolumes": "benchmark.encoders.volume",
+    "PretrainingConfig": "benchmark.encoders.pretraining",
+    "ReconstructionDecoder": "benchmark.encoders.volume_decoders",
+    "SegmentationDecoder": "benchmark.encoders.volume_decoders",
+    "SwinEncoder": "benchmark.encoders.conv_encoder",
+    "SwinEncoderConfig": "benchmark.encoders.conv_encoder",
+    "VolumeEncoder": "benchmark.encoders.volume",
+    "VolumeViT": "benchmark.encoders.volume_vit",
+    "VolumeViTConfig": "benchmark.encoders.volume_vit",
+    "build_encoder": "benchmark.encoders.pretraining",
     "frozen_features": "benchmark.encoders.frozen",
     "load_state": "benchmark.encoders.base",
+    "pretrain": "benchmark.encoders.pretraining",
 }
 
 

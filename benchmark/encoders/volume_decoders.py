@@ -1,0 +1,97 @@
+"""Decoders from a pyramid's maps back to the volume's grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from monai.networks.blocks.segresnet_block import ResBlock, get_conv_layer, get_upsample_layer
+from monai.networks.layers.utils import get_norm_layer
+from torch import Tensor, nn
+
+from benchmark.encoders.volume import cropped
+
+__all__ = ["ReconstructionDecoder", "SegmentationDecoder", "group_norm"]
+
+_MOST_GROUPS = 8  # as in SegResNet
+
+
+def group_norm(channels: int) -> tuple[str, dict[str, Any]]:
+    """Group norm in eight groups, or in as many as eight and the channels have in common."""
+    return "GROUP", {"num_groups": math.gcd(_MOST_GROUPS, channels)}
+
+
+class _Pyramid(nn.Module):
+    """The up path of a SegResNet: 1x1x1 convolution, doubled sides, a residual block."""
+
+    def __init__(self, widths: Sequence[int], out_channels: int) -> None:
+        super().__init__()
+        fine = list(widths[-2::-1])  # the coarsest of them first
+        coarse = list(widths[:0:-1])
+        self.up = nn.ModuleList(
+            nn.Sequential(
+                get_conv_layer(3, before, after, kernel_size=1),
+                get_upsample_layer(3, after),
+            )
+            for before, after in zip(coarse, fine, strict=True)
+        )
+        self.blocks = nn.ModuleList(ResBlock(3, w, norm=group_norm(w)) for w in fine)
+        self.last = nn.Sequential(
+            get_norm_layer(name=group_norm(widths[0]), spatial_dims=3, channels=widths[0]),
+            nn.ReLU(),
+            get_conv_layer(3, widths[0], out_channels, kernel_size=1, bias=True),
+        )
+
+    def _decoded(self, h: Tensor, skips: Sequence[Tensor | None]) -> Tensor:
+        x = h
+        for up, block, skip in zip(self.up, self.blocks, reversed(skips), strict=True):
+            x = up(x)  # b c i j k
+            x = block(x if skip is None else x + skip)
+        out: Tensor = self.last(x)
+        return out
+
+
+class SegmentationDecoder(_Pyramid):
+    """From all maps of a pyramid to logits of each class in each voxel.
+
+    Args:
+        widths: Channels of the encoder's maps, the finest first: ``encoder.widths``.
+        n_classes: Background included.
+    """
+
+    def __init__(self, widths: Sequence[int], n_classes: int = 2) -> None:
+        super().__init__(widths, n_classes)
+
+    def forward(
+        self, h: Tensor, skips: Sequence[Tensor], shape: Sequence[int] | None = None
+    ) -> Tensor:
+        """Logits, (B, K, D, H, W).
+
+        Args:
+            h: The coarsest map, (B, C, d, h, w).
+            skips: The others, the finest first.
+            shape: Sides of the volume before padding; the padded ones by default.
+        """
+        return cropped(self._decoded(h, skips), shape)
+
+
+class ReconstructionDecoder(_Pyramid):
+    """From the coarsest map alone to the volume, so that it must hold all that is rebuilt.
+
+    Args:
+        widths: Channels of the encoder's maps, the finest first: ``encoder.widths``.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__(widths, 1)
+        self._skips: tuple[None, ...] = (None,) * (len(widths) - 1)
+
+    def forward(self, h: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+        """The volume, (B, 1, D, H, W), from the coarsest map (B, C, d, h, w).
+
+        Args:
+            h: The coarsest map.
+            shape: Sides of the volume before padding; the padded ones by default.
+        """
+        return cropped(self._decoded(h, self._skips), shape)
