@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.markdown, board_markdown(board))
         console.print(f"wrote {args.markdown}")
         return 0
+    from benchmark.ablations.report import publish
     from benchmark.cli.cards import board_facts, cohort_cards, method_cards
     from benchmark.results import rank_workspace
 
@@ -58,5 +59,7 @@ def run(args: argparse.Namespace) -> int:
         cohorts=cohort_cards(workspace),
         facts=facts | {"protocol": protocol or profile.protocol},
     )
+    if protocol is None:
+        publish(workspace.ablations, board)
     console.print(f"rank: {len(leaderboard)} rows in {board}/leaderboard.csv")
     return 0

@@ -143,6 +143,11 @@ class Workspace:
         return self.root / "pretrained"
 
     @property
+    def ablations(self) -> Path:
+        """Published claims as tested here."""
+        return self.root / "ablations"
+
+    @property
     def features(self) -> Path:
         """Features of frozen encoders."""
         return self.root / "features"

@@ -7,16 +7,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from omegaconf import OmegaConf
 
 from benchmark import vocabulary as v
 from benchmark.config import Profile, flat_keys, method_config, read_config, typed
-from benchmark.encoders.pretraining import PretrainingConfig, pretrain
 from benchmark.errors import CohortError, ConfigError
 from benchmark.method import RunContext
 from benchmark.runs.checkpoints import CHECKPOINT, WEIGHTS
@@ -31,6 +30,9 @@ from benchmark.store.folders import empty, lock_folder, put_in_place, recover
 from benchmark.store.hashing import canonical_sha256, file_sha256
 from benchmark.store.verified import verify_stores
 
+if TYPE_CHECKING:
+    from benchmark.encoders.pretraining import PretrainingConfig
+
 __all__ = ["Pretraining", "resolve_pretraining", "run_pretraining"]
 
 _VALIDATION_SHARE = 0.1
@@ -39,26 +41,38 @@ _LOG = "train.jsonl"
 _SCRATCH = "scratch"
 
 
+@dataclass(frozen=True)
 class Pretraining:
     """A pretraining as a profile runs it.
 
     Attributes:
         name: Its name: ``configs/pretraining/<name>.yaml``.
         cohorts: Cohorts whose people of part ``pretrain`` it learns from.
-        settings: Resolved settings.
-        config: The same, typed.
+        settings: What differs from the defaults, by dotted key.
     """
 
-    def __init__(self, name: str, profile: Profile) -> None:
-        values = read_config("pretraining", name, "neurodx pretrain --help")
-        cohorts = values.pop("cohorts", None)
-        if not cohorts:
-            raise ConfigError(f"configs/pretraining/{name}.yaml: name its cohorts, a list")
-        flat = {**flat_keys(values), **flat_keys(profile.pretraining.get(name, {}))}
-        self.name = name
-        self.cohorts = tuple(profile.stand_ins.get(cohort, cohort) for cohort in cohorts)
-        self.settings = method_config(PretrainingConfig, flat, f"pretraining {name!r}")
-        self.config: PretrainingConfig = typed(PretrainingConfig, self.settings, name)
+    name: str
+    cohorts: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """All settings, as plain nested values.
+
+        Raises:
+            ConfigError: A setting is misspelt or has the wrong type.
+        """
+        from benchmark.encoders.pretraining import PretrainingConfig
+
+        return method_config(PretrainingConfig, self.settings, f"pretraining {self.name!r}")
+
+    @property
+    def config(self) -> PretrainingConfig:
+        """The same, typed."""
+        from benchmark.encoders.pretraining import PretrainingConfig
+
+        config: PretrainingConfig = typed(PretrainingConfig, self.resolved, self.name)
+        return config
 
 
 def resolve_pretraining(name: str, profile: Profile) -> Pretraining:
@@ -66,9 +80,15 @@ def resolve_pretraining(name: str, profile: Profile) -> Pretraining:
 
     Raises:
         UnknownNameError: No such pretraining.
-        ConfigError: A setting is misspelt or has the wrong type.
+        ConfigError: It names no cohort.
     """
-    return Pretraining(name, profile)
+    values = read_config("pretraining", name, "neurodx pretrain --help")
+    cohorts = values.pop("cohorts", None)
+    if not cohorts:
+        raise ConfigError(f"configs/pretraining/{name}.yaml: name its cohorts, a list")
+    settings = {**flat_keys(values), **flat_keys(profile.pretraining.get(name, {}))}
+    standing = tuple(profile.stand_ins.get(cohort, cohort) for cohort in cohorts)
+    return Pretraining(name, standing, settings)
 
 
 def run_pretraining(
@@ -119,7 +139,7 @@ def run_pretraining(
 
 def _identity(wanted: Pretraining, cohorts: list[Cohort], profile: Profile) -> str:
     facts = {
-        "settings": wanted.settings,
+        "settings": wanted.resolved,
         "cohorts": {cohort.name: cohort.content_hash for cohort in cohorts},
         "seed": profile.seeds[0],
         "device": profile.device,
@@ -162,18 +182,22 @@ def _write(
         precision=profile.precision,
         log=log,
     )
+    import torch
+
+    from benchmark.encoders.pretraining import pretrain
+
     seen = {cohort.name: _people(cohort) for cohort in cohorts}
     train, val = (_samples(cohorts, seen, held_back=part) for part in (False, True))
     clock, cpu = time.perf_counter(), time.process_time()
     encoder = pretrain(train, val, wanted.config, run)
     seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
     torch.save({name: t.cpu() for name, t in encoder.state_dict().items()}, folder / WEIGHTS)
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(wanted.settings)))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(wanted.resolved)))
     facts = {
         "name": wanted.name,
         "identity": identity,
         "profile": profile.name,
-        "settings": wanted.settings,
+        "settings": wanted.resolved,
         "participants": seen,
         "sha256": file_sha256(folder / WEIGHTS),
         "params": sum(p.numel() for p in encoder.parameters()),

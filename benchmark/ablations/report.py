@@ -1,0 +1,112 @@
+"""The table of claims: parquet and CSV for the board, Markdown for readers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.ablations.claims import Claim
+from benchmark.metrics import METRICS
+from benchmark.results.ablation import ablation_table
+from benchmark.store.atomic import write_parquet, write_text
+
+__all__ = ["markdown", "publish", "read_lines", "write_lines"]
+
+TABLE = "ablations.parquet"
+CSV = "ablations.csv"
+
+
+def read_lines(folder: Path) -> pd.DataFrame:
+    """The lines of earlier calls; empty where there are none."""
+    path = folder / TABLE
+    return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+
+
+def write_lines(
+    lines: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim], *folders: Path
+) -> pd.DataFrame:
+    """Writes the lines of some claims; those of other claims stay as they are.
+
+    Args:
+        lines: Lines of the claims that were judged now.
+        claims: Every claim that there is: lines of claims that are gone are dropped.
+        folders: Where the tables go; the first also holds those of earlier calls.
+
+    Returns:
+        All lines, in the order of the claims.
+    """
+    fresh = ablation_table(lines)
+    earlier = read_lines(folders[0])
+    if len(earlier):
+        judged = set(fresh["claim"]) if len(fresh) else set()
+        kept = earlier[earlier["claim"].isin(set(claims) - judged)]
+        fresh = pd.concat([kept, fresh], ignore_index=True)
+    if len(fresh):
+        order = {name: place for place, name in enumerate(claims)}
+        fresh["title"] = [claims[name].title for name in fresh["claim"]]
+        fresh["source"] = [claims[name].source for name in fresh["claim"]]
+        fresh = fresh.sort_values("claim", key=lambda names: names.map(order), kind="stable")
+        fresh = fresh.reset_index(drop=True)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_parquet(folder / TABLE, fresh)
+        write_text(folder / CSV, fresh.to_csv(index=False, float_format="%.6f"))
+    return fresh
+
+
+def publish(folder: Path, board: Path) -> None:
+    """Copies the tables of earlier calls to a board; nothing where there are none."""
+    for name in (TABLE, CSV):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, board / name)
+
+
+def markdown(table: pd.DataFrame, claims: Mapping[str, Claim], profile: str) -> str:
+    """The page for readers: each claim, what was compared, and what came of it."""
+    lines = [
+        "# Published claims, tested here",
+        "",
+        f"Written by `neurodx ablate` (profile {profile}). Each line is a difference of two arms",
+        "that differ in one thing, on the same people, positive where the claim holds; its 95 %",
+        "interval resamples people and includes the spread between seeds. *Shown*: the interval",
+        "lies above zero. *Reversed*: below. *Not shown*: it holds zero, which is not evidence of",
+        "equality. The cohorts are synthetic: a verdict is about these data, not about patients.",
+        "",
+    ]
+    for name, claim in claims.items():
+        rows = table[table["claim"] == name] if len(table) else table
+        lines += [f"## {claim.title}", "", f"`{name}`. {claim.source}", ""]
+        if claim.reading:
+            lines += [claim.reading, ""]
+        if not len(rows):
+            lines += [f"Not run yet: `neurodx ablate --only {name}`.", ""]
+            continue
+        head = ("task", "metric", "lower arm", "higher arm", "difference", "95 % interval", "n")
+        lines += [
+            "| " + " | ".join((*head, "verdict")) + " |",
+            "|" + "---|" * (len(head) + 1),
+            *(_line(row) for row in rows.to_dict("records")),
+            "",
+            f"{claim.cohort}, {int(rows['seeds'].iloc[0])} seeds.",
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(row: Mapping[Any, Any]) -> str:
+    title = METRICS[row["metric"]].title if row["metric"] in METRICS else row["metric"]
+    cells = (
+        row["task"],
+        title,
+        f"{row['lower']} ({row['score_lower']:.3f})",
+        f"{row['higher']} ({row['score_higher']:.3f})",
+        f"{row['difference']:+.3f}",
+        f"{row['low']:+.3f} to {row['high']:+.3f}",
+        str(int(row["n"])),
+        row["verdict"],
+    )
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,183 @@
+"""From the ledgers of a claim's arms to differences with intervals, and a verdict."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.errors import ResultError
+from benchmark.metrics import METRICS
+from benchmark.results.cell import build_cell
+from benchmark.results.ledger import Ledger
+from benchmark.results.score_cell import ScoredEntry, score_cell
+from benchmark.stats import draw_resamples, paired_gain
+from benchmark.stats.candidate import replicates_with_seed_noise
+from benchmark.tasks import Task
+
+__all__ = [
+    "VERDICTS",
+    "ablation_table",
+    "confidence_line",
+    "order_lines",
+    "transfer_line",
+    "verdict",
+]
+
+Array = NDArray[Any]
+SHOWN: Final = "shown"
+NOT_SHOWN: Final = "not shown"
+REVERSED: Final = "reversed"
+VERDICTS: Final = (SHOWN, NOT_SHOWN, REVERSED)
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval of a claimed gain says.
+
+    >>> verdict(0.01, 0.05), verdict(-0.02, 0.05), verdict(-0.05, -0.01)
+    ('shown', 'not shown', 'reversed')
+    """
+    if low > 0:
+        return SHOWN
+    return REVERSED if high < 0 else NOT_SHOWN
+
+
+def order_lines(
+    ledgers: Mapping[str, Ledger], task: Task, *, n_resamples: int = 2000
+) -> list[dict[str, Any]]:
+    """Differences between successive arms, and between the last and the first where there are more.
+
+    Args:
+        ledgers: By arm, in the claimed order, lowest first; each method's key is its arm.
+        task: The task.
+        n_resamples: Bootstrap resamples of participants, shared by all arms.
+
+    Returns:
+        Lines of ``lower higher score_lower score_higher difference low high n``: positive where the
+        claim holds. The seeds' spread is part of the interval.
+
+    Raises:
+        ResultError: An arm cannot be scored.
+    """
+    scored = _scored(ledgers, task, n_resamples)
+    names = list(ledgers)
+    pairs = list(itertools.pairwise(names))
+    if len(names) > 2:
+        pairs.append((names[0], names[-1]))
+    better = METRICS[task.primary_metric].higher_is_better
+    lines = []
+    for lower, higher in pairs:
+        ours, theirs = scored[higher].candidate, scored[lower].candidate
+        gain, low, high = paired_gain(ours, theirs, higher_is_better=better)
+        on_both = ours.against(theirs)
+        lines.append(
+            {
+                "lower": lower,
+                "higher": higher,
+                "score_lower": theirs.against(ours).score,
+                "score_higher": on_both.score,
+                "difference": gain,
+                "low": low,
+                "high": high,
+                "n": on_both.n,
+            }
+        )
+    return lines
+
+
+def transfer_line(
+    home: Ledger, away: Ledger, task: Task, *, n_resamples: int = 2000
+) -> dict[str, Any]:
+    """The score at home minus that on an external cohort; the two bootstraps are independent."""
+    (inside,) = _scored({home.key.method: home}, task, n_resamples).values()
+    (outside,) = _scored({away.key.method: away}, task, n_resamples).values()
+    sign = 1.0 if METRICS[task.primary_metric].higher_is_better else -1.0
+    ours, theirs = inside.candidate, outside.candidate
+    replicates = sign * (
+        replicates_with_seed_noise(ours, ours.own) - replicates_with_seed_noise(theirs, theirs.own)
+    )
+    low, high = _limits(replicates)
+    return {
+        "lower": away.key.cohort,
+        "higher": home.key.cohort,
+        "score_lower": theirs.own.score,
+        "score_higher": ours.own.score,
+        "difference": sign * (ours.own.score - theirs.own.score),
+        "low": low,
+        "high": high,
+        "n": ours.own.n + theirs.own.n,
+    }
+
+
+def confidence_line(ledger: Ledger, task: Task, *, n_resamples: int = 2000) -> dict[str, Any]:
+    """Accuracy of the more confident half minus that of the other half, mean over seeds.
+
+    Confidence is the largest class probability, ranked within each fold.
+
+    Raises:
+        ResultError: The task has no classes, or the ledger cannot be scored.
+    """
+    if not task.classes:
+        raise ResultError(f"confidence needs classes; {task.name!r} is a {task.kind}")
+    cell = build_cell([ledger], task, ledger.key.protocol)
+    if cell.gaps:
+        raise ResultError(cell.gaps[0].error)
+    (entry,) = cell.entries
+    weights = draw_resamples(cell.participant_ids, cell.strata, n_resamples=n_resamples)
+    weights = np.vstack([np.ones(weights.shape[1]), weights]).astype(np.float64)
+    halves = np.zeros((2, len(weights)))
+    for replica, folds in zip(entry.predictions, entry.folds, strict=True):
+        right = (replica.argmax(axis=1) == cell.y_true[entry.rows]).astype(np.float64)
+        sure = _upper_half(replica.max(axis=1), folds)
+        for half, members in enumerate((~sure, sure)):
+            mine = weights[:, entry.rows][:, members]
+            halves[half] += mine @ right[members] / mine.sum(axis=1) / len(entry.predictions)
+    difference = halves[1] - halves[0]
+    low, high = _limits(difference[1:])
+    return {
+        "lower": "less confident half",
+        "higher": "more confident half",
+        "score_lower": halves[0, 0],
+        "score_higher": halves[1, 0],
+        "difference": difference[0],
+        "low": low,
+        "high": high,
+        "n": len(entry.rows),
+    }
+
+
+def _upper_half(confidence: Array, folds: Array) -> Array:
+    upper = np.zeros(len(confidence), dtype=bool)
+    for fold in np.unique(folds):
+        members = np.flatnonzero(folds == fold)
+        order = members[np.argsort(confidence[members], kind="stable")]
+        upper[order[len(order) // 2 :]] = True
+    return upper
+
+
+def _limits(replicates: Array) -> tuple[float, float]:
+    finite = replicates[np.isfinite(replicates)]
+    if len(finite) < 0.95 * len(replicates):
+        return math.nan, math.nan
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _scored(ledgers: Mapping[str, Ledger], task: Task, n_resamples: int) -> dict[str, ScoredEntry]:
+    protocol = next(iter(ledgers.values())).key.protocol
+    cell = build_cell(list(ledgers.values()), task, protocol)
+    if cell.gaps:
+        raise ResultError("; ".join(f"{gap.key.method}: {gap.error}" for gap in cell.gaps))
+    scored = score_cell(cell, task, n_resamples=n_resamples)
+    by_name = {entry.key.method: entry for entry in scored.entries}
+    return {name: by_name[ledger.key.method] for name, ledger in ledgers.items()}
+
+
+def ablation_table(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The lines of all claims as one table, each with its verdict."""
+    return pd.DataFrame([{**line, "verdict": verdict(line["low"], line["high"])} for line in lines])
