@@ -95,11 +95,16 @@ class TorchMethod(Method):
         """By loss, whether anybody in the batch can be learned from; where not named, somebody."""
         return {task: bool(mask.any()) for task, mask in batch.masks.items()}
 
+    def penalty(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor | None:
+        """What training adds to the weighed losses as it is, e.g. for the balance of experts."""
+        return None
+
     def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Sum of :meth:`losses` with their fixed weights."""
+        """Sum of :meth:`losses` with their fixed weights, and in training the :meth:`penalty`."""
         losses, weights = self.losses(outputs, batch), self.trainer.balance.weights
         terms = [weights[n] * loss if n in weights else loss for n, loss in losses.items()]
-        return torch.stack(terms).sum()
+        penalty = self.penalty(outputs, batch) if batch.training else None
+        return torch.stack(terms if penalty is None else [*terms, penalty]).sum()
 
     def usable(self, samples: Samples) -> np.ndarray:
         """Who can be learned from, (N,) bool: every lazy input present, at least one label."""
@@ -119,7 +124,8 @@ class TorchMethod(Method):
         if balance is not None:
             losses, present = self.losses(outputs, batch), self.present(batch)
             _refuse_constant(*losses.values())
-            return balance.backward(losses, present, self.shared_parameters(), scale)
+            penalty = self.penalty(outputs, batch)
+            return balance.backward(losses, present, self.shared_parameters(), scale, penalty)
         loss = self.loss(outputs, batch)
         _refuse_constant(loss)
         scale(loss).backward()  # type: ignore[no-untyped-call]
