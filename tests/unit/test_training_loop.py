@@ -271,6 +271,28 @@ def test_two_processes_train_like_one(tmp_path: Path) -> None:
         assert torch.allclose(states[0][name], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("even", [True, False])
+def test_even_labels_give_every_batch_its_share_of_each_class(tmp_path: Path, even: bool) -> None:
+    counts = []
+
+    class Counting(ToyMethod):
+        def loss(self, outputs, batch):
+            labels, known = batch.labels["dx3"].numpy(), batch.masks["dx3"].numpy() > 0
+            if batch.training:
+                counts.append([*np.bincount(labels[known], minlength=3), int((~known).sum())])
+            return super().loss(outputs, batch)
+
+    trainer = replace(STEADY, epochs=3, even_labels=even)
+    people = toy_people(40, 0)
+    method = Counting(ToyConfig(trainer=trainer))
+    method.fit(people, toy_people(9, 1), TASKS, context(tmp_path))
+    seen = np.array(counts[1:]).reshape(3, 5, 4)  # the first is the dry run's
+    y, known = people.labels("dx3")
+    whole = [*np.bincount(y[known].astype(int)), int((~known).sum())]
+    np.testing.assert_array_equal(seen.sum(axis=1), [whole] * 3)
+    assert (np.ptp(seen, axis=1).max() <= 1) == even
+
+
 class LinearMethod(ToyMethod):
     """Without batch norm, whose statistics are each process's own."""
 
