@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from benchmark.encoders.tokens import TokenEncoder
     from benchmark.encoders.volume import PrepareVolumes, VolumeEncoder
     from benchmark.encoders.volume_decoders import ReconstructionDecoder, SegmentationDecoder
+    from benchmark.encoders.volume_tokens import VolumeTokens
     from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "TimeSeriesEncoder",
     "TokenEncoder",
     "VolumeEncoder",
+    "VolumeTokens",
     "VolumeViT",
     "VolumeViTConfig",
     "add_lora",
@@ -84,6 +86,7 @@ _HOMES = {
     "TimeSeriesEncoder": "benchmark.encoders.timeseries",
     "TokenEncoder": "benchmark.encoders.tokens",
     "VolumeEncoder": "benchmark.encoders.volume",
+    "VolumeTokens": "benchmark.encoders.volume_tokens",
     "VolumeViT": "benchmark.encoders.volume_vit",
     "VolumeViTConfig": "benchmark.encoders.volume_vit",
     "add_lora": "benchmark.encoders.lora",
