@@ -136,6 +136,15 @@ class TorchMethod(Method):
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Runs once the network is built, before it is trained: e.g. loads ``run.pretrained``."""
 
+    def earlier_stages(
+        self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext
+    ) -> None:
+        """Runs on the initialised network, before it is trained: trainings of its parts.
+
+        Each is a :class:`Trainer` with a stage name of its own. ``train`` and ``val`` hold the
+        people who can be learned from. Nothing by default.
+        """
+
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Trainable parameters; those with one axis or none (norms, biases) do not decay."""
         learned = [p for p in model.parameters() if p.requires_grad]
@@ -173,6 +182,7 @@ class TorchMethod(Method):
         self.prepare(train, tasks, run)
         self.model = self._built(train, tasks, run)
         self.initialise(self.model, run)
+        self.earlier_stages(train, val, tasks, run)
         self._check_outputs(train, tasks)
         sources = [self.source(part, tasks) for part in (train, val)]
         Trainer(self.model, self, sources[0], sources[1], self.trainer, run).fit()
