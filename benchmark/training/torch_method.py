@@ -142,9 +142,13 @@ class TorchMethod(Method):
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Runs once the network is built, before it is trained: e.g. loads ``run.pretrained``."""
 
-    def train(self, train: BatchSource, val: BatchSource, run: RunContext) -> None:
-        """Trains :attr:`model`; override it for several trainings, each with a stage name."""
-        Trainer(self._fitted(), self, train, val, self.trainer, run).fit()
+    def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
+        """Trains :attr:`model` on people who can be learned from.
+
+        Override it for several trainings, each a :class:`Trainer` with a stage name of its own.
+        """
+        sources = [self.source(part, tasks) for part in (train, val)]
+        Trainer(self._fitted(), self, sources[0], sources[1], self.trainer, run).fit()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Trainable parameters; those with one axis or none (norms, biases) do not decay."""
@@ -184,7 +188,7 @@ class TorchMethod(Method):
         self.model = self._built(train, tasks, run)
         self.initialise(self.model, run)
         self._check_outputs(train, tasks)
-        self.train(*(self.source(part, tasks) for part in (train, val)), run)
+        self.train(train, val, tasks, run)
         self._residual_sd = self._residuals(val, tasks)
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
