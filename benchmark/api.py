@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from benchmark.samples.samples import Samples
     from benchmark.sklearn_method import PenalisedLinear, SklearnMethod, tabular_preprocessor
     from benchmark.tasks import Task
-    from benchmark.training.batches import Batch
+    from benchmark.training.batches import Batch, BatchSource
     from benchmark.training.config import TrainerConfig, cnn_trainer
     from benchmark.training.torch_method import TorchMethod
+    from benchmark.training.trainer import Trainer
     from benchmark.training.volumes import NormaliseVolumes
 
 __all__ = [
     "Batch",
+    "BatchSource",
     "Method",
     "MethodError",
     "MethodInfo",
@@ -36,6 +38,7 @@ __all__ = [
     "SklearnMethod",
     "Task",
     "TorchMethod",
+    "Trainer",
     "TrainerConfig",
     "cnn_trainer",
     "register",
@@ -44,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "Batch": "benchmark.training.batches",
+    "BatchSource": "benchmark.training.batches",
     "Method": "benchmark.method",
     "MethodError": "benchmark.errors",
     "MethodInfo": "benchmark.method_info",
@@ -56,6 +60,7 @@ _HOMES = {
     "SklearnMethod": "benchmark.sklearn_method",
     "Task": "benchmark.tasks",
     "TorchMethod": "benchmark.training.torch_method",
+    "Trainer": "benchmark.training.trainer",
     "TrainerConfig": "benchmark.training.config",
     "cnn_trainer": "benchmark.training.config",
     "register": "benchmark.registry",

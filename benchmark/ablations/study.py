@@ -152,7 +152,7 @@ def _fitted(claim: Claim, profile: Profile) -> dict[str, str]:
 def _jobs(claim: Claim, arm: Arm, task: str, profile: Profile, workspace: Workspace) -> list[Job]:
     row = resolve_row(arm.row, profile, arm.config)
     seeded = dataclasses.replace(profile, seeds=list(claim.seeds))
-    select = Selection(cohort=claim.cohort, task=None if row.info.multitask else task)
+    select = Selection(cohort=claim.cohort, task=None if row.multitask else task)
     plan = plan_row(row, seeded, workspace, select, claim.protocol or None)
     return [
         job

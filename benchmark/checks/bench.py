@@ -70,7 +70,7 @@ class Bench:
         if not every:
             kinds = {bool(task.classes): task for task in reversed(tasks)}
             tasks = tuple(kinds[kind] for kind in (True, False) if kind in kinds)
-        return [tasks] if self.row.info.multitask and tasks else [(task,) for task in tasks]
+        return [tasks] if self.row.multitask and tasks else [(task,) for task in tasks]
 
     @cached_property
     def main(self) -> list[Group]:

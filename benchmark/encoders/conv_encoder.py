@@ -30,7 +30,8 @@ class Maps(NamedTuple):
 
     Attributes:
         h: The coarsest map, (B, C, d, h, w).
-        skips: The maps before it, the finest first; the finest has the sides of the padded volume.
+        skips: The maps before it, the finest first; the finest has the sides of the padded volume
+            over the encoder's ``stride``.
     """
 
     h: Tensor
@@ -42,9 +43,11 @@ class MapEncoder(VolumeEncoder):
 
     Attributes:
         widths: Channels of each map, the finest first; the last is ``width``.
+        stride: Voxels per position of the finest map along each axis.
     """
 
     widths: tuple[int, ...]
+    stride: int
 
     @abstractmethod
     def encode_maps(self, x: Tensor) -> Maps:
@@ -55,9 +58,9 @@ class MapEncoder(VolumeEncoder):
         tokens = self.encode_maps(x).h.flatten(2).transpose(1, 2)
         return Encoded(tokens, tokens.mean(dim=1))
 
-    def _set_widths(self, widths: tuple[int, ...]) -> None:
-        step = 2 ** (len(widths) - 1)
-        self.widths, self.width = widths, widths[-1]
+    def _set_widths(self, widths: tuple[int, ...], stride: int = 1) -> None:
+        step = stride * 2 ** (len(widths) - 1)
+        self.widths, self.width, self.stride = widths, widths[-1], stride
         self.patch: Size = (step, step, step)
 
 
@@ -67,13 +70,16 @@ class ConvEncoderConfig:
 
     Attributes:
         grid: Voxels of the volumes that it was made for; it takes others as well.
-        widths: Channels at each scale, from full resolution on; each scale halves the sides.
+        widths: Channels at each scale, the finest first; each scale halves the sides.
         blocks: Residual blocks at each scale.
+        stride: Voxels per position of the finest scale along each axis, 1 or 2; 2 leaves out full
+            resolution, which costs most and on a CPU hardly pays.
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
     widths: list[int] = field(default_factory=lambda: [4, 16, 32, 64])
     blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 2])
+    stride: int = 1
 
 
 class ConvEncoder(MapEncoder):
@@ -87,7 +93,8 @@ class ConvEncoder(MapEncoder):
         config: Settings.
 
     Raises:
-        ConfigError: There are fewer than two scales, or not as many blocks as widths.
+        ConfigError: There are fewer than two scales, not as many blocks as widths, or a stride of
+            neither 1 nor 2.
     """
 
     def __init__(self, config: ConvEncoderConfig) -> None:
@@ -97,10 +104,12 @@ class ConvEncoder(MapEncoder):
                 "ConvEncoder: expected at least two widths and as many blocks, got "
                 f"{config.widths} and {config.blocks}"
             )
+        if config.stride not in (1, 2):
+            raise ConfigError(f"ConvEncoder: expected a stride of 1 or 2, got {config.stride}")
         self.config = config
-        self._set_widths(tuple(config.widths))
+        self._set_widths(tuple(config.widths), config.stride)
         self.levels = nn.ModuleList(
-            _level(before, width, blocks, stride=1 if number == 0 else 2)
+            _level(before, width, blocks, stride=config.stride if number == 0 else 2)
             for number, (before, width, blocks) in enumerate(
                 zip((1, *self.widths[:-1]), self.widths, config.blocks, strict=True)
             )

@@ -35,6 +35,8 @@ class PretrainingConfig:
         encoder: One of ``ENCODERS``.
         settings: The encoder's own settings, all but its grid, which the volumes give.
         pool: Voxels that are averaged along each axis before the encoder.
+        grid: Sides of the volumes that the encoder sees, e.g. [96, 96, 96]; empty: as stored.
+        fit: How volumes come to that grid: ``pad`` or ``resample``.
         masked: What is hidden and how it is predicted.
         trainer: The training loop.
     """
@@ -42,6 +44,8 @@ class PretrainingConfig:
     encoder: str = "volume_vit"
     settings: dict[str, Any] = field(default_factory=dict)
     pool: list[int] = field(default_factory=lambda: [1, 1, 1])
+    grid: list[int] = field(default_factory=list)
+    fit: str = "pad"
     masked: MaskedConfig = field(default_factory=MaskedConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
@@ -86,7 +90,7 @@ def _classes(name: str) -> tuple[type, type]:
 
 def preparation(config: PretrainingConfig, spacing_mm: float) -> PrepareVolumes:
     """What must come before the encoder wherever it is used."""
-    return PrepareVolumes(spacing_mm, config.pool)
+    return PrepareVolumes(spacing_mm, config.pool, config.grid, config.fit)
 
 
 def pretrain(

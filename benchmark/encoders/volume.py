@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool3d, pad
+from torch.nn.functional import avg_pool3d, interpolate, pad
 
 from benchmark.encoders.base import Encoded, Encoder
-from benchmark.errors import ConfigError
-from benchmark.training.volumes import NormaliseVolumes
+from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.training.volumes import NormaliseVolumes, head_scale, rescaled, white_level
 
 __all__ = [
+    "FITS",
     "PrepareVolumes",
     "Size",
     "VolumeEncoder",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 Size = tuple[int, int, int]
+FITS = ("pad", "resample")
 
 
 class VolumeEncoder(Encoder):
@@ -62,17 +64,35 @@ class PrepareVolumes(nn.Module):
     """Stored volumes as every encoder of this benchmark takes them.
 
     Heads of one size and one scale of intensities (:class:`NormaliseVolumes`), then the mean over
-    neighbouring voxels. Nothing is learned.
+    neighbouring voxels, then another grid, e.g. the one that published weights were learned on.
+    Nothing is learned.
 
     Args:
         spacing_mm: Voxel size of the store.
         pool: Voxels that are averaged along each axis; all 1 leaves the grid as it is.
+        grid: Sides of prepared volumes in voxels; empty leaves the grid as it is.
+        fit: How volumes come to that grid: ``pad`` keeps the size of a voxel and adds or takes off
+            the same on both sides, ``resample`` stretches them, linearly interpolated.
+
+    Raises:
+        ConfigError: ``pool`` or ``grid`` is not three positive numbers.
+        UnknownNameError: ``fit`` is not known.
     """
 
-    def __init__(self, spacing_mm: float, pool: Sequence[int] = (1, 1, 1)) -> None:
+    def __init__(
+        self,
+        spacing_mm: float,
+        pool: Sequence[int] = (1, 1, 1),
+        grid: Sequence[int] = (),
+        fit: str = "pad",
+    ) -> None:
         super().__init__()
+        if fit not in FITS:
+            raise UnknownNameError("fit of volumes to a grid", fit, FITS)
         self.normalise = NormaliseVolumes(spacing_mm)
         self.pool = size_of(pool)
+        self.grid = size_of(grid) if len(grid) else None
+        self.fit = fit
 
     def shape(self, stored: Sequence[int]) -> Size:
         """Shape (D, H, W) of prepared volumes.
@@ -84,12 +104,61 @@ class PrepareVolumes(nn.Module):
             raise ConfigError(
                 f"pool {list(self.pool)} does not divide volumes of {tuple(stored)} voxels"
             )
-        return size_of([side // step for side, step in zip(stored, self.pool, strict=True)])
+        pooled = [side // step for side, step in zip(stored, self.pool, strict=True)]
+        return self.grid or size_of(pooled)
 
     def forward(self, x: Tensor) -> Tensor:
         """Volumes as stored, (B, 1, D, H, W), to prepared ones, (B, 1, D', H', W')."""
-        x = self.normalise(x)
-        return x if self.pool == (1, 1, 1) else avg_pool3d(x, self.pool)
+        return self._gridded(self.normalise(x))
+
+    def carried(self, maps: Tensor, stored: Tensor) -> Tensor:
+        """Brings maps over stored volumes to where the prepared volumes show the same place.
+
+        A mask comes out as shares of voxels, between 0 and 1.
+
+        Args:
+            maps: Anything known over stored volumes, e.g. a segmentation, (B, 1, D, H, W).
+            stored: The volumes as stored, (B, 1, D, H, W).
+
+        Returns:
+            Shape (B, 1, D', H', W').
+        """
+        return self._gridded(rescaled(maps, self._scale(stored)))
+
+    def _gridded(self, x: Tensor) -> Tensor:
+        if self.pool != (1, 1, 1):
+            x = avg_pool3d(x, self.pool)
+        if self.grid is None or self.grid == tuple(x.shape[2:]):
+            return x
+        if self.fit == "resample":
+            return interpolate(x, size=self.grid, mode="trilinear", align_corners=False)
+        return cropped(padded(x, self.grid), self.grid)
+
+    def restored(self, maps: Tensor, stored: Tensor) -> Tensor:
+        """Brings maps over prepared volumes back to where the stored volumes show the same place.
+
+        Args:
+            maps: Anything measured over prepared volumes, e.g. saliency, (B, 1, D', H', W').
+            stored: The volumes as stored, (B, 1, D, H, W).
+
+        Returns:
+            Shape (B, 1, D, H, W); 0 where the prepared volume does not reach.
+        """
+        shape = stored.shape[2:]
+        pooled = [side // step for side, step in zip(shape, self.pool, strict=True)]
+        if self.grid is not None and self.fit == "pad":
+            maps = cropped(padded(maps, pooled), pooled)
+        if maps.shape[2:] != shape:
+            maps = interpolate(maps, size=tuple(shape), mode="trilinear", align_corners=False)
+        return rescaled(maps, 1 / self._scale(stored))
+
+    def _scale(self, stored: Tensor) -> Tensor:
+        """Size of each head over the reference's, as a length, (B,); 1 where there is no grid."""
+        spacing_mm = self.normalise.spacing_mm
+        if not spacing_mm:
+            return stored.new_ones(len(stored))
+        level = white_level(stored)[:, None, None, None, None]
+        return head_scale(stored / level, spacing_mm)
 
 
 def size_of(values: Sequence[int]) -> Size:
@@ -111,9 +180,21 @@ def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
         x: Maps, (B, C, D, H, W).
         multiple: What each side shall be a multiple of.
     """
+    return padded(
+        x, [-(-side // step) * step for side, step in zip(x.shape[2:], multiple, strict=True)]
+    )
+
+
+def padded(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Adds background on both sides of axes that are shorter than wanted, the odd slab at the end.
+
+    Args:
+        x: Maps, (B, C, D, H, W).
+        shape: What each side shall measure at least.
+    """
     amounts: list[int] = []
-    for side, step in zip(x.shape[:1:-1], list(multiple)[::-1], strict=True):  # last axis first
-        missing = -side % step
+    for side, wanted in zip(x.shape[:1:-1], list(shape)[::-1], strict=True):  # last axis first
+        missing = max(wanted - side, 0)
         amounts += [missing // 2, missing - missing // 2]
     return pad(x, amounts) if any(amounts) else x
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from monai.networks.blocks.segresnet_block import ResBlock, get_conv_layer, get_upsample_layer
 from monai.networks.layers.utils import get_norm_layer
+from monai.networks.utils import pixelshuffle
 from torch import Tensor, nn
 
 from benchmark.encoders.volume import cropped
+from benchmark.errors import ConfigError
 
 __all__ = ["ReconstructionDecoder", "SegmentationDecoder", "group_norm"]
 
@@ -23,12 +25,29 @@ def group_norm(channels: int) -> tuple[str, dict[str, Any]]:
 
 
 class _Pyramid(nn.Module):
-    """The up path of a SegResNet: 1x1x1 convolution, doubled sides, a residual block."""
+    """The up path of a SegResNet: 1x1x1 convolution, doubled sides, residual blocks.
 
-    def __init__(self, widths: Sequence[int], out_channels: int) -> None:
+    Where the finest map is coarser than the volume, the last convolution gives each position all
+    of its voxels as channels (Shi et al. 2016, arXiv 1609.05158).
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        out_channels: int,
+        stride: int = 1,
+        blocks: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         fine = list(widths[-2::-1])  # the coarsest of them first
         coarse = list(widths[:0:-1])
+        counts = [1] * len(fine) if blocks is None else list(blocks)[::-1]
+        if len(counts) != len(fine):
+            raise ConfigError(
+                f"a decoder of {len(widths)} scales has {len(fine)} scales of its own; expected as "
+                f"many numbers of blocks, got {list(blocks or ())}"
+            )
+        self.stride = stride
         self.up = nn.ModuleList(
             nn.Sequential(
                 get_conv_layer(3, before, after, kernel_size=1),
@@ -36,11 +55,14 @@ class _Pyramid(nn.Module):
             )
             for before, after in zip(coarse, fine, strict=True)
         )
-        self.blocks = nn.ModuleList(ResBlock(3, w, norm=group_norm(w)) for w in fine)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*(ResBlock(3, width, norm=group_norm(width)) for _ in range(count)))
+            for width, count in zip(fine, counts, strict=True)
+        )
         self.last = nn.Sequential(
             get_norm_layer(name=group_norm(widths[0]), spatial_dims=3, channels=widths[0]),
             nn.ReLU(),
-            get_conv_layer(3, widths[0], out_channels, kernel_size=1, bias=True),
+            get_conv_layer(3, widths[0], out_channels * stride**3, kernel_size=1, bias=True),
         )
 
     def _decoded(self, h: Tensor, skips: Sequence[Tensor | None]) -> Tensor:
@@ -49,7 +71,7 @@ class _Pyramid(nn.Module):
             x = up(x)  # b c i j k
             x = block(x if skip is None else x + skip)
         out: Tensor = self.last(x)
-        return out
+        return out if self.stride == 1 else pixelshuffle(out, 3, self.stride)
 
 
 class SegmentationDecoder(_Pyramid):
@@ -58,10 +80,21 @@ class SegmentationDecoder(_Pyramid):
     Args:
         widths: Channels of the encoder's maps, the finest first: ``encoder.widths``.
         n_classes: Background included.
+        stride: Voxels per position of the finest map along each axis: ``encoder.stride``.
+        blocks: Residual blocks at each scale but the coarsest, the finest first; 1 by default.
+
+    Raises:
+        ConfigError: There are not as many numbers of blocks as scales to decode.
     """
 
-    def __init__(self, widths: Sequence[int], n_classes: int = 2) -> None:
-        super().__init__(widths, n_classes)
+    def __init__(
+        self,
+        widths: Sequence[int],
+        n_classes: int = 2,
+        stride: int = 1,
+        blocks: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(widths, n_classes, stride, blocks)
 
     def forward(
         self, h: Tensor, skips: Sequence[Tensor], shape: Sequence[int] | None = None
@@ -81,10 +114,17 @@ class ReconstructionDecoder(_Pyramid):
 
     Args:
         widths: Channels of the encoder's maps, the finest first: ``encoder.widths``.
+        stride: Voxels per position of the finest map along each axis: ``encoder.stride``.
+        blocks: Residual blocks at each scale but the coarsest, the finest first; 1 by default.
+
+    Raises:
+        ConfigError: There are not as many numbers of blocks as scales to decode.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__(widths, 1)
+    def __init__(
+        self, widths: Sequence[int], stride: int = 1, blocks: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(widths, 1, stride, blocks)
         self._skips: tuple[None, ...] = (None,) * (len(widths) - 1)
 
     def forward(self, h: Tensor, shape: Sequence[int] | None = None) -> Tensor:

@@ -136,7 +136,9 @@ def confidence_line(ledger: Ledger, task: Task, *, n_resamples: int = 2000) -> d
         sure = _upper_half(replica.max(axis=1), folds)
         for half, members in enumerate((~sure, sure)):
             mine = weights[:, entry.rows][:, members]
-            halves[half] += mine @ right[members] / mine.sum(axis=1) / len(entry.predictions)
+            total = mine.sum(axis=1)  # 0 where a resample leaves the half out
+            share = np.divide(mine @ right[members], total, out=_nan_like(total), where=total > 0)
+            halves[half] += share / len(entry.predictions)
     difference = halves[1] - halves[0]
     low, high = _limits(difference[1:])
     return {
@@ -158,6 +160,10 @@ def _upper_half(confidence: Array, folds: Array) -> Array:
         order = members[np.argsort(confidence[members], kind="stable")]
         upper[order[len(order) // 2 :]] = True
     return upper
+
+
+def _nan_like(values: Array) -> Array:
+    return np.full(values.shape, np.nan)
 
 
 def _limits(replicates: Array) -> tuple[float, float]:

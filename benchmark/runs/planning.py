@@ -243,7 +243,7 @@ class _Planner:
             percents = tuple(percent for percent in percents if percent < 100)
         small = {t: {percent for _, percent in split.omitted(t)} if few else set() for t in tasks}
         outside = {} if self.other else _external(row, plan, profile, self.workspace)
-        groups = [tuple(tasks)] if row.info.multitask else [(task,) for task in tasks]
+        groups = [tuple(tasks)] if row.multitask else [(task,) for task in tasks]
         jobs = [
             self._job((Part(name, fitted),), outside, (fold, seed, percent))
             for group in groups

@@ -17,7 +17,7 @@ from benchmark.tracks import get_track
 
 __all__ = ["Row", "resolve_row", "tuned_rows"]
 
-_ROW_KEYS = ("track", "title", "suite")
+_ROW_KEYS = ("track", "title", "suite", "multitask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Row:
         config: Resolved settings.
         tasks: Tasks that it answers: the method's, or those that its settings were tuned for.
         suite: Cohorts and tasks that one fit spans; empty: each cohort by itself.
+        multitask: Whether one fit serves all tasks of a cohort, or of the suite, at once.
         tuned: Whether a sweep chose the settings.
         study: Facts of that sweep, such as ``trials`` and ``wall_seconds``.
     """
@@ -43,6 +44,7 @@ class Row:
     config: Mapping[str, Any]
     tasks: tuple[str, ...]
     suite: str = ""
+    multitask: bool = False
     tuned: bool = False
     study: Mapping[str, Any] = field(default_factory=dict)
 
@@ -103,4 +105,15 @@ def resolve_row(
     tasks = tuple(task for task in tuned.get("tasks", info.tasks) if task in info.tasks)
     study = tuned.get("study") or {}
     suite = str(variant.get("suite", info.suite))
-    return Row(name, title, info, chosen_track, config, tasks, suite, bool(frozen), study)
+    return Row(
+        name=name,
+        title=title,
+        info=info,
+        track=chosen_track,
+        config=config,
+        tasks=tasks,
+        suite=suite,
+        multitask=bool(variant.get("multitask", info.multitask)),
+        tuned=bool(frozen),
+        study=study,
+    )

@@ -241,7 +241,7 @@ def _groups(plan: CohortPlan, request: SweepRequest, row: Row) -> list[tuple[str
     if request.task:
         return [(request.task,)] if request.task in (*plan.fit, *plan.derive) else []
     tasks = tuple(task for task in plan.fit if task in row.info.tasks)
-    if row.info.multitask:
+    if row.multitask:
         return [tasks] if tasks else []
     return [(task,) for task in tasks]
 

@@ -136,6 +136,10 @@ class TorchMethod(Method):
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Runs once the network is built, before it is trained: e.g. loads ``run.pretrained``."""
 
+    def train(self, train: BatchSource, val: BatchSource, run: RunContext) -> None:
+        """Trains :attr:`model`; override it for several trainings, each with a stage name."""
+        Trainer(self._fitted(), self, train, val, self.trainer, run).fit()
+
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Trainable parameters; those with one axis or none (norms, biases) do not decay."""
         learned = [p for p in model.parameters() if p.requires_grad]
@@ -174,8 +178,7 @@ class TorchMethod(Method):
         self.model = self._built(train, tasks, run)
         self.initialise(self.model, run)
         self._check_outputs(train, tasks)
-        sources = [self.source(part, tasks) for part in (train, val)]
-        Trainer(self.model, self, sources[0], sources[1], self.trainer, run).fit()
+        self.train(*(self.source(part, tasks) for part in (train, val)), run)
         self._residual_sd = self._residuals(val, tasks)
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:

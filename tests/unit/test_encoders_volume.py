@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import interpolate
 
 from benchmark.encoders import (
     ConvEncoder,
@@ -29,6 +30,7 @@ from benchmark.encoders.dense_vit import dense_vit_paper
 from benchmark.encoders.transformer import PositionEmbedding, sine_positions
 from benchmark.encoders.volume import cropped, from_patches, pad_to_multiple, to_patches
 from benchmark.errors import ConfigError, MethodError, UnknownNameError
+from benchmark.training.volumes import white_level
 
 GRID = (16, 24, 16)
 SMALL = {
@@ -152,6 +154,49 @@ def test_preparing_normalises_and_averages() -> None:
     assert torch.equal(PrepareVolumes(5.0)(x), whole)
     with pytest.raises(ConfigError, match=r"pool \[2, 1, 1\] does not divide"):
         prepare.shape((7, 6, 6))
+
+
+@pytest.mark.parametrize("fit", ["pad", "resample"])
+def test_volumes_come_to_another_grid(fit: str) -> None:
+    prepare = PrepareVolumes(5.0, grid=(12, 6, 7), fit=fit)
+    x = torch.rand(2, 1, 8, 9, 6) + 0.5
+    out, whole = prepare(x), prepare.normalise(x)
+    assert prepare.shape((8, 9, 6)) == tuple(out.shape[2:]) == (12, 6, 7)
+    if fit == "pad":
+        assert torch.equal(out[:, :, 2:10, :, :6], whole[:, :, :, 1:7])
+        assert not out[:, :, :2].any()
+        assert not out[:, :, 10:].any()
+        assert not out[..., 6:].any()
+    else:
+        even = interpolate(whole, size=(12, 6, 7), mode="trilinear", align_corners=False)
+        assert torch.equal(out, even)
+    with pytest.raises(UnknownNameError, match="'resample'"):
+        PrepareVolumes(5.0, grid=(8, 8, 8), fit="resampled")
+
+
+@pytest.mark.parametrize(
+    ("settings", "blur"),
+    [
+        ({}, 0.1),
+        ({"pool": (2, 2, 2)}, 0.4),
+        ({"grid": (40, 36, 32)}, 0.1),
+        ({"grid": (48, 60, 48), "fit": "resample"}, 0.2),
+    ],
+)
+def test_maps_over_prepared_volumes_return_to_their_place(settings: dict, blur: float) -> None:
+    i, j, k = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (32, 40, 32)), indexing="ij")
+    smooth = 0.9 + 0.1 * torch.sin(9 * i + 3) * torch.cos(9 * k)
+    head = torch.zeros(2, 1, 32, 40, 32)
+    head[0, 0] = torch.where(i**2 + j**2 + k**2 < 0.95, smooth, 0.0)
+    head[1, 0] = torch.where(i**2 + j**2 + k**2 < 0.4, smooth, 0.0)
+    prepare = PrepareVolumes(5.0, **settings)
+    back = prepare.restored(prepare(head), head)
+    assert back.shape == head.shape
+    expected = (head / white_level(head)[:, None, None, None, None] - 0.6) / 0.5
+    inside = (i**2 + j**2 + k**2 < 0.3).expand_as(head)
+    assert (back - expected)[inside].abs().mean() < blur * expected[inside].std()
+    moved = prepare.normalise(head)
+    assert (moved - expected)[inside].abs().mean() > 0.2 * expected[inside].std()
 
 
 # Positions and attention -------------------------------------------------------------------------

@@ -251,3 +251,22 @@ def test_the_verbs_keep_another_protocol_in_a_folder_of_its_own(
     assert "no <method>/plan.json found" in capsys.readouterr().err
     assert main(["sweep", "method=voxel_svm", "task=dx3", "protocol=few-label"]) == 1
     assert "a sweep tunes on the folds of the profile's own protocol" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("protocol", [None, "few-label"])
+def test_the_default_board_alone_is_given_what_other_protocols_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {}
+
+    def watched(scores: Path, board: Path, cards: object, **options: object) -> pd.DataFrame:
+        given.update(options, scores=scores)
+        return pd.DataFrame()
+
+    monkeypatch.setattr("benchmark.results.rank_workspace", watched)
+    asked = ("--protocol", protocol) if protocol else ()
+    assert main(["rank", "--profile", "smoke", *asked]) == 0
+    places = {name: Path("protocols", name, "scores") for name in ("few-label", "leave-site-out")}
+    assert given["beside"] == (None if protocol else places)
+    assert given["scores"] == (places[protocol] if protocol else Path("scores"))

@@ -1,0 +1,1 @@
+"""NeuroBridge: guided by hippocampal segmentation, atrophy and reconstruction."""

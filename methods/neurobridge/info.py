@@ -1,0 +1,121 @@
+"""What NeuroBridge says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
+
+
+def _guided() -> TrainerConfig:
+    return cnn_trainer(epochs=5)
+
+
+def _fused() -> TrainerConfig:
+    trainer = cnn_trainer(epochs=13)
+    trainer.balance.weights = {"segmentation": 1.0, "atrophy": 1.0, "reconstruction": 0.2}
+    return trainer
+
+
+@dataclass
+class NeuroBridgeConfig:
+    """Settings of NeuroBridge, by default those of the small scale.
+
+    Attributes:
+        pretrained: Weights of the encoder: a pretraining of ``configs/pretraining`` or a folder;
+            "" starts from scratch.
+        encoder: ``conv`` or ``swin``.
+        settings: The encoder's own settings, all but its grid; those of the pretraining.
+        grid: Sides of the volumes that the network sees; empty: as stored.
+        fit: How volumes come to that grid: ``pad`` or ``resample``.
+        decoder_blocks: Residual blocks of both decoders at each scale but the coarsest, the finest
+            first; empty: one each.
+        width: Features of a stream, d.
+        volume_in_stream: Whether the segmentation's stream also holds the volume that it found.
+        mask_ratio: Share of the patches that are hidden from the encoder for reconstruction.
+        reconstruct_share: Share of each batch that is also seen masked and reconstructed.
+        atrophy_threshold: Below how many standard deviations of the healthy a hippocampus counts
+            as atrophied.
+        body_rate: Learning rate of what the guided phase has trained in the phase after it, as a
+            multiple of ``trainer.lr``.
+        dropout: Share of fused features dropped in training.
+        guided: The training loop of the guided phase, segmentation, atrophy and reconstruction.
+        trainer: The training loop of the fused phase; ``trainer.balance`` weighs both.
+    """
+
+    pretrained: str = "t1w_conv"
+    encoder: str = "conv"
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {"widths": [16, 32, 64], "blocks": [0, 1, 1], "stride": 2}
+    )
+    grid: list[int] = field(default_factory=list)
+    fit: str = "resample"
+    decoder_blocks: list[int] = field(default_factory=lambda: [0, 0])
+    width: int = 64
+    volume_in_stream: bool = True
+    mask_ratio: float = 0.5
+    reconstruct_share: float = 0.25
+    atrophy_threshold: float = -1.5
+    body_rate: float = 1.0
+    dropout: float = 0.0
+    guided: TrainerConfig = field(default_factory=_guided)
+    trainer: TrainerConfig = field(default_factory=_fused)
+
+
+def paper_config() -> NeuroBridgeConfig:
+    """The scale of the paper: SwinUNETR-48 on 96 x 96 x 96 voxels."""
+    fused = TrainerConfig(
+        epochs=50, batch_size=4, lr=1e-4, weight_decay=0.05, warmup=0.1, keep="best"
+    )
+    fused.balance.weights = {"segmentation": 1.0, "atrophy": 1.0, "reconstruction": 0.2}
+    return NeuroBridgeConfig(
+        pretrained="",
+        encoder="swin",
+        settings={"feature_size": 48},
+        grid=[96, 96, 96],
+        decoder_blocks=[],
+        width=768,
+        reconstruct_share=1.0,
+        body_rate=1.0,
+        guided=TrainerConfig(
+            epochs=50, batch_size=4, lr=5e-4, weight_decay=0.05, warmup=0.1, keep="best"
+        ),
+        trainer=fused,
+    )
+
+
+_UNGUIDED = {
+    f"trainer.balance.weights.{name}": 0.0 for name in ("segmentation", "atrophy", "reconstruction")
+}
+
+INFO = register(
+    MethodInfo(
+        name="neurobridge",
+        title="NeuroBridge",
+        summary="A convolutional encoder, pretrained by masked autoencoding, guided by hippocampal "
+        "segmentation, atrophy and reconstruction, whose three streams are fused by gates.",
+        model="model:NeuroBridge",
+        tasks=("dx3", "conversion", "pd_hc", "brain_age"),
+        tracks=("t1w",),
+        requires=("t1w",),
+        multitask=True,
+        config=NeuroBridgeConfig,
+        variants={
+            "neurobridge_scratch": {"title": "NeuroBridge, not pretrained", "pretrained": ""},
+            "neurobridge_single": {
+                "title": "NeuroBridge, single task",
+                "multitask": False,
+                **_UNGUIDED,
+            },
+            "neurobridge_uncertainty": {
+                "title": "NeuroBridge, uncertainty weights",
+                "trainer.balance.weighting": "uncertainty",
+            },
+        },
+        paper="Li, Shen, Farris, Zhang, NeuroBridge (arXiv:2607.01401)",
+        bibtex="@article{li2026neurobridge, author={Li and Shen and Farris and Zhang}, "
+        "title={NeuroBridge}, journal={arXiv preprint arXiv:2607.01401}, year={2026}}",
+        pretraining=("phantom-population:pretrain",),
+    )
+)

@@ -1,0 +1,244 @@
+"""NeuroBridge: pretrained, guided by the hippocampus, then fused by gates.
+
+One fit has three phases. The encoder's weights come from masked autoencoding (``pretrained``). The
+guided phase learns segmentation, atrophy and reconstruction. The fused phase goes on with these
+and adds the tasks, which read three gated streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.api import (
+    Batch,
+    BatchSource,
+    MethodError,
+    RunContext,
+    SampleError,
+    Samples,
+    Task,
+    TorchMethod,
+    Trainer,
+)
+
+from .explain import evidence_maps
+from .guidance import MASK, AtrophyRule, atrophy_loss, dice, mask_voxels, segmentation_loss
+from .info import NeuroBridgeConfig
+from .network import ATROPHY, GATE, RECONSTRUCTION, SEGMENTATION, STREAMS, Network
+
+KNOWN = "hippocampus_known"
+GUIDED = "guided"
+_FRESH = ("heads", "fusion")
+
+
+class NeuroBridge(TorchMethod):
+    """NeuroBridge as a method."""
+
+    config_type = NeuroBridgeConfig
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
+        self._rule = AtrophyRule()
+        self._fitted_tasks: tuple[Task, ...] = ()
+        self._mask_rate = 1.0  # training people per training mask
+        self._in_guided_phase = False
+
+    # The network and what it learns from ---------------------------------------------------------
+
+    def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
+        """Learns from training people what atrophy is."""
+        del run
+        if self.config.guided.balance != type(self.config.guided.balance)():
+            raise MethodError(
+                "neurobridge: guided.balance is not used; set trainer.balance, which weighs the "
+                "losses of both phases"
+            )
+        self._fitted_tasks = tuple(tasks)
+        self._rule = AtrophyRule.learn(train, tasks, self.config.atrophy_threshold)
+        n_masks = int((mask_voxels(train) > 0).sum())
+        self._mask_rate = train.n / max(n_masks, 1)
+
+    def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
+        """Makes the network; the size of a training hippocampus is kept as a buffer."""
+        outputs = {task.name: task.n_outputs for task in tasks}
+        shape = self.inputs(train)["t1w"].shape[-3:]
+        network = Network(self.config, outputs, shape, train.spacing_mm)
+        if train.has_labels:
+            sizes = self._prepared_sizes(network, train)
+            if len(sizes):
+                network.volume_mean.fill_(float(sizes.mean()))
+                network.volume_scale.fill_(1 / (float(sizes.std()) or 1.0))
+        return network
+
+    def _prepared_sizes(self, network: Network, samples: Samples) -> np.ndarray:
+        """Voxels of each mask that there is, in prepared volumes."""
+        rows = np.flatnonzero(mask_voxels(samples) > 0)
+        if not len(rows):
+            return np.zeros(0)
+        source = BatchSource(self.inputs(samples), targets=self.targets(samples))
+        parts = []
+        for start in range(0, len(rows), self.trainer.predict_batch_size):
+            batch = source.read(rows[start : start + self.trainer.predict_batch_size])
+            carried = network.prepare.carried(batch.targets[MASK], batch.inputs["t1w"])
+            parts.append(carried.sum(dim=(1, 2, 3, 4)))
+        return torch.cat(parts).numpy()
+
+    def initialise(self, model: nn.Module, run: RunContext) -> None:
+        """Takes over the pretrained encoder, if one is named."""
+        if run.pretrained is not None:
+            model.encoder.load_pretrained(run.pretrained)
+
+    def targets(self, samples: Samples) -> Mapping[str, Any]:
+        """Masks, who has one, and who has atrophy."""
+        voxels = mask_voxels(samples)
+        targets: dict[str, Any] = {
+            KNOWN: (voxels > 0).astype(np.float32),
+            ATROPHY: self._rule.labels(samples, self._fitted_tasks),
+        }
+        with contextlib.suppress(SampleError):
+            targets[MASK] = samples.targets(MASK)
+        return targets
+
+    # Losses --------------------------------------------------------------------------------------
+
+    def loss_names(self, tasks: Sequence[Task]) -> list[str]:
+        """The three that guide, then the tasks."""
+        return [*STREAMS, *super().loss_names(tasks)]
+
+    def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Every loss by name.
+
+        Validation judges a phase by what it is for: segmentation and atrophy in the guided one,
+        the tasks in the fused one.
+        """
+        tasks = self.task_losses(outputs, batch)
+        if self._in_guided_phase:
+            tasks = {name: loss * 0.0 for name, loss in tasks.items()}
+        if not batch.training and not self._in_guided_phase:
+            return tasks
+        guides = {
+            SEGMENTATION: self._segmentation_loss(outputs, batch),
+            ATROPHY: atrophy_loss(outputs[ATROPHY], batch.targets[ATROPHY], self._rule.weights),
+        }
+        if batch.training:
+            guides[RECONSTRUCTION] = outputs[RECONSTRUCTION].mean()
+        return guides | tasks
+
+    def _segmentation_loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        logits = outputs[SEGMENTATION]
+        if MASK not in batch.targets:
+            return logits.sum() * 0.0
+        masks = self._fitted().prepare.carried(batch.targets[MASK], batch.inputs["t1w"])
+        return segmentation_loss(logits, masks, batch.targets[KNOWN]) * self._mask_rate
+
+    def present(self, batch: Batch) -> dict[str, bool]:
+        """By loss, whether anybody in the batch can be learned from in this phase."""
+        tasks = super().present(batch)
+        if self._in_guided_phase:
+            tasks = dict.fromkeys(tasks, False)
+        return {
+            SEGMENTATION: bool((batch.targets[KNOWN] > 0).any()),
+            ATROPHY: bool((batch.targets[ATROPHY] >= 0).any()),
+            RECONSTRUCTION: True,
+            **tasks,
+        }
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """GradNorm and PCGrad compare gradients in the encoder, which every loss reaches."""
+        return [p for p in self._fitted().encoder.parameters() if p.requires_grad]
+
+    # Phases --------------------------------------------------------------------------------------
+
+    def train(self, train: BatchSource, val: BatchSource, run: RunContext) -> None:
+        """The guided phase, unless all that guides is switched off; then the fused one."""
+        model, weights = self._fitted(), self.trainer.balance.weights
+        run.log({"atrophy_adjusted_for": " ".join(self._rule.covariates) or "no label"})
+        if any(weights.get(name, 1.0) > 0 for name in STREAMS):
+            self._in_guided_phase = True
+            try:
+                Trainer(model, self, train, val, self.config.guided, run, GUIDED).fit()
+            finally:
+                self._in_guided_phase = False
+            run.log({"stage": GUIDED, "validation_dice": self._dice(val)})
+        Trainer(model, self, train, val, self.trainer, run).fit()
+        run.log({"stage": "fit", "validation_dice": self._dice(val)})
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """In the fused phase, what the guided one has trained moves at a rate of its own."""
+        groups = super().parameter_groups(model)
+        if self._in_guided_phase or self.config.body_rate == 1.0:
+            return groups
+        fresh = {id(p) for name in _FRESH for p in model.get_submodule(name).parameters()}
+        slow = {"lr": self.trainer.lr * self.config.body_rate}
+        split = []
+        for group in groups:
+            others = {k: v for k, v in group.items() if k != "params"}
+            ours = [p for p in group["params"] if id(p) in fresh]
+            body = [p for p in group["params"] if id(p) not in fresh]
+            split += [{**others, "params": ours}, {**others, **slow, "params": body}]
+        return [group for group in split if group["params"]]
+
+    @torch.no_grad()
+    def _dice(self, people: BatchSource) -> float | None:
+        """Mean Dice coefficient of the hippocampus on the store's grid; None without masks."""
+        found: list[Tensor] = []
+        size = self.trainer.predict_batch_size
+        for start in range(0, len(people) if MASK in people.targets else 0, size):
+            rows = np.arange(start, min(start + size, len(people)))
+            batch = people.read(rows).to(self._device)
+            scores = dice((self._hippocampus(batch) > 0.5).float(), batch.targets[MASK])
+            found.append(scores[batch.targets[KNOWN] > 0])
+        values = torch.cat(found) if found else torch.zeros(0)
+        return round(float(values.mean()), 4) if len(values) else None
+
+    # What it shows -------------------------------------------------------------------------------
+
+    def _hippocampus(self, batch: Batch) -> Tensor:
+        """Probability of each stored voxel to be hippocampus, (B, 1, D, H, W)."""
+        model, stored = self._fitted().eval(), batch.inputs["t1w"]
+        found = model(batch.inputs)[SEGMENTATION].float().softmax(dim=1)[:, 1:]
+        return model.prepare.restored(found, stored)
+
+    @torch.no_grad()
+    def hippocampus_map(self, samples: Samples) -> np.ndarray:
+        """Probability of each voxel to be hippocampus, (N, D, H, W), on the grid of the store."""
+        parts = [self._hippocampus(batch)[:, 0].cpu() for batch in self._batches(samples)]
+        return torch.cat(parts).numpy()
+
+    @torch.no_grad()
+    def expose(self, samples: Samples) -> dict[str, np.ndarray]:
+        """Gates of the three streams, the hippocampal volume found, probability of atrophy.
+
+        Returns:
+            ``gate`` (N, 3), means over channels in the order segmentation, atrophy, reconstruction;
+            ``gate_by_channel`` (N, 3, d); ``hippocampus_mm3`` (N,); ``atrophy`` (N,).
+        """
+        model = self._fitted().eval()
+        parts: dict[str, list[Tensor]] = {}
+        for batch in self._batches(samples):
+            out = model(batch.inputs)
+            found = out[SEGMENTATION].float().softmax(dim=1)[:, 1:]
+            restored = model.prepare.restored(found, batch.inputs["t1w"])
+            shown = {
+                "gate": out[GATE].mean(dim=2),
+                "gate_by_channel": out[GATE],
+                "hippocampus_mm3": restored.sum(dim=(1, 2, 3, 4)) * samples.spacing_mm**3,
+                ATROPHY: out[ATROPHY].float().softmax(dim=1)[:, 1],
+            }
+            for name, values in shown.items():
+                parts.setdefault(name, []).append(values.float().cpu())
+        return {name: torch.cat(values).numpy() for name, values in parts.items()}
+
+    def explain(self, samples: Samples, task: Task) -> np.ndarray:
+        """GradCAM of the encoder's coarsest map, (N, D, H, W), on the grid of the store."""
+        if task.name not in self._tasks:
+            raise MethodError(f"task {task.name!r} was not fitted; it fitted {self._tasks}")
+        model = self._fitted().eval()
+        parts = [evidence_maps(model, batch.inputs, task.name) for batch in self._batches(samples)]
+        return torch.cat(parts).numpy()

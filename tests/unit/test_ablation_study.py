@@ -1,0 +1,124 @@
+"""From a claim to its fits and back; on a tiny cohort, with a probe for a method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny_cohort import EXTERNAL, TINY
+
+from benchmark.ablations.claims import Arm, Claim, load_claims
+from benchmark.ablations.report import markdown, publish, read_lines, write_lines
+from benchmark.ablations.study import plan_study, run_study, study_lines
+from benchmark.config import Profile
+from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.registry import registry
+from benchmark.runs.job import Workspace
+
+
+def claim(**changes) -> Claim:
+    facts = {
+        "title": "More is better",
+        "source": "nobody",
+        "cohort": TINY,
+        "tasks": ["dx3", "ad_cn"],
+        "arms": {"low": Arm("probe"), "high": Arm("probe", {"shift": 0.5})},
+    }
+    made = Claim(**(facts | changes))
+    made.check("one")
+    return made
+
+
+@pytest.mark.usefixtures("probe_site")
+def test_a_claim_is_fitted_once_and_judged(
+    fresh_workspace: Workspace, tiny_profile: Profile
+) -> None:
+    claims = {
+        "one": claim(),
+        "two": claim(kind="transfer", external=EXTERNAL, tasks=["dx3"], arms={"a": Arm("probe")}),
+        "three": claim(kind="confidence", tasks=["ad_cn"], arms={"a": Arm("probe")}),
+    }
+    study = plan_study(claims, tiny_profile, fresh_workspace)
+    assert len(study.jobs) == 2 * 3 * 3, "two settings, three seeds, three folds; arms are shared"
+    started = []
+    failed = run_study(
+        study,
+        tiny_profile,
+        fresh_workspace,
+        on_start=lambda jobs, n: started.append((len(jobs), n)),
+    )
+    assert not failed
+    run_study(
+        study,
+        tiny_profile,
+        fresh_workspace,
+        on_start=lambda jobs, n: started.append((len(jobs), n)),
+    )
+    assert started == [(18, 0), (0, 18)], "the second call finds everything"
+    found = dict(study_lines(study, tiny_profile, fresh_workspace))
+    assert [(x["task"], x["lower"], x["higher"]) for x in found["one"]] == [
+        ("dx3", "low", "high"),
+        ("ad_cn", "low", "high"),
+    ]
+    assert found["two"][0]["lower"] == EXTERNAL
+    assert found["three"][0]["metric"] == "accuracy"
+
+
+@pytest.mark.usefixtures("probe_site")
+def test_a_claim_without_its_runs_names_the_command(
+    fresh_workspace: Workspace, tiny_profile: Profile
+) -> None:
+    study = plan_study({"one": claim()}, tiny_profile, fresh_workspace)
+    ((name, why),) = study_lines(study, tiny_profile, fresh_workspace)
+    assert name == "one"
+    assert "neurodx ablate --only one" in why
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [0, 1]}, "at least 3 different seeds"),
+        ({"seeds": [0, 1, 1]}, "at least 3 different seeds"),
+        ({"arms": {"a": Arm("probe")}}, "two arms or more"),
+        ({"kind": "transfer"}, "one arm"),
+        ({"external": EXTERNAL}, "belongs to 'transfer'"),
+        ({"tasks": []}, "name its tasks"),
+    ],
+)
+def test_a_claim_that_cannot_be_tested_is_refused(changes, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        claim(**changes)
+
+
+def test_a_misspelt_kind_or_claim_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'order'"):
+        claim(kind="ordr")
+    with pytest.raises(UnknownNameError):
+        load_claims("no_such_claim_at_all")
+
+
+def test_every_claim_of_the_project_names_rows_that_exist() -> None:
+    rows = {row for info in registry().methods.values() for row in (info.name, *info.variants)}
+    for name, one in load_claims().items():
+        assert {arm.row for arm in one.arms.values()} <= rows, name
+
+
+def test_lines_of_other_claims_stay_and_pages_say_what_is_missing(tmp_path: Path) -> None:
+    claims = {"one": claim(), "two": claim(title="Less is more")}
+    line = {
+        "claim": "two", "task": "dx3", "metric": "roc_auc", "cohort": TINY, "kind": "order",
+        "seeds": 3, "lower": "low", "higher": "high", "score_lower": 0.6, "score_higher": 0.7,
+        "difference": 0.1, "low": 0.02, "high": 0.18, "n": 40,
+    }  # fmt: skip
+    write_lines([line], claims, tmp_path / "a")
+    table = write_lines([line | {"claim": "one"}], claims, tmp_path / "a", tmp_path / "board")
+    assert table["claim"].tolist() == ["one", "two"]
+    pd.testing.assert_frame_equal(read_lines(tmp_path / "board"), table)
+    again = write_lines([line | {"claim": "one", "low": -0.1}], claims, tmp_path / "a")
+    assert again["verdict"].tolist() == ["not shown", "shown"]
+    page = markdown(again, claims | {"three": claim(title="Not yet")}, "mini")
+    assert "+0.100 | +0.020 to +0.180 | 40 | shown |" in page
+    assert "Not run yet: `neurodx ablate --only three`" in page
+    publish(tmp_path / "a", tmp_path / "board")
+    assert read_lines(tmp_path / "board")["verdict"].tolist() == ["not shown", "shown"]
