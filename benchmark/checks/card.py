@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.checks.outcome import ContractError
 from benchmark.config import Profile, load_profile, load_suite, method_config
 from benchmark.errors import BenchmarkError, ConfigError
+from benchmark.method_info import MethodInfo
 from benchmark.runs.checkpoints import is_recipe
 from benchmark.runs.rows import resolve_row
 from benchmark.tasks import TASKS
@@ -75,19 +76,28 @@ def names_known(bench: Bench) -> str:
         opened = {SOURCES[source].modality or source for source in TRACKS[track]}
         closed = sorted(set(info.requires) - opened)
         _expect(not closed, f"{where}: requires {closed}, which track {track!r} does not open")
-    for suite in {info.suite, *(str(v.get("suite", "")) for v in info.variants.values())} - {""}:
+    _suites_known(info, where)
+    for part in info.pretraining:
+        _expect(":" in part, f"{where}: pretraining {part!r}: expected COHORT:PART")
+    return ""
+
+
+def _suites_known(info: MethodInfo, where: str) -> None:
+    for row, own in {info.name: {}, **info.variants}.items():
+        suite = str(own.get("suite", info.suite))
+        if not suite:
+            continue
         parts = load_suite(suite, Profile(name="check")).parts
         named = {task for tasks in parts.values() for task in tasks}
         _expect(
-            info.multitask, f"{where}: suite {suite!r} is one fit of several tasks: multitask=True"
+            bool(own.get("multitask", info.multitask)),
+            f"{where}: row {row!r} with suite {suite!r} is one fit of several tasks: give it "
+            "multitask=True, or suite=''",
         )
         _expect(
             bool(named & set(info.tasks)),
             f"{where}: suite {suite!r} holds {', '.join(sorted(named))}, none of them in 'tasks'",
         )
-    for part in info.pretraining:
-        _expect(":" in part, f"{where}: pretraining {part!r}: expected COHORT:PART")
-    return ""
 
 
 def rows_resolve(bench: Bench) -> str:
