@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from benchmark.encoders.timeseries import TimeSeriesEncoder
     from benchmark.encoders.tokens import TokenEncoder
     from benchmark.encoders.volume import PrepareVolumes, VolumeEncoder
-    from benchmark.encoders.volume_anchor import VolumeAnchor
     from benchmark.encoders.volume_decoders import ReconstructionDecoder, SegmentationDecoder
+    from benchmark.encoders.volume_tokens import VolumeTokens
     from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 
 __all__ = [
@@ -52,8 +52,8 @@ __all__ = [
     "TextEncoder",
     "TimeSeriesEncoder",
     "TokenEncoder",
-    "VolumeAnchor",
     "VolumeEncoder",
+    "VolumeTokens",
     "VolumeViT",
     "VolumeViTConfig",
     "add_lora",
@@ -85,8 +85,8 @@ _HOMES = {
     "TextEncoder": "benchmark.encoders.text",
     "TimeSeriesEncoder": "benchmark.encoders.timeseries",
     "TokenEncoder": "benchmark.encoders.tokens",
-    "VolumeAnchor": "benchmark.encoders.volume_anchor",
     "VolumeEncoder": "benchmark.encoders.volume",
+    "VolumeTokens": "benchmark.encoders.volume_tokens",
     "VolumeViT": "benchmark.encoders.volume_vit",
     "VolumeViTConfig": "benchmark.encoders.volume_vit",
     "add_lora": "benchmark.encoders.lora",

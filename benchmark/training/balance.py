@@ -89,6 +89,7 @@ class LossBalance(nn.Module):
         present: Mapping[str, bool],
         shared: Sequence[nn.Parameter],
         scale: Callable[[Tensor], Tensor],
+        penalty: Tensor | None = None,
     ) -> Tensor:
         """Fills the gradients of the combined losses.
 
@@ -97,6 +98,7 @@ class LossBalance(nn.Module):
             present: By name.
             shared: Parameters that all losses reach; GradNorm and PCGrad compare gradients there.
             scale: Applied to what is differentiated: mixed precision and the share of a process.
+            penalty: Added as it is; no gradient of a loss is compared with its own.
 
         Returns:
             The combined loss, detached.
@@ -110,17 +112,26 @@ class LossBalance(nn.Module):
         ]
         if self.config.weighting == "gradnorm" and len(live) > 1:
             self._follow(losses, live, shared)
-        total = torch.stack(terms).sum()
+        total = torch.stack(terms if penalty is None else [*terms, penalty]).sum()
         if self.config.weighting == "pcgrad" and len(live) > 1:
-            self._project([scale(terms[k]) for k in live], scale(total), shared)
+            beside = None if penalty is None else scale(penalty)
+            self._project([scale(terms[k]) for k in live], scale(total), shared, beside)
         else:
             scale(total).backward()  # type: ignore[no-untyped-call]
         return total.detach()
 
-    def _project(self, terms: list[Tensor], total: Tensor, shared: Sequence[nn.Parameter]) -> None:
+    def _project(
+        self,
+        terms: list[Tensor],
+        total: Tensor,
+        shared: Sequence[nn.Parameter],
+        penalty: Tensor | None,
+    ) -> None:
         rows = [_flat_gradient(term, shared) for term in terms]
         order = [torch.randperm(len(rows)).tolist() for _ in rows]
         joint = project_conflicts(torch.stack(rows), order)
+        if penalty is not None:
+            joint = joint + _flat_gradient(penalty, shared)
         total.backward()  # type: ignore[no-untyped-call]
         start = 0
         for parameter in shared:

@@ -11,9 +11,6 @@ from benchmark.encoders import (
     GeneticsEncoder,
     TimeSeriesEncoder,
     TokenEncoder,
-    VolumeAnchor,
-    VolumeViT,
-    VolumeViTConfig,
     add_lora,
 )
 from benchmark.encoders.blocks import Attention
@@ -21,8 +18,8 @@ from benchmark.encoders.timeseries import fisher_z
 from benchmark.encoders.tokens import masked_mean
 from benchmark.errors import MethodError
 
-KINDS = ("series", "series and summary", "genes", "genes with odds", "volume")
-COUNT = {"series": 5, "series and summary": 5, "genes": 8, "genes with odds": 8, "volume": 4}
+KINDS = ("series", "series and summary", "genes", "genes with odds")
+COUNT = {"series": 5, "series and summary": 5, "genes": 8, "genes with odds": 8}
 _ODDS = [0.1 * k - 0.25 for k in range(6)]
 
 
@@ -31,9 +28,6 @@ def make(kind: str) -> tuple[TokenEncoder, Tensor]:
     if kind.startswith("series"):
         series = TimeSeriesEncoder(5, width=16, series="summary" in kind)
         return series.eval(), torch.randn(4, 23, 5)
-    if kind == "volume":
-        config = VolumeViTConfig(width=16, depth=1, heads=2, grid=[8, 8, 4], patch=[4, 4, 4])
-        return VolumeAnchor(VolumeViT(config)).eval(), torch.randn(4, 1, 8, 8, 4)
     genes = GeneticsEncoder(6, width=16, log_odds=_ODDS if "odds" in kind else None)
     return genes.eval(), torch.randint(0, 3, (4, 7)).float()
 
@@ -277,31 +271,3 @@ def test_wrong_genotypes_are_refused() -> None:
         encoder.encode(x)
     with pytest.raises(MethodError, match="3 log odds ratios for 6 SNPs"):
         GeneticsEncoder(6, log_odds=[0.1, 0.2, 0.3])
-
-
-# Volumes -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(8, 8, 4), (7, 8, 8)])
-def test_an_anchor_encodes_as_its_volume_encoder(shape: tuple[int, int, int]) -> None:
-    anchor, _ = make("volume")
-    assert isinstance(anchor, VolumeAnchor)
-    x = torch.randn(3, 1, *shape)
-    x[1] = 0.0
-    with torch.no_grad():
-        tokens, pooled, mask = anchor.encode(x)
-        own = anchor.encoder.encode(x)
-        anchor.encoder.save_attention = True
-        kept = anchor.encode(x).pooled
-    assert torch.allclose(pooled[[0, 2]], own.pooled[[0, 2]], atol=1e-6)
-    assert torch.allclose(tokens[[0, 2]], own.tokens[[0, 2]], atol=1e-6)
-    assert torch.allclose(kept, pooled, atol=1e-6)
-    assert mask is not None
-    assert mask.any(dim=1).tolist() == [True, False, True]
-    assert not pooled[1].any()
-
-
-def test_an_anchor_averages_its_tokens() -> None:
-    config = VolumeViTConfig(width=16, depth=1, heads=2, pooled="cls")
-    with pytest.raises(MethodError, match="an anchor averages its tokens"):
-        VolumeAnchor(VolumeViT(config))
