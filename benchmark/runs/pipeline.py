@@ -197,7 +197,7 @@ class _Builder:
     def _pretrain(self, name: str) -> dict[str, Any]:
         wanted = resolve_pretraining(name, self._profile)
         recipe = f"{self._prefix}configs/pretraining/{name}.yaml"
-        keys = ["seeds", "device", "precision", f"pretraining.{name}"]
+        keys = ["seeds", "device", "precision", "stand_ins", f"pretraining.{name}"]
         return {
             "cmd": f"neurodx pretrain {name} --profile {self._profile.name}",
             "deps": [
@@ -231,6 +231,7 @@ class _Builder:
         deps += [f"data/{cohort}" for cohort in dict.fromkeys(cohorts + external)]
         deps += [f"splits/{cohort}" for cohort in cohorts]
         keys = ["protocol", "seeds", "device", "precision", "plan", "settings"]
+        keys += ["stand_ins"] if row.suite else []
         return {
             "cmd": f"neurodx run method={name} profile={self._profile.name}",
             "deps": deps,
