@@ -165,8 +165,14 @@ def load_suite(name: str, profile: Profile, configs: Path = CONFIGS) -> Suite:
     suite: Suite = typed(
         Suite, read_config("suite", name, "", configs), f"configs/suite/{name}.yaml"
     )
-    stand_ins = profile.stand_ins
-    return Suite({stand_ins.get(cohort, cohort): tasks for cohort, tasks in suite.parts.items()})
+    named = [profile.stand_ins.get(cohort, cohort) for cohort in suite.parts]
+    if not named or len(set(named)) < len(named):
+        raise ConfigError(
+            f"suite {name!r} under profile {profile.name!r}: expected one cohort or more, each "
+            f"once, got {', '.join(named) or 'none'} (configs/suite/{name}.yaml, `stand_ins` of "
+            "the profile)"
+        )
+    return Suite(dict(zip(named, suite.parts.values(), strict=True)))
 
 
 def read_config(

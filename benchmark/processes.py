@@ -16,11 +16,12 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from benchmark.threads import one_thread
+
 __all__ = ["WORKER_DIED", "Answer", "Pool"]
 
 WORKER_DIED = "WorkerDied"
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _SIGNAL_HINTS = {
     signal.SIGKILL: "most often because memory ran out: use fewer workers or smaller batches",
     signal.SIGBUS: "most often because the disk is full",
@@ -48,7 +49,7 @@ class Pool:
     """
 
     def __init__(self, count: int, work: Work, preload: Sequence[str] = ()) -> None:
-        os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the libraries of the processes
+        one_thread()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._count, self._work = count or os.cpu_count() or 1, work

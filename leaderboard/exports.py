@@ -9,24 +9,13 @@ from typing import Any, Final
 
 import pandas as pd
 
+from benchmark.results.latex import escape_latex
 from leaderboard import formats
 from leaderboard.rows import UNSCORED, records
 
 __all__ = ["as_bibtex", "as_csv", "as_json", "as_latex"]
 
 _INTERNAL: Final = ("key", "label")
-_LATEX: Final = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
 
 
 def as_csv(rows: pd.DataFrame) -> str:
@@ -85,5 +74,4 @@ def _latex_row(row: Any, digits: int) -> str:
 
 
 def _tex(text: str) -> str:
-    escaped = "".join(_LATEX.get(c, c) for c in text)
-    return escaped.replace("–", "--").replace("−", "$-$")
+    return escape_latex(text).replace("–", "--").replace("−", "$-$")

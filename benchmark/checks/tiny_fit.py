@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,7 +28,11 @@ _PROTOCOL = "3fold"
 
 
 def tiny_fit(bench: Bench) -> str:
-    """Runs one fold in a workspace of its own and reads the record back."""
+    """Runs one fold in a workspace of its own and reads the record back.
+
+    The row is fitted on the tiny cohort alone, from scratch: neither the cohorts of its suite nor
+    pretrained weights are there.
+    """
     workspace = Workspace(bench.folder)
     write_split(make_split(bench.cohort, _PROTOCOL, seed=0), workspace.splits / TINY)
     tasks = [task.name for group in bench.main for task in group]
@@ -38,7 +43,9 @@ def tiny_fit(bench: Bench) -> str:
         plan={TINY: CohortPlan(fit=tasks)},
         methods=[bench.name],
     )
-    jobs = plan_jobs(bench.row, profile, workspace)
+    scratch = {"pretrained": ""} if bench.row.pretrained else {}
+    row = replace(bench.row, suite="", config={**bench.row.config, **scratch})
+    jobs = plan_jobs(row, profile, workspace)
     if not jobs:
         raise ContractError(
             f"no run was planned for {bench.name!r} with tasks {tasks} in track "

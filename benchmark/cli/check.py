@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 HELP = "Check a method against its contract on made-up people, then run one tiny real fit."
 EPILOG = """\
@@ -12,7 +11,6 @@ examples:
   neurodx check my_network --rule seed --rule saved     (some rules only)
 Settings are those of profile smoke; CONTRIBUTING.md gives the rules.
 """
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # as workers do; read when numpy is imported
+    from benchmark.threads import one_thread
+
+    one_thread()  # as workers do
     import json
     import tempfile
     import time

@@ -45,10 +45,11 @@ def _cells(path: Path) -> Iterator[OracleCell]:
     for run in json.loads(path.read_text())["runs"]:
         if run["track"] == "none":
             continue
-        derived = run["derived"]
-        for task in (*run["tasks"], *derived):
-            split = run.get("split", run["protocol"])
-            yield OracleCell(run["cohort"], task, run["track"], run["protocol"], split)
+        derived, split = run["derived"], run.get("split", run["protocol"])
+        for part in run.get("parts") or [{"cohort": run["cohort"], "tasks": run["tasks"]}]:
+            sources = [task for task, source in derived.items() if source in part["tasks"]]
+            for task in (*part["tasks"], *sources):
+                yield OracleCell(part["cohort"], task, run["track"], run["protocol"], split)
         for cohort, tasks in run["external"].items():
             sources = [task for task, source in derived.items() if source in tasks]
             for task in (*tasks, *sources):

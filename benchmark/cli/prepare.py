@@ -30,8 +30,9 @@ def run(args: argparse.Namespace) -> int:
     import os
     import time
 
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"  # each worker keeps to one core
+    from benchmark.threads import one_thread
+
+    one_thread()
 
     from rich.console import Console
     from rich.progress import Progress

@@ -31,10 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
-    import os
+    from benchmark.threads import one_thread
 
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
+    one_thread()
 
     import torch
     from rich.console import Console
@@ -48,7 +47,12 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     profile = load_profile(args.profile or profile_here())
     workspace = workspace_of(profile.name)
-    for name in args.names or profile.pretraining:
+    names = args.names or list(profile.pretraining)
+    if not names:
+        console.print(
+            f"profile {profile.name!r} names no pretraining; name one: neurodx pretrain NAME"
+        )
+    for name in names:
         wanted = resolve_pretraining(name, profile)
         started = time.perf_counter()
         loss = float("nan")

@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.ablations.report import publish
     from benchmark.cli.cards import board_facts, cohort_cards, method_cards
     from benchmark.results import rank_workspace
+    from benchmark.results.beside import BESIDE
 
+    beside = {name: workspace.scores_of(name) for name in {*BESIDE.values()} - {profile.protocol}}
     facts = board_facts(profile, workspace)
     leaderboard = rank_workspace(
         workspace.scores_of(protocol),
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         method_cards(profile, profile.methods),
         cohorts=cohort_cards(workspace),
         facts=facts | {"protocol": protocol or profile.protocol},
+        beside=beside if protocol is None else None,
     )
     if protocol is None:
         publish(workspace.ablations, board)

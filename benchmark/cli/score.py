@@ -61,10 +61,12 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.config import load_profile
     from benchmark.results import PlanFilter, score_workspace
     from benchmark.results.people import Background
-    from benchmark.results.robustness import write_robustness
+    from benchmark.results.planned import read_runs
+    from benchmark.results.robustness import Before, write_robustness
     from benchmark.runs.job import plan_files
     from benchmark.runs.planning import other_protocol
     from benchmark.runs.workspace import profile_here, workspace_of
+    from benchmark.tasks import TASKS
 
     console = Console()
     profile = load_profile(args.profile or profile_here())
@@ -77,17 +79,19 @@ def run(args: argparse.Namespace) -> int:
         oracle = oracle_rows(workspace, profile.methods, plans)
     console.print(f"score: {len(oracle)} oracle rows in {time.perf_counter() - started:.0f} s")
     only = PlanFilter(methods=frozenset(profile.methods), plans=plans)
+    with console.status("reading the runs"):
+        runs = read_runs(workspace.runs, TASKS, only, with_validation=True)
+        before = Before.read(scores_folder)
     with console.status("scoring"):
         scores = score_workspace(
-            workspace.runs,
+            runs,
             scores_folder,
             n_resamples=args.resamples or profile.n_resamples,
             extra=oracle,
-            only=only,
         )
     console.print(f"score: {len(scores)} scores in {time.perf_counter() - started:.0f} s")
     with console.status("robustness"):
         people = Background.read(workspace.data, workspace.splits, profile.cohorts)
-        write_robustness(workspace.runs, scores_folder, people, extra=oracle, only=only)
+        write_robustness(runs, scores_folder, people, extra=oracle, before=before)
     console.print(f"score: robustness tables in {time.perf_counter() - started:.0f} s")
     return 0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.leakage import ImageTwins
     from benchmark.splitting import Split
     from benchmark.store import Cohort
 
@@ -61,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UnknownNameError: No cohort of that name is known, prepared or split.
     """
+    from benchmark.threads import one_thread
+
+    one_thread()
+
     from rich.console import Console
 
     from benchmark.config import load_profile
@@ -110,10 +113,11 @@ def _verify(args: argparse.Namespace, console: Console) -> int:
     from benchmark.store.atomic import write_json
 
     @cache
-    def opened(name: str) -> tuple[Cohort, list[ImageTwins]]:
+    def opened(name: str) -> Cohort:
         cohort = Cohort(args.data / name)
         cohort.verify()
-        return cohort, image_twins(cohort)
+        image_twins(cohort)  # a broken volume is refused first
+        return cohort
 
     records = [_checked(path, args.data, opened) for path in _fold_files(args)]
     styles = {_CLEAN: "green", "refused": "bold red"}
@@ -128,9 +132,7 @@ def _verify(args: argparse.Namespace, console: Console) -> int:
     return int(any(record["status"] == "refused" for record in records))
 
 
-def _checked(
-    path: Path, data: Path, opened: Callable[[str], tuple[Cohort, list[ImageTwins]]]
-) -> dict[str, Any]:
+def _checked(path: Path, data: Path, opened: Callable[[str], Cohort]) -> dict[str, Any]:
     """The outcome for one fold file; deterministic, so that it can be a pipeline's output."""
     from benchmark.errors import BenchmarkError
     from benchmark.leakage import verify_external_images, verify_split
@@ -142,10 +144,10 @@ def _checked(
         if not (data / split.cohort / "cohort.json").is_file():
             detail = f"cohort not prepared; run `neurodx prepare {split.cohort}`"
             return {**record, "status": "not checked", "detail": detail}
-        cohort, twins = opened(split.cohort)
-        verify_split(split, cohort, twins=twins)
+        cohort = opened(split.cohort)
+        verify_split(split, cohort)
         if split.train_cohort != split.cohort and (data / split.train_cohort).is_dir():
-            verify_external_images(cohort, opened(split.train_cohort)[0])
+            verify_external_images(cohort, opened(split.train_cohort))
     except BenchmarkError as error:
         return {**record, "status": "refused", "detail": str(error)}
     return {**record, "status": _CLEAN, "detail": _extent(split), "sha256": split.content_hash}

@@ -25,8 +25,8 @@ _PARTIAL = (
     "runs/*/failed/.*.partial",
     "sweeps/*/.*.partial",
     "scores/.*.partial",
-    "robustness/*/.*.partial",
-    "robustness/*/scores/.*.partial",
+    "protocols/*/.*.partial",
+    "protocols/*/scores/.*.partial",
 )
 
 

@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     )
     from benchmark.encoders.dense_vit import DenseViT, DenseViTConfig
     from benchmark.encoders.frozen import FeatureStore, frozen_features
+    from benchmark.encoders.genetics import GeneticsEncoder
+    from benchmark.encoders.lora import add_lora
     from benchmark.encoders.masked import MaskedAutoencoder, MaskedConfig
     from benchmark.encoders.pretraining import PretrainingConfig, build_encoder, pretrain
+    from benchmark.encoders.text import TextEncoder, llama_like
+    from benchmark.encoders.timeseries import TimeSeriesEncoder
+    from benchmark.encoders.tokens import TokenEncoder
     from benchmark.encoders.volume import PrepareVolumes, VolumeEncoder
     from benchmark.encoders.volume_decoders import ReconstructionDecoder, SegmentationDecoder
+    from benchmark.encoders.volume_tokens import VolumeTokens
     from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "Encoded",
     "Encoder",
     "FeatureStore",
+    "GeneticsEncoder",
     "Maps",
     "MaskedAutoencoder",
     "MaskedConfig",
@@ -42,11 +49,17 @@ __all__ = [
     "SegmentationDecoder",
     "SwinEncoder",
     "SwinEncoderConfig",
+    "TextEncoder",
+    "TimeSeriesEncoder",
+    "TokenEncoder",
     "VolumeEncoder",
+    "VolumeTokens",
     "VolumeViT",
     "VolumeViTConfig",
+    "add_lora",
     "build_encoder",
     "frozen_features",
+    "llama_like",
     "load_state",
     "pretrain",
 ]
@@ -59,6 +72,7 @@ _HOMES = {
     "Encoded": "benchmark.encoders.base",
     "Encoder": "benchmark.encoders.base",
     "FeatureStore": "benchmark.encoders.frozen",
+    "GeneticsEncoder": "benchmark.encoders.genetics",
     "Maps": "benchmark.encoders.conv_encoder",
     "MaskedAutoencoder": "benchmark.encoders.masked",
     "MaskedConfig": "benchmark.encoders.masked",
@@ -68,11 +82,17 @@ _HOMES = {
     "SegmentationDecoder": "benchmark.encoders.volume_decoders",
     "SwinEncoder": "benchmark.encoders.conv_encoder",
     "SwinEncoderConfig": "benchmark.encoders.conv_encoder",
+    "TextEncoder": "benchmark.encoders.text",
+    "TimeSeriesEncoder": "benchmark.encoders.timeseries",
+    "TokenEncoder": "benchmark.encoders.tokens",
     "VolumeEncoder": "benchmark.encoders.volume",
+    "VolumeTokens": "benchmark.encoders.volume_tokens",
     "VolumeViT": "benchmark.encoders.volume_vit",
     "VolumeViTConfig": "benchmark.encoders.volume_vit",
+    "add_lora": "benchmark.encoders.lora",
     "build_encoder": "benchmark.encoders.pretraining",
     "frozen_features": "benchmark.encoders.frozen",
+    "llama_like": "benchmark.encoders.text",
     "load_state": "benchmark.encoders.base",
     "pretrain": "benchmark.encoders.pretraining",
 }

@@ -90,8 +90,18 @@ class TokenTransformer(nn.Module):
         tokens = tokens + self.position(grid)
         if prefix is not None:
             tokens = torch.cat([prefix, tokens], dim=1)
+        return self.run(tokens)
+
+    def run(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The blocks and the last norm, (B, T, d) to (B, T, d).
+
+        Args:
+            tokens: With their positions.
+            mask: Which tokens may be attended to, (B, T) bool, one in each row at least; all by
+                default.
+        """
         for block in self.blocks:
-            tokens = block(tokens)
+            tokens = block(tokens, mask)
         out: Tensor = self.norm(tokens)
         return out
 
@@ -126,9 +136,9 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLPBlock(width, round(width * config.mlp_ratio), dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens (B, T, d) to tokens (B, T, d)."""
-        x = x + self.attn(self.norm1(x))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, T, d) to tokens (B, T, d); ``mask`` as for :class:`SelfAttention`."""
+        x = x + self.attn(self.norm1(x), mask)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -147,18 +157,26 @@ class SelfAttention(nn.Module):
         self.save = False
         self.attention: Tensor | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens (B, T, d) to tokens (B, T, d)."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, T, d) to tokens (B, T, d).
+
+        Args:
+            x: Tokens.
+            mask: Which of them are attended to, (B, T) bool, one in each row at least.
+        """
         n, t, width = x.shape
         q, k, v = self.qkv(x).view(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # b h t d/h
         dropout = self.dropout if self.training else 0.0
+        keys = None if mask is None else mask[:, None, None, :]
         if self.save:
             scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5  # b h t t
+            if keys is not None:
+                scores = scores.masked_fill(~keys, -torch.inf)
             weights = scores.softmax(dim=-1)
             self.attention = weights.detach()
             x = nn.functional.dropout(weights, dropout, self.training) @ v
         else:
-            x = scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+            x = scaled_dot_product_attention(q, k, v, attn_mask=keys, dropout_p=dropout)
         x = self.out_proj(x.transpose(1, 2).reshape(n, t, width))
         return nn.functional.dropout(x, self.dropout, self.training)
 

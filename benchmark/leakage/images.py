@@ -21,7 +21,15 @@ import numpy as np
 from benchmark.errors import CohortError
 from benchmark.leakage.naming import listed
 
-__all__ = ["NEAR_DUPLICATE", "ImageTwins", "block_means", "find_twins"]
+__all__ = [
+    "NEAR_DUPLICATE",
+    "ImageTwins",
+    "Pictures",
+    "block_means",
+    "describe",
+    "find_twins",
+    "twins_among",
+]
 
 NEAR_DUPLICATE: Final = 0.95  # correlation of the differences from the mean picture
 _BLOCKS = 8
@@ -50,6 +58,21 @@ class ImageTwins:
     exact: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is compared of the volumes of some visits; see :func:`describe`.
+
+    Attributes:
+        owners: Whose visit each volume is.
+        hashes: SHA-256 of each volume's bytes.
+        features: The :func:`block_means` of each volume, shape (N, 512).
+    """
+
+    owners: tuple[str, ...]
+    hashes: tuple[str, ...]
+    features: np.ndarray
+
+
 def block_means(volume: np.ndarray) -> np.ndarray:
     """Means over at most 8 x 8 x 8 blocks of a volume.
 
@@ -59,48 +82,49 @@ def block_means(volume: np.ndarray) -> np.ndarray:
     Returns:
         Shape (512,) float64, fewer where a side is shorter than 8 voxels.
     """
-    means = np.asarray(volume, dtype=np.float64)
-    for length in volume.shape:
-        means = np.tensordot(means, _averaging(length), axes=(0, 0))  # the axis moves to the end
-    return means.ravel()
+    depth, height, width = (_averaging(length) for length in volume.shape)
+    slabs = np.tensordot(depth, np.asarray(volume, dtype=np.float64), axes=1)
+    return np.asarray(height @ slabs @ width.T).ravel()
 
 
 @cache
 def _averaging(length: int) -> np.ndarray:
-    """Weights that average ``length`` voxels into at most 8 blocks, (length, blocks)."""
+    """Weights that average ``length`` voxels into at most 8 blocks, (blocks, length)."""
     edges = np.linspace(0, length, min(_BLOCKS, length) + 1).astype(int)
-    weights = np.zeros((length, len(edges) - 1))
+    weights = np.zeros((len(edges) - 1, length))
     for block, (begin, end) in enumerate(pairwise(edges)):
-        weights[begin:end, block] = 1 / (end - begin)
+        weights[block, begin:end] = 1 / (end - begin)
     return weights
 
 
-def find_twins(
+def describe(
     volumes: Sequence[np.ndarray] | np.ndarray,
     rows: Sequence[int],
     owners: Sequence[str],
-    threshold: float = NEAR_DUPLICATE,
     source: str = "the volumes",
-) -> list[ImageTwins]:
-    """Finds pairs of participants that share a picture.
-
-    Each volume is read once; memory is one volume and (N, 512) numbers.
+) -> Pictures:
+    """Reads what is compared of each volume, once; memory is one volume and (N, 512) numbers.
 
     Args:
         volumes: Shape (N, D, H, W), typically a memory map, or a list of volumes.
         rows: Rows to look at, one per visit with an image.
         owners: Whose visit each row is, same length. One row may appear for two owners.
-        threshold: Correlation from which two pictures are twins.
         source: Where the volumes come from, for the message.
-
-    Returns:
-        Pairs of different participants, sorted; exact twins once, as exact.
 
     Raises:
         CohortError: Volumes with NaN or infinity, by participant and row: they resemble nobody.
     """
-    names = np.asarray(owners, dtype=object)
-    hashes, features, broken = _describe(volumes, rows)
+    hashes: dict[int, str] = {}
+    means: dict[int, np.ndarray] = {}
+    broken: set[int] = set()
+    for row in sorted(set(rows)):
+        volume = np.ascontiguousarray(volumes[row])
+        with np.errstate(invalid="ignore", over="ignore"):
+            means[row] = block_means(volume)
+        # A mean over NaN or infinity is not finite either; one over huge values may overflow.
+        if not np.isfinite(means[row]).all() and not np.isfinite(volume).all():
+            broken.add(row)
+        hashes[row] = hashlib.sha256(volume.data).hexdigest()
     if broken:
         owned = [
             f"participant {owners[k]}, row {row}" for k, row in enumerate(rows) if row in broken
@@ -110,13 +134,38 @@ def find_twins(
             "finite intensities. Correct or leave out these scans and prepare the cohort again "
             "with `neurodx prepare --force`"
         )
+    features = np.array([means[row] for row in rows]) if means else np.zeros((0, 1))
+    return Pictures(tuple(owners), tuple(hashes[row] for row in rows), features)
+
+
+def find_twins(
+    volumes: Sequence[np.ndarray] | np.ndarray,
+    rows: Sequence[int],
+    owners: Sequence[str],
+    threshold: float = NEAR_DUPLICATE,
+) -> list[ImageTwins]:
+    """Finds twins among volumes; see :func:`describe` and :func:`twins_among`."""
+    return twins_among(describe(volumes, rows, owners), threshold)
+
+
+def twins_among(pictures: Pictures, threshold: float = NEAR_DUPLICATE) -> list[ImageTwins]:
+    """Finds pairs of participants that share a picture.
+
+    Args:
+        pictures: As :func:`describe` returns.
+        threshold: Correlation from which two pictures are twins.
+
+    Returns:
+        Pairs of different participants, sorted; exact twins once, as exact.
+    """
+    names = pictures.owners
     twins: dict[tuple[str, str], ImageTwins] = {}
-    differences = _differences(features)
+    differences = _differences(pictures.features)
     suspects = list(_similar(_unit(differences), threshold))
     suspects = _confirmed(differences, suspects, threshold)
     for i, j, similarity in suspects:
         _keep(twins, names[i], names[j], similarity, exact=False)
-    for group in _equal(hashes):
+    for group in _equal(pictures.hashes):
         for k, i in enumerate(group):
             for j in group[k + 1 :]:
                 _keep(twins, names[i], names[j], 1.0, exact=True)
@@ -130,25 +179,6 @@ def _keep(
     known = twins.get((first, second))
     if first != second and (known is None or exact or similarity > known.similarity):
         twins[first, second] = ImageTwins(first, second, similarity, exact)
-
-
-def _describe(
-    volumes: Sequence[np.ndarray] | np.ndarray, rows: Sequence[int]
-) -> tuple[list[str], np.ndarray, set[int]]:
-    """Hash and block means of each row's volume, and the rows that hold NaN or infinity."""
-    hashes: dict[int, str] = {}
-    means: dict[int, np.ndarray] = {}
-    broken: set[int] = set()
-    for row in sorted(set(rows)):
-        volume = np.ascontiguousarray(volumes[row])
-        if not np.isfinite(volume).all():
-            broken.add(row)
-            continue
-        hashes[row] = hashlib.sha256(volume.tobytes()).hexdigest()
-        means[row] = block_means(volume)
-    whole = [row for row in rows if row not in broken]
-    features = np.array([means[row] for row in whole]) if means else np.zeros((0, 1))
-    return [hashes[row] for row in whole], features, broken
 
 
 def _differences(features: np.ndarray) -> np.ndarray:
@@ -172,7 +202,8 @@ def _confirmed(differences: np.ndarray, suspects: list[Suspect], threshold: floa
     others = np.delete(differences, sorted(involved), axis=0)
     if not suspects or len(others) < _LEAST_FOR_MODES:
         return suspects
-    modes = np.linalg.svd(others, full_matrices=False)[2][:_N_MODES]
+    # Eigenvalues ascend: the last vectors are the strongest modes.
+    modes = np.linalg.eigh(others.T @ others).eigenvectors[:, -_N_MODES:].T
     kept = []
     for i, j, _ in suspects:
         pair = differences[[i, j]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 
 import pandas as pd
 
@@ -12,7 +13,9 @@ from benchmark.splitting.people import UNIT
 from benchmark.splitting.split import FOLD, REPEAT, Split, columns_of
 
 __all__ = [
+    "Folds",
     "families_apart",
+    "folds_of",
     "index_after_label",
     "not_everybody",
     "not_people",
@@ -21,10 +24,23 @@ __all__ = [
     "two_parts",
 ]
 
-_KEY = [REPEAT, FOLD]
+Folds = Mapping[tuple[int, int], list[tuple[str, str]]]
 
 
-def not_people(split: Split, known: Collection[str]) -> Iterator[str]:
+def folds_of(split: Split) -> Folds:
+    """(participant, part) of all rows of each (repeat, fold), sorted by the latter."""
+    columns = (split.table[c].tolist() for c in (REPEAT, FOLD, v.PARTICIPANT_ID, v.PART))
+    folds: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for repeat, fold, who, part in zip(*columns, strict=True):
+        folds.setdefault((repeat, fold), []).append((who, part))
+    return {key: folds[key] for key in sorted(folds)}
+
+
+def _everybody(folds: Folds) -> set[str]:
+    return {who for members in folds.values() for who, _ in members}
+
+
+def not_people(split: Split, folds: Folds, known: Collection[str]) -> Iterator[str]:
     """Rows that stand for visits or slices of a person."""
     surplus = sorted(set(split.table.columns) - set(columns_of(split.protocol)))
     if surplus:
@@ -32,7 +48,7 @@ def not_people(split: Split, known: Collection[str]) -> Iterator[str]:
             f"it has the columns {', '.join(surplus)}: rows must be participants, never visits or "
             "slices of them"
         )
-    strangers = set(split.table[v.PARTICIPANT_ID]) - set(known)
+    strangers = _everybody(folds) - set(known)
     pieces = sorted(s for s in strangers if _owner(s, known))
     if pieces:
         yield (
@@ -51,54 +67,60 @@ def _owner(name: str, known: Collection[str]) -> str:
     return ""
 
 
-def two_parts(split: Split) -> Iterator[str]:
+def two_parts(folds: Folds) -> Iterator[str]:
     """One person more than once in a fold."""
-    key = [*_KEY, v.PARTICIPANT_ID]
-    rows = split.table.loc[split.table.duplicated(key, keep=False)].drop_duplicates([*key, v.PART])
     found = []
-    for (_, fold, who), parts in rows.groupby(key, sort=True)[v.PART]:
-        where = " and ".join(sorted(set(parts)))
-        found.append(f"{who} ({where} of fold {fold})")
+    for (_, fold), members in folds.items():
+        rows = Counter(who for who, _ in members)
+        for who in sorted(who for who, n in rows.items() if n > 1):
+            where = " and ".join(sorted({part for name, part in members if name == who}))
+            found.append(f"{who} ({where} of fold {fold})")
     if found:
         yield f"{len(found)} times a person is in a fold more than once: {listed(found)}"
 
 
-def not_tested_once(split: Split) -> Iterator[str]:
+def not_tested_once(folds: Folds) -> Iterator[str]:
     """Somebody in the test part of no fold of a repeat, or of several."""
-    tests = split.table.loc[split.table[v.PART] == v.TEST]
-    everybody = sorted(set(split.table[v.PARTICIPANT_ID]))
-    for repeat in sorted(set(split.table[REPEAT])):
-        times = tests.loc[tests[REPEAT] == repeat, v.PARTICIPANT_ID].value_counts()
-        wrong = [who for who in everybody if times.get(who, 0) != 1]
+    everybody = sorted(_everybody(folds))
+    times: dict[int, Counter[str]] = {}
+    for (repeat, _), members in folds.items():
+        tests = times.setdefault(repeat, Counter())
+        tests.update(who for who, part in members if part == v.TEST)
+    for repeat, tests in times.items():
+        wrong = [who for who in everybody if tests[who] != 1]
         if wrong:
             yield (
                 f"repeat {repeat}: {len(wrong)} people are not tested exactly once: {listed(wrong)}"
             )
 
 
-def families_apart(split: Split, people: pd.DataFrame) -> Iterator[str]:
+def families_apart(folds: Folds, people: pd.DataFrame) -> Iterator[str]:
     """Declared siblings or twins in different parts of a fold."""
-    family = people.loc[people[UNIT].str.startswith("family:"), [v.PARTICIPANT_ID, UNIT]]
-    rows = split.table.merge(family, on=v.PARTICIPANT_ID)
-    found = [
-        f"{str(unit).removeprefix('family:')} = {' + '.join(sorted(set(group[v.PARTICIPANT_ID])))}"
-        f" (fold {fold})"
-        for (_, fold, unit), group in rows.groupby([*_KEY, UNIT], sort=True)
-        if len(set(group[v.PART])) > 1
-    ]
+    units = zip(people[v.PARTICIPANT_ID].tolist(), people[UNIT].tolist(), strict=True)
+    family_of = {who: unit for who, unit in units if unit.startswith("family:")}
+    found = []
+    for (_, fold), members in folds.items():
+        families: dict[str, list[tuple[str, str]]] = {}
+        for who, part in members:
+            if who in family_of:
+                families.setdefault(family_of[who], []).append((who, part))
+        found += [
+            f"{unit.removeprefix('family:')} = {' + '.join(sorted({who for who, _ in family}))}"
+            f" (fold {fold})"
+            for unit, family in sorted(families.items())
+            if len({part for _, part in family}) > 1
+        ]
     if found:
         yield f"{len(found)} times a family is in two parts of a fold: {listed(found)}"
 
 
-def not_everybody(split: Split, known: Collection[str], evaluate: Collection[str]) -> Iterator[str]:
+def not_everybody(folds: Folds, known: Collection[str], evaluate: Collection[str]) -> Iterator[str]:
     """People in folds that the cohort lacks, and people of the cohort in no fold."""
-    strangers = {
-        who for who in set(split.table[v.PARTICIPANT_ID]) - set(known) if not _owner(who, known)
-    }
+    strangers = {who for who in _everybody(folds) - set(known) if not _owner(who, known)}
     if strangers:
         yield f"{len(strangers)} people are unknown to the cohort: {listed(sorted(strangers))}"
-    for (repeat, fold), ids in split.table.groupby(_KEY, sort=True)[v.PARTICIPANT_ID]:
-        absent = sorted(set(evaluate) - set(ids))
+    for (repeat, fold), members in folds.items():
+        absent = sorted(set(evaluate) - {who for who, _ in members})
         if absent:
             yield (
                 f"fold {fold} of repeat {repeat}: {len(absent)} people of the cohort are in no "
@@ -106,9 +128,9 @@ def not_everybody(split: Split, known: Collection[str], evaluate: Collection[str
             )
 
 
-def pretrained(split: Split, ids: Collection[str]) -> Iterator[str]:
+def pretrained(folds: Folds, ids: Collection[str]) -> Iterator[str]:
     """People of a pretraining set in a fold."""
-    found = sorted(set(split.table[v.PARTICIPANT_ID]) & set(ids))
+    found = sorted(_everybody(folds) & set(ids))
     if found:
         yield f"{len(found)} people are in pretraining and in the folds: {listed(found)}"
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.errors import LeakageError
 from benchmark.leakage import people as checks
-from benchmark.leakage.images import ImageTwins, find_twins
+from benchmark.leakage.images import ImageTwins, Pictures, describe, twins_among
 from benchmark.leakage.naming import listed
 from benchmark.splitting.people import people_of, people_sha256
-from benchmark.splitting.protocols import RULE, RULE_VERSION, split_people
-from benchmark.splitting.split import FOLD, REPEAT, Split
+from benchmark.splitting.protocols import RULE, RULE_VERSION, fold_rows
+from benchmark.splitting.split import Split, columns_of, fold_text, text_sha256
 from benchmark.store.cohort import Cohort
 
 __all__ = ["image_twins", "verify_external_images", "verify_split"]
 
 _ROW = f"{v.T1W}_row"
 
+# What several splits of one opened cohort are verified against is read from it once.
+_once_per_cohort = lru_cache(maxsize=8)
 
-def verify_split(
-    split: Split,
-    cohort: Cohort,
-    pretraining_ids: Iterable[str] = (),
-    twins: Sequence[ImageTwins] | None = None,
-) -> None:
+
+def verify_split(split: Split, cohort: Cohort, pretraining_ids: Iterable[str] = ()) -> None:
     """Refuses a split that would leak.
 
     Args:
@@ -34,7 +34,6 @@ def verify_split(
         cohort: The cohort that it splits.
         pretraining_ids: Participants of this cohort that any pretraining saw, besides those of
             part ``pretrain``.
-        twins: What :func:`image_twins` found, where several splits of one cohort are verified.
 
     Raises:
         LeakageError: What is wrong, with the participants: one person in two parts, a family
@@ -42,11 +41,11 @@ def verify_split(
             split by visit or slice, people unknown or left out, an index visit after the label,
             or a split that differs from its manifest or from its rule.
     """
-    people = people_of(cohort.visits)
+    folds = checks.folds_of(split)
     found = [
-        *_differs(split, cohort.name, people),
-        *_by_people(split, cohort.visits, people, set(pretraining_ids)),
-        *_by_image(split, cohort, image_twins(cohort) if twins is None else twins),
+        *_differs(split, cohort),
+        *_by_people(split, folds, cohort, set(pretraining_ids)),
+        *_by_image(folds, cohort),
     ]
     if found:
         lines = "\n".join(f"  - {problem}" for problem in found)
@@ -58,25 +57,36 @@ def verify_split(
         )
 
 
+@_once_per_cohort
+def _people(cohort: Cohort) -> pd.DataFrame:
+    return people_of(cohort.visits)
+
+
+@_once_per_cohort
+def _held_back(cohort: Cohort) -> frozenset[str]:
+    visits = cohort.visits
+    return frozenset(visits.loc[visits[v.PART] == v.PRETRAIN, v.PARTICIPANT_ID].tolist())
+
+
 def _by_people(
-    split: Split, visits: pd.DataFrame, people: pd.DataFrame, pretraining: Collection[str]
+    split: Split, folds: checks.Folds, cohort: Cohort, pretraining: Collection[str]
 ) -> Iterator[str]:
-    known = set(visits[v.PARTICIPANT_ID])
-    held_back = set(visits.loc[visits[v.PART] == v.PRETRAIN, v.PARTICIPANT_ID])
-    yield from checks.not_people(split, known)
-    yield from checks.two_parts(split)
-    yield from checks.not_tested_once(split)
-    yield from checks.families_apart(split, people)
-    yield from checks.not_everybody(split, known, set(people[v.PARTICIPANT_ID]))
-    yield from checks.pretrained(split, held_back | set(pretraining))
+    people, visits = _people(cohort), cohort.visits
+    known = set(visits[v.PARTICIPANT_ID].tolist())
+    yield from checks.not_people(split, folds, known)
+    yield from checks.two_parts(folds)
+    yield from checks.not_tested_once(folds)
+    yield from checks.families_apart(folds, people)
+    yield from checks.not_everybody(folds, known, set(people[v.PARTICIPANT_ID].tolist()))
+    yield from checks.pretrained(folds, _held_back(cohort) | set(pretraining))
     yield from checks.index_after_label(visits)
 
 
-def _differs(split: Split, cohort: str, people: pd.DataFrame) -> Iterator[str]:
+def _differs(split: Split, cohort: Cohort) -> Iterator[str]:
     """A split that is not what its manifest says, or not of this cohort, or not by its rule."""
-    manifest = split.manifest
-    if split.cohort != cohort:
-        yield f"it splits the cohort {split.cohort!r}, got the cohort {cohort!r}"
+    people, manifest = _people(cohort), split.manifest
+    if split.cohort != cohort.name:
+        yield f"it splits the cohort {split.cohort!r}, got the cohort {cohort.name!r}"
     if split.content_hash != manifest.get("sha256"):
         yield (
             f"it differs from its manifest: expected sha256 {manifest.get('sha256')}, got "
@@ -87,36 +97,44 @@ def _differs(split: Split, cohort: str, people: pd.DataFrame) -> Iterator[str]:
         return
     rule = manifest.get("rule", {})
     if (rule.get("name"), rule.get("version")) == (RULE, RULE_VERSION):
-        rebuilt = split_people(
+        rebuilt = fold_rows(
             people, split.cohort, split.protocol, split.seed, str(manifest.get("train_cohort", ""))
         )
-        if rebuilt.content_hash != split.content_hash:
+        if text_sha256(fold_text(columns_of(split.protocol), rebuilt)) != split.content_hash:
             yield f"the rule {RULE!r} with seed {split.seed} gives other folds"
 
 
-def _by_image(split: Split, cohort: Cohort, twins: Sequence[ImageTwins]) -> Iterator[str]:
+def _by_image(folds: checks.Folds, cohort: Cohort) -> Iterator[str]:
+    twins = image_twins(cohort)
     if not twins:
         return
     parts: dict[str, dict[tuple[int, int], str]] = {}
-    columns = (split.table[c] for c in (v.PARTICIPANT_ID, REPEAT, FOLD, v.PART))
-    for who, repeat, fold, part in zip(*columns, strict=True):
-        parts.setdefault(who, {})[repeat, fold] = part
-    held_back = set(cohort.visits.loc[cohort.visits[v.PART] == v.PRETRAIN, v.PARTICIPANT_ID])
-    found = [_named(pair) for pair in twins if _apart(pair, parts, held_back)]
+    for fold, members in folds.items():
+        for who, part in members:
+            parts.setdefault(who, {})[fold] = part
+    found = [_named(pair) for pair in twins if _apart(pair, parts, _held_back(cohort))]
     if found:
         yield f"{len(found)} pairs share an image across parts: {listed(found)}"
 
 
+@_once_per_cohort
 def image_twins(cohort: Cohort) -> list[ImageTwins]:
-    """Pairs of participants of a cohort that share a T1w image; see :func:`find_twins`.
+    """Pairs of participants of a cohort that share a T1w image; see :func:`twins_among`.
 
     Raises:
         CohortError: A volume holds NaN or infinity.
     """
-    if not cohort.has(v.T1W) or _ROW not in cohort.visits:
-        return []
+    return twins_among(_pictures(cohort)) if _has_images(cohort) else []
+
+
+def _has_images(cohort: Cohort) -> bool:
+    return cohort.has(v.T1W) and _ROW in cohort.visits
+
+
+@_once_per_cohort
+def _pictures(cohort: Cohort) -> Pictures:
     imaged = cohort.visits.loc[cohort.visits[_ROW] >= 0]
-    return find_twins(
+    return describe(
         cohort.array(v.T1W),
         imaged[_ROW].astype(int).tolist(),
         imaged[v.PARTICIPANT_ID].tolist(),
@@ -150,19 +168,20 @@ def verify_external_images(external: Cohort, train: Cohort) -> None:
     Raises:
         LeakageError: Pairs of participants that share an image.
     """
-    cohorts = [c for c in (external, train) if c.has(v.T1W) and _ROW in c.visits]
-    if len(cohorts) < 2 or len({c.array(v.T1W).shape[1:] for c in cohorts}) > 1:
+    cohorts = (external, train)
+    if not all(map(_has_images, cohorts)) or len({c.array(v.T1W).shape[1:] for c in cohorts}) > 1:
         return  # nothing to compare, or other grids
-    owners: list[str] = []
-    volumes = []
-    for cohort in cohorts:
-        imaged = cohort.visits.loc[cohort.visits[_ROW] >= 0]
-        owners += [f"{cohort.name}/{who}" for who in imaged[v.PARTICIPANT_ID]]
-        array = cohort.array(v.T1W)
-        volumes += [array[row] for row in imaged[_ROW].astype(int)]
-    pairs = find_twins(volumes, range(len(volumes)), owners)
+    ours, theirs = map(_pictures, cohorts)
+    if not (ours.owners and theirs.owners):
+        return
+    owners = [f"{external.name}/{who}" for who in ours.owners]
+    owners += [f"{train.name}/{who}" for who in theirs.owners]
+    features = np.concatenate([ours.features, theirs.features])
+    both = Pictures(tuple(owners), ours.hashes + theirs.hashes, features)
     found = [
-        _named(pair) for pair in pairs if pair.first.split("/")[0] != pair.second.split("/")[0]
+        _named(pair)
+        for pair in twins_among(both)
+        if pair.first.split("/")[0] != pair.second.split("/")[0]
     ]
     if found:
         raise LeakageError(

@@ -178,6 +178,12 @@ def _elsewhere(content: Content) -> Iterator[str]:
         )
     if rows and not worse:
         yield f"No drop on an external cohort is clear of zero ({len(rows)} looked at)."
+    left = [r for r in content.of_ranked("leave_site_out") if (r["drop_low"] or 0) > 0]
+    for row in left[:_MOST_NAMES]:
+        yield (
+            f"{row_name(row)} loses {number(row['drop'])} on sites left out of its training "
+            f"({_interval(row, 'drop_low', 'drop_high')})."
+        )
     gaps = [r for r in content.of_ranked("subgroup_gaps") if r["separated"]]
     for row in gaps[:_MOST_NAMES]:
         yield (

@@ -136,7 +136,7 @@ def read_content(board: Path, cohort: str, task: str, protocol: str = "") -> Con
         _records(_inside(pd.read_parquet(board / "metrics.parquet"), cell)),
         pd.read_parquet(path) if path.is_file() else pd.DataFrame(),
         {
-            name: _records(_inside(pd.read_parquet(board / f"{name}.parquet"), cell))
+            name: _records(_of_table(name, pd.read_parquet(board / f"{name}.parquet"), cell))
             for name in TABLES
             if name != "robustness"
         },
@@ -157,6 +157,15 @@ def _default_protocol(protocols: pd.Series, facts: Mapping[str, Any]) -> str:
     own = str(facts.get("protocol", ""))
     inside = [name for name in there if name != EXTERNAL_PROTOCOL]
     return own if own in there else (inside or there)[0]
+
+
+def _of_table(name: str, table: pd.DataFrame, cell: tuple[str, str, str]) -> pd.DataFrame:
+    """A robustness table's lines about a cell; a few-label curve is whole or not there."""
+    if name != "few_label":
+        return _inside(table, cell)
+    here = table[(table["cohort"] == cell[0]) & (table["task"] == cell[1])]
+    kept = here.iloc[:0] if cell[2] == EXTERNAL_PROTOCOL else here
+    return kept.sort_values(["track", "method", "derived_from", "percent"])
 
 
 def _inside(table: pd.DataFrame, cell: tuple[str, str, str]) -> pd.DataFrame:

@@ -2,35 +2,10 @@ r"""Tables for LaTeX, with booktabs: ``\usepackage{booktabs}`` and ``\input{rank
 
 from __future__ import annotations
 
-from typing import Final
-
 from benchmark.report.sheets import Sheet
+from benchmark.results.latex import escape_latex
 
-__all__ = ["escape_latex", "latex_table"]
-
-_SPECIAL: Final = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-
-
-def escape_latex(content: str) -> str:
-    r"""Text that LaTeX prints as it is.
-
-    >>> escape_latex("age_sex & 95 %")
-    'age\\_sex \\& 95 \\%'
-    """
-    return "".join(_SPECIAL.get(character, character) for character in content)
+__all__ = ["latex_table"]
 
 
 def latex_table(sheet: Sheet, warning: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,15 +36,7 @@ def all_sheets(content: Content) -> list[Sheet]:
     return [
         _ranking(content),
         _calibration(content),
-        _subgroups(content),
-        _gaps(content),
-        _age(content),
-        _site(content),
-        _elsewhere(content),
-        _few_label(content),
-        _seeds(content),
-        _honesty(content),
-        _duplicates(content),
+        *(_laid_out(content, layout) for layout in _LAYOUTS),
     ]
 
 
@@ -124,189 +116,244 @@ def _with_interval(row: Row) -> str:
     return f"{number(row['score'])} ({span})" if span else number(row["score"])
 
 
-def _subgroups(content: Content) -> Sheet:
+_Cell = Callable[[Row], str]
+
+
+def _plain(name: str, digits: int = 3, *, sign: bool = False) -> _Cell:
+    """A column as it is: a number where it holds decimals, else text."""
+
+    def cell(row: Row) -> str:
+        value = row[name]
+        if value is None or isinstance(value, float):
+            return number(value, digits, sign=sign)
+        return str(value)
+
+    return cell
+
+
+def _or(cell: _Cell, name: str) -> _Cell:
+    """A cell, or where it is empty the text of a column."""
+    return lambda row: cell(row) or str(row[name])
+
+
+def _between(low: str, high: str, *, sign: bool = False) -> _Cell:
+    return lambda row: _span(row, low, high, sign=sign)
+
+
+def _side(side: str) -> _Cell:
+    return lambda row: f"{row[f'method_{side}']} [{row[f'track_{side}']}]"
+
+
+def _variable(row: Row) -> str:
+    return SUBGROUPS[row["variable"]]
+
+
+def _age_gap(row: Row) -> str:
+    years = number(row["age_gap_years"], 1)
+    return f"{years} ({row['oldest_class']} over {row['youngest_class']})"
+
+
+def _share(row: Row) -> str:
+    return "" if row["seed_share"] is None else f"{100 * row['seed_share']:.0f} %"
+
+
+def _of_first(content: Content, table: str) -> list[Row]:
     first = {row_name(r) for r in content.ranked if r["position"] == 1}
-    lines = [r for r in content.of_ranked("subgroups") if row_name(r) in first]
-    rows = [
-        (
-            row_name(r),
-            SUBGROUPS[r["variable"]],
-            r["group"],
-            str(r["n"]),
-            number(r["score"]) if r["status"] == "done" else r["status"],
-            _span(r, "ci_low", "ci_high"),
-            "worst" if r["worst"] else "",
-        )
-        for r in lines
+    return [r for r in content.of_ranked(table) if row_name(r) in first]
+
+
+def _as_stored(content: Content, table: str) -> Sequence[Row]:
+    return content.tables[table]
+
+
+def _elsewhere(content: Content, _: str) -> list[Row]:
+    """External and left-out sites as lines of one table."""
+    abroad = content.of_ranked("external_drop")
+    left = content.of_ranked("leave_site_out")
+    return [
+        *({**r, "where": r["external_cohort"], "there": r["external"]} for r in abroad),
+        *({**r, "where": "sites left out", "there": r["left_out"]} for r in left),
     ]
-    columns = ("row", "variable", "group", "n", content.metric.title, "95 % interval", "")
-    note = "The first row of each track. Suppressed: fewer than 10 people in a class."
-    return _sheet(content, "subgroups", "Subgroups", columns, rows, note)
 
 
-def _gaps(content: Content) -> Sheet:
-    rows = [
+_METRIC: Final = "{metric}"  # stands for the title of the metric that ranks
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A table whose lines are those of a robustness table.
+
+    Attributes:
+        name: The robustness table, and stem of the sheet's file.
+        title: Caption.
+        note: How to read it; ``{says}`` stands for what is said of leave-site-out.
+        columns: Heading and cell of each column; or the name of one that is shown as it is.
+        lines: Which lines it shows.
+    """
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[str | tuple[str, _Cell], ...]
+    lines: Callable[[Content, str], Sequence[Row]] = Content.of_ranked
+
+
+_LAYOUTS: Final = (
+    _Layout(
+        "subgroups",
+        "Subgroups",
+        "The first row of each track. Suppressed: fewer than 10 people in a class.",
         (
-            row_name(r),
-            SUBGROUPS[r["variable"]],
-            r["best_group"],
-            r["worst_group"],
-            number(r["gap"]),
-            _span(r, "gap_low", "gap_high"),
-            "yes" if r["separated"] else "no",
-        )
-        for r in content.of_ranked("subgroup_gaps")
-    ]
-    columns = ("row", "variable", "best group", "worst group", "gap", "95 % interval", "separated")
-    note = "Best minus worst group; the interval allows for the choice of these two."
-    return _sheet(content, "subgroup_gaps", "Gaps between groups", columns, rows, note)
-
-
-def _age(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            ("variable", _variable),
+            "group",
+            "n",
+            (_METRIC, _or(_plain("score"), "status")),
+            ("95 % interval", _between("ci_low", "ci_high")),
+            ("", lambda r: "worst" if r["worst"] else ""),
+        ),
+        _of_first,
+    ),
+    _Layout(
+        "subgroup_gaps",
+        "Gaps between groups",
+        "Best minus worst group; the interval allows for the choice of these two.",
         (
-            row_name(r),
-            f"{number(r['age_gap_years'], 1)} ({r['oldest_class']} over {r['youngest_class']})",
-            str(r["n_matched"]),
-            number(r["matched_score"]) or r["status"],
-            _span(r, "matched_low", "matched_high"),
-            number(r["drop"], sign=True),
-            _span(r, "drop_low", "drop_high", sign=True),
-        )
-        for r in content.of_ranked("age_matched")
-    ]
-    columns = (
-        *("row", "age gap (years)", "n matched", "matched score", "95 % interval"),
-        *("drop", "its interval"),
-    )
-    note = "People matched one to one within 3 years of age. Drop: score on all minus matched."
-    return _sheet(content, "age_matched", "Age-matched scores", columns, rows, note)
-
-
-def _site(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            ("variable", _variable),
+            "best_group",
+            "worst_group",
+            "gap",
+            ("95 % interval", _between("gap_low", "gap_high")),
+            ("separated", lambda r: "yes" if r["separated"] else "no"),
+        ),
+    ),
+    _Layout(
+        "age_matched",
+        "Age-matched scores",
+        "People matched one to one within 3 years of age. Drop: score on all minus matched.",
         (
-            row_name(r),
-            str(r["sites"]),
-            str(r["n"]),
-            number(r["balanced_accuracy"]) or r["status"],
-            _span(r, "null_low", "null_high"),
-            number(r["p_value"]),
-        )
-        for r in content.of_ranked("site_trace")
-    ]
-    columns = ("row", "sites", "n", "balanced accuracy", "permuted sites, 95 %", "p")
-    note = "How well the site can be told from the outputs; sites are permuted within classes."
-    return _sheet(content, "site_trace", "Trace of the site", columns, rows, note)
-
-
-def _elsewhere(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            ("age gap (years)", _age_gap),
+            "n_matched",
+            ("matched score", _or(_plain("matched_score"), "status")),
+            ("95 % interval", _between("matched_low", "matched_high")),
+            ("drop", _plain("drop", sign=True)),
+            ("its interval", _between("drop_low", "drop_high", sign=True)),
+        ),
+    ),
+    _Layout(
+        "site_trace",
+        "Trace of the site",
+        "How well the site can be told from the outputs; sites are permuted within classes.",
         (
-            row_name(r),
-            r["external_cohort"],
-            number(r["in_domain"]),
-            number(r["external"]),
-            number(r["drop"], sign=True),
-            _span(r, "drop_low", "drop_high", sign=True),
-        )
-        for r in content.of_ranked("external_drop")
-    ]
-    rows += [
+            ("row", row_name),
+            "sites",
+            "n",
+            ("balanced accuracy", _or(_plain("balanced_accuracy"), "status")),
+            ("permuted sites, 95 %", _between("null_low", "null_high")),
+            ("p", _plain("p_value")),
+        ),
+    ),
+    _Layout(
+        "external_drop",
+        "Elsewhere",
+        "Positive: worse there. Leave-site-out: {says}.",
         (
-            row_name(r),
-            "sites left out",
-            number(r["in_domain"]),
-            number(r["left_out"]),
-            number(r["drop"], sign=True),
-            _span(r, "drop_low", "drop_high", sign=True),
-        )
-        for r in content.of_ranked("leave_site_out")
-    ]
-    columns = ("row", "where", "in-domain", "there", "drop", "95 % interval")
-    note = f"Positive: worse there. Leave-site-out: {content.says['leave_site_out']}."
-    return _sheet(content, "external_drop", "Elsewhere", columns, rows, note)
-
-
-def _few_label(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            "where",
+            ("in-domain", _plain("in_domain")),
+            "there",
+            ("drop", _plain("drop", sign=True)),
+            ("95 % interval", _between("drop_low", "drop_high", sign=True)),
+        ),
+        _elsewhere,
+    ),
+    _Layout(
+        "left_out_sites",
+        "Sites left out of training",
+        "The same people by models that saw their site and by models that did not.",
         (
-            row_name(r),
-            f"{r['percent']} %",
-            number(r["score"]) or r["status"],
-            _span(r, "ci_low", "ci_high"),
-            r["note"],
-        )
-        for r in content.tables["few_label"]
-    ]
-    columns = ("row", "labels", content.metric.title, "95 % interval", "")
-    return _sheet(content, "few_label", "Few labels", columns, rows, "Share of training labels.")
-
-
-def _seeds(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            "site",
+            "n",
+            ("all sites in training", _plain("in_domain")),
+            ("site left out", _or(_plain("left_out"), "status")),
+            ("its 95 % interval", _between("left_out_low", "left_out_high")),
+            ("drop", _plain("drop", sign=True)),
+            ("95 % interval", _between("drop_low", "drop_high", sign=True)),
+        ),
+    ),
+    _Layout(
+        "few_label",
+        "Few labels",
+        "Share of training labels.",
         (
-            row_name(r),
-            str(r["seeds"]),
-            number(r["seed_sd"], 4),
-            number(r["sample_sd"], 4),
-            "" if r["seed_share"] is None else f"{100 * r['seed_share']:.0f} %",
-            r["note"],
-        )
-        for r in content.of_ranked("seed_variance")
-    ]
-    columns = ("row", "seeds", "sd between seeds", "sd between samples", "share of seeds", "")
-    note = "Training randomness beside that of whom the cohort happens to hold."
-    return _sheet(content, "seed_variance", "Seeds against samples", columns, rows, note)
-
-
-def _honesty(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            ("labels", lambda r: f"{r['percent']} %"),
+            (_METRIC, _or(_plain("score"), "status")),
+            ("95 % interval", _between("ci_low", "ci_high")),
+            "n",
+            ("", _plain("note")),
+        ),
+        _as_stored,
+    ),
+    _Layout(
+        "seed_variance",
+        "Seeds against samples",
+        "Training randomness beside that of whom the cohort happens to hold.",
         (
-            row_name(r),
-            f"{r['test_evaluations']} of {r['runs']} runs",
-            str(r["superseded_evaluations"]),
-            number(r["validation_score"]),
-            number(r["test_score"]),
-            number(r["optimism"], sign=True),
-            _span(r, "optimism_low", "optimism_high", sign=True) or r["note"],
-        )
-        for r in content.of_ranked("honesty")
-    ]
-    columns = (
-        *("row", "test evaluations", "by earlier versions", "validation", "test"),
-        *("optimism", "95 % interval"),
-    )
-    note = "Optimism: validation minus test, positive where validation flatters."
-    return _sheet(content, "honesty", "Honesty counters", columns, rows, note)
-
-
-def _duplicates(content: Content) -> Sheet:
-    rows = [
+            ("row", row_name),
+            "seeds",
+            ("sd between seeds", _plain("seed_sd", 4)),
+            ("sd between samples", _plain("sample_sd", 4)),
+            ("share of seeds", _share),
+            ("", _plain("note")),
+        ),
+    ),
+    _Layout(
+        "honesty",
+        "Honesty counters",
+        "Optimism: validation minus test, positive where validation flatters.",
         (
-            f"{r['method_a']} [{r['track_a']}]",
-            f"{r['method_b']} [{r['track_b']}]",
-            r["kind"],
-            number(r["correlation"], 4),
-            str(r["n_common"]),
-        )
-        for r in content.tables["duplicates"]
-    ]
-    columns = ("row", "and", "are", "correlation", "people")
-    return _sheet(content, "duplicates", "Duplicates", columns, rows, "Rows that say the same.")
+            ("row", row_name),
+            ("test evaluations", lambda r: f"{r['test_evaluations']} of {r['runs']} runs"),
+            ("by earlier versions", _plain("superseded_evaluations")),
+            ("validation", _plain("validation_score")),
+            ("test", _plain("test_score")),
+            ("optimism", _plain("optimism", sign=True)),
+            ("95 % interval", _or(_between("optimism_low", "optimism_high", sign=True), "note")),
+        ),
+    ),
+    _Layout(
+        "duplicates",
+        "Duplicates",
+        "Rows that say the same.",
+        (
+            ("row", _side("a")),
+            ("and", _side("b")),
+            ("are", _plain("kind")),
+            ("correlation", _plain("correlation", 4)),
+            ("people", _plain("n_common")),
+        ),
+        _as_stored,
+    ),
+)
 
 
-def _sheet(
-    content: Content,
-    name: str,
-    title: str,
-    columns: tuple[str, ...],
-    rows: Sequence[tuple[str, ...]],
-    note: str,
-) -> Sheet:
+def _laid_out(content: Content, layout: _Layout) -> Sheet:
     """A sheet whose note says why it is empty where it is."""
+    columns = [_column(column, content.metric.title) for column in layout.columns]
+    lines = layout.lines(content, layout.name)
+    rows = tuple(tuple(cell(line) for _, cell in columns) for line in lines)
+    note = layout.note.format(says=content.says["leave_site_out"])
     if not rows:
-        says = content.says[name]
-        empty = says if says.startswith("empty") else "empty for this cohort and task"
-        return Sheet(name, title, columns, (), empty)
-    return Sheet(name, title, columns, tuple(rows), note)
+        says = content.says[layout.name]
+        note = says if says.startswith("empty") else "empty for this cohort and task"
+    return Sheet(layout.name, layout.title, tuple(head for head, _ in columns), rows, note)
+
+
+def _column(column: str | tuple[str, _Cell], metric: str) -> tuple[str, _Cell]:
+    if isinstance(column, str):
+        return column.replace("_", " "), _plain(column)
+    return column[0].format(metric=metric), column[1]

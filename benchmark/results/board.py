@@ -13,6 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from benchmark.errors import ResultError
+from benchmark.results.beside import tables_beside
 from benchmark.results.export import write_exports
 from benchmark.results.folders import cell_file, replaced_folder, write_json, write_table
 from benchmark.results.rank_cell import RankedCell, rank_cell
@@ -59,6 +60,7 @@ def rank_workspace(
     *,
     cohorts: Mapping[str, Mapping[str, Any]] | None = None,
     facts: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Path] | None = None,
     tracks: Mapping[str, frozenset[str]] = TRACKS,
 ) -> pd.DataFrame:
     """Ranks every cell and writes ``board/`` whole.
@@ -70,6 +72,8 @@ def rank_workspace(
             stored as JSON text.
         cohorts: Datasheets by cohort; ``synthetic`` is read from them.
         facts: Further content of ``board.json``, such as profile, commit and hashes.
+        beside: Scores by other protocols, which hold the few-label curve and the drop on left-out
+            sites; folders that are not there are said to be absent.
         tracks: Sources of each track.
 
     Returns:
@@ -108,6 +112,8 @@ def rank_workspace(
             _copy(scores / name, fresh / name)
         for path in sorted((scores / "robustness").glob("*.parquet")):
             _copy(path, fresh / path.name)
+        for name, table in tables_beside(scores, beside or {}).items():
+            write_table(table, fresh / f"{name}.parquet")
         write_json(_board_facts(scores, leaderboard, facts or {}), fresh / "board.json")
         write_exports(leaderboard, metrics, fresh)
     return leaderboard

@@ -17,10 +17,10 @@ from benchmark.metrics import check_participants
 from benchmark.metrics.validation import check_classification, check_regression
 from benchmark.results.ledger import Gap, Ledger, first_line, prediction_columns, require_columns
 from benchmark.results.schema import EXTERNAL_PROTOCOL
-from benchmark.stats import strata_codes
+from benchmark.stats import seeded_generator, strata_codes
 from benchmark.tasks import Task
 
-__all__ = ["Cell", "CellEntry", "build_cell"]
+__all__ = ["Cell", "CellEntry", "anonymous_index", "build_cell"]
 
 Array = NDArray[Any]
 _REPEATED = re.compile(r"(\d+)x(\d+)fold")
@@ -214,3 +214,9 @@ def _strata(ids: Array, y_true: Array, truth: _Truth, task: Task, protocol: str)
         folds = np.array([truth.folds[i][0] for i in ids], dtype=np.float64)
     classes = y_true if task.classes else np.zeros(len(ids))
     return strata_codes(folds, classes) if len(ids) else folds
+
+
+def anonymous_index(participant_ids: Array, cell: tuple[str, str, str]) -> Array:
+    """A number per person whose order says nothing about the id."""
+    index: Array = seeded_generator("anonymous", *cell).permutation(len(participant_ids))
+    return index

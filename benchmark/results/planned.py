@@ -40,11 +40,21 @@ _FOLDS = re.compile(r"(?:(\d+)x)?(\d+)fold")
 
 @dataclass(slots=True)
 class Workspace:
-    """Everything that the plans ask for: whole ledgers, gaps, and one row per run."""
+    """Everything that the plans ask for.
+
+    Attributes:
+        ledgers: Whole rows.
+        gaps: Rows that are not.
+        runs: One line per run.
+        folder: Where it was read.
+        with_validation: Whether the validation people were read.
+    """
 
     ledgers: list[Ledger] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    folder: Path = field(default_factory=Path)
+    with_validation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,7 @@ def read_runs(
     plans = sorted(path for name in only.plans for path in runs.glob(f"*/{name}"))
     if not any(path.name == only.plans[-1] for path in plans):
         raise ResultError(f"{runs}: no <method>/{only.plans[-1]} found; {_how(only.plans[-1])}")
-    workspace = Workspace()
+    workspace = Workspace(folder=runs, with_validation=with_validation)
     tables: list[dict[str, Any]] = []
     for path in plans:
         plan = _read_plan(path)

@@ -34,6 +34,8 @@ __all__ = [
     "remember",
     "rows_of",
     "settings_digest",
+    "table_digest",
+    "truth_digest",
 ]
 
 Array = NDArray[Any]
@@ -170,10 +172,16 @@ def settings_digest(**settings: Any) -> str:
 
 
 def ledger_digest(ledger: Ledger) -> str:
-    """Digest of everything in a ledger."""
-    digest = hashlib.sha256(repr((ledger.key, ledger.facts)).encode())
-    for name in sorted(ledger.frame.columns):
-        column = ledger.frame[name]
+    """Digest of everything in a ledger that scores rest on."""
+    known = repr((ledger.key, ledger.facts)) + table_digest(ledger.frame)
+    return hashlib.sha256(known.encode()).hexdigest()
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """Digest of a table's columns, whatever their order; its index does not count."""
+    digest = hashlib.sha256()
+    for name in sorted(table.columns):
+        column = table[name]
         digest.update(f"\x1e{name}\x1e{column.dtype}\x1e".encode())
         if column.dtype.kind in "fiub" and isinstance(column.dtype, np.dtype):
             digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())

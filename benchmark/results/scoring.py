@@ -15,10 +15,10 @@ import pandas as pd
 
 from benchmark.errors import ResultError, UnknownNameError
 from benchmark.metrics import METRICS
-from benchmark.results.cell import CellEntry, build_cell
+from benchmark.results.cell import CellEntry, anonymous_index, build_cell
 from benchmark.results.folders import cell_file, replaced_folder, write_json, write_table
 from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, prediction_columns
-from benchmark.results.planned import EVERYTHING, PlanFilter, read_runs
+from benchmark.results.planned import EVERYTHING, PlanFilter, Workspace, read_runs
 from benchmark.results.replicates import replicate_rows
 from benchmark.results.reuse import (
     CellMemory,
@@ -38,14 +38,13 @@ from benchmark.results.score_cell import (
     distinct_sets,
     score_cell,
 )
-from benchmark.stats import seeded_generator
 from benchmark.tasks import TASKS, Task
 
 __all__ = ["score_workspace"]
 
 
 def score_workspace(
-    runs: Path,
+    runs: Path | Workspace,
     out: Path,
     *,
     n_resamples: int = 2000,
@@ -57,7 +56,8 @@ def score_workspace(
     """Scores all runs of the current plans and writes ``out/`` whole.
 
     Args:
-        runs: ``runs/`` of a workspace, one folder per method with its ``plan.json``.
+        runs: ``runs/`` of a workspace, one folder per method with its ``plan.json``; or what
+            ``read_runs`` read there, which ``only`` then does not narrow.
         out: ``scores/``, replaced when everything is written.
         n_resamples: Bootstrap resamples, shared within each cohort, task and protocol.
         seed: Seed of the resamples.
@@ -76,11 +76,12 @@ def score_workspace(
         ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap.
         UnknownNameError: A plan names an unknown task.
     """
-    workspace = read_runs(runs, tasks, only)
+    workspace = runs if isinstance(runs, Workspace) else read_runs(runs, tasks, only)
     ledgers = [*workspace.ledgers, *extra]
     if not ledgers and not workspace.gaps:
         raise ResultError(
-            f"{runs}: the plans name no run that passes {only}; make runs with `neurodx run`"
+            f"{workspace.folder}: the plans name no run that passes {only}; make runs with "
+            "`neurodx run`"
         )
     _check_keys([*(x.key for x in ledgers), *(g.key for g in workspace.gaps)], tasks)
     settings = settings_digest(n_resamples=n_resamples, seed=seed)
@@ -252,7 +253,7 @@ def _cell_tables(
         for entry in scored.entries
         for row in replicate_rows(entry.key, entry.candidate, task.primary_metric)
     ]
-    index = _anonymous_index(scored.cell.participant_ids, cell_key)
+    index = anonymous_index(scored.cell.participant_ids, cell_key)
     columns = prediction_columns(task.classes)
     parts = [_prediction_rows(e.entry, scored.cell.y_true, index, columns) for e in scored.entries]
     predictions = pd.concat(parts, ignore_index=True)
@@ -318,12 +319,6 @@ def _facts_row(key: RowKey, facts: RowFacts, task: Task) -> dict[str, Any]:
         "higher_is_better": METRICS[task.primary_metric].higher_is_better,
         "kind": task.kind,
     }
-
-
-def _anonymous_index(participant_ids: np.ndarray, cell: tuple[str, str, str]) -> np.ndarray:
-    """A number per person whose order says nothing about the id."""
-    index: np.ndarray = seeded_generator("anonymous", *cell).permutation(len(participant_ids))
-    return index
 
 
 def _prediction_rows(

@@ -21,9 +21,10 @@ from benchmark.samples import Samples
 from benchmark.samples.align import align_samples
 from benchmark.samples.hide import hide
 
-__all__ = ["DROP_PERCENTS", "exposed", "missing_rows", "write_exposed"]
+__all__ = ["DROP_PERCENTS", "exposed", "missing_rows", "shown_by", "write_exposed"]
 
 DROP_PERCENTS = (20, 50, 70)
+_TAKEN = (v.PARTICIPANT_ID, "file", "allow_pickle")
 
 
 def missing_rows(method: Method, job: Job, cell: Cell, train: Samples) -> pd.DataFrame | None:
@@ -97,28 +98,51 @@ def _uniform(*parts: object) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def exposed(
-    method: Method, job: Job, cell: Cell, train: Samples
-) -> dict[str, np.ndarray] | None:
+def exposed(method: Method, job: Job, cell: Cell, train: Samples) -> dict[str, np.ndarray] | None:
     """What a method shows of its inner workings for the test people; None where it shows nothing.
 
     Raises:
-        MethodError: An array does not have one row a person.
+        MethodError: An array does not have one row a person, holds objects, or has a name that the
+            file needs for itself.
     """
     samples = align_samples(cell.samples(job, v.TEST).without_labels(), like=train)
+    return shown_by(method, samples, job.label) or None
+
+
+def shown_by(method: Method, samples: Samples, label: str) -> dict[str, np.ndarray]:
+    """What :meth:`Method.expose` gives, and what :meth:`Method.embed` gives as ``embedding``.
+
+    Args:
+        method: A fitted method.
+        samples: The people.
+        label: What is run, for messages.
+
+    Raises:
+        MethodError: As :func:`exposed`.
+    """
     shown: dict[str, np.ndarray] = {}
-    for ask in (method.expose, lambda s: {"embedding": method.embed(s)}):
+    for ask in (method.expose, lambda people: {"embedding": method.embed(people)}):
         try:
-            shown |= ask(samples)
+            given = ask(samples)
         except NotImplementedError:
             continue
+        shown |= {name: np.asarray(values) for name, values in given.items()}
     for name, values in shown.items():
-        if len(values) != samples.n:
+        if name in _TAKEN:
             raise MethodError(
-                f"{job.label}: expose() gave {name!r} of shape {values.shape}, expected one row for "
-                f"each of {samples.n} people"
+                f"{label}: expose() gave an array called {name!r}, a name that the file needs for "
+                "itself; give it another"
             )
-    return shown or None
+        if values.ndim == 0 or len(values) != samples.n:
+            raise MethodError(
+                f"{label}: expose() or embed() gave {name!r} of shape {values.shape}, expected one "
+                f"row for each of {samples.n} people"
+            )
+        if values.dtype.kind not in "biufU":
+            raise MethodError(
+                f"{label}: expose() gave {name!r} of type {values.dtype}, expected numbers or text"
+            )
+    return shown
 
 
 def write_exposed(path: Path, people: tuple[str, ...], shown: Mapping[str, np.ndarray]) -> None:

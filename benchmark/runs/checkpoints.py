@@ -30,7 +30,7 @@ WEIGHTS: Final = "weights.pt"
 
 def is_recipe(name: str, configs: Path = CONFIGS) -> bool:
     """Whether a name is that of a pretraining of this project, rather than a folder of weights."""
-    return (configs / "pretraining" / f"{name}.yaml").is_file()
+    return Path(name).name == name and (configs / "pretraining" / f"{name}.yaml").is_file()
 
 
 def checkpoint_folder(job: Job, workspace: Workspace) -> Path | None:
@@ -74,11 +74,12 @@ def checkpoint_hash(folder: Path) -> str:
     stated = checkpoint_facts(folder).get("sha256")
     if stated is None:
         return file_sha256(folder) if folder.is_file() else tree_sha256([folder])
-    found = file_sha256(folder / WEIGHTS)
+    path = folder / WEIGHTS
+    found = file_sha256(path) if path.is_file() else "none, there is no such file"
     if found != stated:
         raise ConfigError(
-            f"{folder / WEIGHTS}: sha256 {found[:12]}, expected {str(stated)[:12]} as recorded "
-            f"beside it; damaged: run `neurodx pretrain {folder.name} --force`"
+            f"{path}: sha256 {found[:30]}, expected {str(stated)[:30]} as recorded beside it; "
+            f"damaged: run `{_command(folder)}`, or bring the file from where it came"
         )
     return found
 
@@ -104,3 +105,9 @@ def refuse_pretrained_people(job: Job, cells: Iterable[Cell], workspace: Workspa
                 f"{cell.cohort.name} who are held back here: {listed(both)}; expected nobody. "
                 "Pretrain on people of part 'pretrain' only"
             )
+
+
+def _command(folder: Path) -> str:
+    facts = checkpoint_facts(folder)
+    profile = f" --profile {facts['profile']}" if "profile" in facts else ""
+    return f"neurodx pretrain {facts.get('name', folder.name)}{profile} --force"

@@ -171,10 +171,23 @@ class _Planner:
     def suite(self, suite: Mapping[str, Sequence[str]]) -> Plan:
         """The runs over several cohorts; each takes the same fold of every one.
 
+        A cohort without a task that the row can serve is left out; a task that is selected is
+        fitted alone.
+
         Raises:
-            ConfigError: The cohorts have different numbers of folds.
+            UnknownNameError: The suite names a task that does not exist.
+            ConfigError: The profile plans none of its cohorts, the cohorts have different numbers
+                of folds, or one of them is external to another.
         """
         profile = self.profile
+        for task in {task for tasks in suite.values() for task in tasks}:
+            get_task(task)
+        if not suite.keys() & profile.plan.keys():
+            raise ConfigError(
+                f"{self.row.name!r} is fitted on suite {self.row.suite!r}, {', '.join(suite)}; "
+                f"profile {profile.name!r} plans {', '.join(profile.plan) or 'nothing'}: give the "
+                "profile `stand_ins` for the suite's cohorts"
+            )
         fitted = {
             name: tuple(t for t in self._tasks(name) if t in tasks)
             for name, tasks in suite.items()
@@ -191,11 +204,7 @@ class _Planner:
                 f"{self.protocol!r} cuts them into {sorted(folds)} folds and cannot be shared; take "
                 "one with equal folds of every label: 3fold, 5fold or 5x5fold"
             )
-        outside: dict[str, list[str]] = {}
-        for part in parts:
-            plan = profile.plan[part.cohort]
-            if not self.other:
-                outside |= _external(self.row, plan, profile, self.workspace)
+        outside = {} if self.other else self._outside([part.cohort for part in parts])
         jobs = [
             self._job(parts, outside, (fold, seed, 100))
             for seed in profile.seeds
@@ -204,6 +213,21 @@ class _Planner:
             if self.select.fold in (None, fold)
         ]
         return Plan(tuple(jobs))
+
+    def _outside(self, cohorts: Sequence[str]) -> dict[str, list[str]]:
+        """External cohorts of several, each with all the tasks that any of them names."""
+        found: dict[str, list[str]] = {}
+        for cohort in cohorts:
+            plan = self.profile.plan[cohort]
+            for name, tasks in _external(self.row, plan, self.profile, self.workspace).items():
+                if name in cohorts:
+                    raise ConfigError(
+                        f"{self.row.name!r} fits {', '.join(cohorts)} at once, but profile "
+                        f"{self.profile.name!r} has {name} predicted as external to {cohort}; take "
+                        f"it out of suite {self.row.suite!r}, or out of plan.{cohort}.external"
+                    )
+                found[name] = list(dict.fromkeys([*found.get(name, ()), *tasks]))
+        return found
 
     def cohort(self, name: str) -> Plan:
         """The runs on one cohort; a fit omits a percentage task by task."""

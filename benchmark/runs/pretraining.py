@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from benchmark.runs.identity import core_hash, library_versions
 from benchmark.runs.job import Workspace
 from benchmark.runs.readiness import ready_cohort
 from benchmark.samples import Samples, build_samples
+from benchmark.samples.build import modality_mask
 from benchmark.samples.concat import concat_samples
 from benchmark.store import Cohort
 from benchmark.store.atomic import write_json, write_text
@@ -204,9 +206,7 @@ def _write(
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
     }
-    for leftover in (folder / _SCRATCH).iterdir():
-        leftover.unlink()
-    (folder / _SCRATCH).rmdir()
+    shutil.rmtree(folder / _SCRATCH)
     begun.unlink()
     write_json(folder / CHECKPOINT, facts)
 
@@ -214,7 +214,7 @@ def _write(
 def _people(cohort: Cohort) -> list[str]:
     """People of part ``pretrain`` with a volume."""
     index = cohort.index_visits
-    wanted = (index[v.PART] == v.PRETRAIN) & (index["t1w_row"] >= 0)
+    wanted = (index[v.PART] == v.PRETRAIN) & modality_mask(cohort, v.T1W)
     people = sorted(str(who) for who in index.loc[wanted, v.PARTICIPANT_ID])
     if not people:
         raise CohortError(

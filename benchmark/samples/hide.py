@@ -59,4 +59,5 @@ def _sources(modality: str) -> list[str]:
 
 
 def _without(table: pd.DataFrame, gone: np.ndarray) -> pd.DataFrame:
-    return table.mask(pd.Series(gone, index=table.index), axis=0)
+    flags = dict.fromkeys(table.select_dtypes("bool"), "float64")
+    return table.astype(flags).mask(pd.Series(gone, index=table.index), axis=0)

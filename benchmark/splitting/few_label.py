@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
-
-import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.splitting.deal import nested_order
-from benchmark.splitting.people import CLASS, OUTCOME
-from benchmark.splitting.split import FEW_LABEL_PERCENTS, FOLD, PERCENT
+from benchmark.splitting.people import Person
+from benchmark.splitting.split import FEW_LABEL_PERCENTS, FOLD, PERCENT, Row
 from benchmark.tasks import TASKS
 
 __all__ = ["omitted_points", "percents"]
@@ -18,68 +17,63 @@ __all__ = ["omitted_points", "percents"]
 _LEAST_PER_CLASS = 2
 
 
-def percents(table: pd.DataFrame, people: pd.DataFrame, seed: int) -> list[int]:
+def percents(rows: Sequence[Row], people: Sequence[Person], seed: int) -> list[int]:
     """Returns the smallest percentage that holds each training person; 0 for the other parts.
 
     A subset of p % holds the first ceil(p n / 100) of one order of the n training people, so
     subsets are nested.
 
     Args:
-        table: Rows of all folds (one repeat).
-        people: As :func:`benchmark.splitting.people.people_of` returns.
+        rows: Rows of all folds (one repeat).
+        people: As :func:`benchmark.splitting.people.persons_of` returns.
         seed: Enters the order.
     """
     found: dict[tuple[int, str], int] = {}
-    for fold, ids in _train(table).items():
-        rows = people.loc[people[v.PARTICIPANT_ID].isin(ids)]
-        order = nested_order(rows, f"{seed}/{fold}/few-label")
+    for fold, ids in _train(rows).items():
+        known = set(ids)
+        train = (person for person in people if person.participant_id in known)
+        order = nested_order(train, f"{seed}/{fold}/few-label")
         sizes = [-(-percent * len(order) // 100) for percent in FEW_LABEL_PERCENTS]
         for place, who in enumerate(order):
             first = next(p for p, n in zip(FEW_LABEL_PERCENTS, sizes, strict=True) if place < n)
             found[fold, who] = first
-    keys = zip(table[FOLD], table[v.PARTICIPANT_ID], strict=True)
-    return [found.get(key, 0) for key in keys]
+    return [found.get((fold, who), 0) for _, fold, who, _ in rows]
 
 
-def omitted_points(table: pd.DataFrame, people: pd.DataFrame) -> list[dict[str, Any]]:
+def omitted_points(rows: Sequence[Row], people: Sequence[Person]) -> list[dict[str, Any]]:
     """Returns the points where a class of a task has fewer than 2 training people, with the count.
 
     Args:
-        table: Rows of all folds with their ``percent``.
-        people: As :func:`benchmark.splitting.people.people_of` returns.
+        rows: Rows of all folds with their ``percent``.
+        people: As :func:`benchmark.splitting.people.persons_of` returns.
     """
-    ids = people[v.PARTICIPANT_ID]
-    names = {c: dict(zip(ids, people[c], strict=True)) for c in (CLASS, OUTCOME)}
-    percent_of = {
-        (fold, who): percent
-        for fold, who, percent in zip(
-            table[FOLD], table[v.PARTICIPANT_ID], table[PERCENT], strict=True
-        )
-    }
+    names = {person.participant_id: person.stratum for person in people}
+    percent_of = {(fold, who): percent for _, fold, who, _, percent in rows}
+    scored = _scored_classes(people)
     points = []
-    for fold, train in _train(table).items():
+    for fold, train in _train(rows).items():
         for percent in FEW_LABEL_PERCENTS:
             subset = [who for who in train if percent_of[fold, who] <= percent]
-            tally = Counter(names[column][who] for column in names for who in subset)
+            tally = Counter(name for who in subset for name in names[who])
             points += [
                 {FOLD: fold, PERCENT: percent, "task": task, "class": name, "people": tally[name]}
-                for task, name in _scored_classes(people)
+                for task, name in scored
                 if tally[name] < _LEAST_PER_CLASS
             ]
     return points
 
 
-def _train(table: pd.DataFrame) -> dict[int, list[str]]:
-    train = table.loc[table[v.PART] == v.TRAIN]
+def _train(rows: Sequence[Row]) -> dict[int, list[str]]:
     folds: dict[int, list[str]] = {}
-    for fold, who in zip(train[FOLD].tolist(), train[v.PARTICIPANT_ID], strict=True):
-        folds.setdefault(fold, []).append(who)
+    for _, fold, who, part, *_ in rows:
+        if part == v.TRAIN:
+            folds.setdefault(fold, []).append(who)
     return folds
 
 
-def _scored_classes(people: pd.DataFrame) -> list[tuple[str, str]]:
+def _scored_classes(people: Sequence[Person]) -> list[tuple[str, str]]:
     """(task, class) of every classification task whose classes the cohort has."""
-    present = set(people[CLASS]) | set(people[OUTCOME])
+    present = {name for person in people for name in person.stratum}
     return [
         (task.name, name)
         for task in TASKS.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from benchmark import vocabulary as v
 from benchmark.store.hashing import canonical_sha256
 from benchmark.tasks import get_task, labels_for
 
-__all__ = ["AGE_BAND", "CLASS", "OUTCOME", "UNIT", "people_of", "people_sha256"]
+__all__ = ["CLASS", "OUTCOME", "UNIT", "Person", "people_of", "people_sha256", "persons_of"]
 
 UNIT: Final = "unit"  # what is dealt out: a family, or a person without one
 CLASS: Final = "class"
@@ -19,6 +19,17 @@ OUTCOME: Final = "outcome"  # pMCI, sMCI or empty
 AGE_BAND: Final = "age_band"
 _BAND_YEARS = 10
 _AGE_DECIMALS = 1
+_FINE = [v.SEX, AGE_BAND, v.SITE_ID]
+
+
+class Person(NamedTuple):
+    """One person as the rules see them."""
+
+    participant_id: str
+    unit: str
+    stratum: tuple[str, str]  # class and outcome
+    levels: tuple[str, ...]  # what is balanced inside a stratum, e.g. ``sex=F``
+    site_id: str
 
 
 def people_of(visits: pd.DataFrame) -> pd.DataFrame:
@@ -50,6 +61,24 @@ def people_of(visits: pd.DataFrame) -> pd.DataFrame:
     )
     kept = people.loc[index[v.PART] == v.EVALUATE]
     return kept.sort_values(v.PARTICIPANT_ID).reset_index(drop=True)
+
+
+def persons_of(people: pd.DataFrame) -> list[Person]:
+    """Returns the rows of :func:`people_of`, in its order, as the rules read them."""
+    columns = {name: people[name].tolist() for name in people}
+    strata = zip(columns[CLASS], columns[OUTCOME], strict=True)
+    levels = zip(*([f"{c}={x}" for x in columns[c]] for c in _FINE), strict=True)
+    return [
+        Person(*row)
+        for row in zip(
+            columns[v.PARTICIPANT_ID],
+            columns[UNIT],
+            strata,
+            levels,
+            columns[v.SITE_ID],
+            strict=True,
+        )
+    ]
 
 
 def people_sha256(people: pd.DataFrame) -> str:

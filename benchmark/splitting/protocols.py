@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,19 +13,28 @@ from benchmark import vocabulary as v
 from benchmark.errors import SplitError, UnknownNameError
 from benchmark.splitting.deal import deal_folds, pick_share
 from benchmark.splitting.few_label import omitted_points, percents
-from benchmark.splitting.people import CLASS, OUTCOME, UNIT, people_of, people_sha256
+from benchmark.splitting.people import (
+    CLASS,
+    OUTCOME,
+    Person,
+    people_of,
+    people_sha256,
+    persons_of,
+)
 from benchmark.splitting.split import (
     FEW_LABEL,
     FEW_LABEL_PERCENTS,
     FOLD,
-    PERCENT,
     REPEAT,
+    Row,
     Split,
     columns_of,
+    fold_text,
+    text_sha256,
 )
 from benchmark.store.cohort import Cohort
 
-__all__ = ["PROTOCOLS", "make_split", "split_people"]
+__all__ = ["PROTOCOLS", "fold_rows", "make_split", "split_people"]
 
 RULE: Final = "strata-blocks"
 RULE_VERSION: Final = 1
@@ -66,11 +74,26 @@ def split_people(
     people: pd.DataFrame, cohort: str, protocol: str, seed: int, train_cohort: str = ""
 ) -> Split:
     """Splits a table of people; see :func:`make_split` for arguments and errors."""
+    rows = fold_rows(people, cohort, protocol, seed, train_cohort)
+    extra: dict[str, Any] = {}
+    if protocol == EXTERNAL:
+        extra["train_cohort"] = train_cohort
+    if protocol == FEW_LABEL:
+        extra["omitted"] = omitted_points(rows, persons_of(people))
+    table = pd.DataFrame(rows, columns=columns_of(protocol))
+    manifest = _manifest(rows, people, cohort, protocol, seed, extra)
+    return Split(cohort, protocol, seed, table, manifest)
+
+
+def fold_rows(
+    people: pd.DataFrame, cohort: str, protocol: str, seed: int, train_cohort: str = ""
+) -> list[Row]:
+    """Returns the rows of the fold file alone; see :func:`split_people`."""
     if protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS, "neurodx splits make --help")
     if people.empty:
         raise SplitError(f"cohort {cohort!r}: nobody in part {v.EVALUATE!r}, so nobody to split")
-    extra: dict[str, Any] = {}
+    persons = persons_of(people)
     if protocol == EXTERNAL:
         if not train_cohort or train_cohort == cohort:
             raise SplitError(
@@ -78,47 +101,39 @@ def split_people(
                 f"{train_cohort!r}; give it with `neurodx splits make --cohort {cohort} "
                 "--protocol external --train-cohort NAME`"
             )
-        extra["train_cohort"] = train_cohort
-        table = _rows(0, 0, {v.TEST: tuple(people[v.PARTICIPANT_ID])})
+        rows = _rows(0, 0, {v.TEST: [person.participant_id for person in persons]})
     else:
-        table = _table(people, cohort, protocol, seed)
+        rows = _dealt_rows(persons, cohort, protocol, seed)
     if protocol == FEW_LABEL:
-        table[PERCENT] = percents(table, people, seed)
-        extra["omitted"] = omitted_points(table, people)
-    table = _canonical(table, protocol)
-    return Split(
-        cohort, protocol, seed, table, _manifest(table, people, cohort, protocol, seed, extra)
-    )
+        shares = percents(rows, persons, seed)
+        rows = [(*row, percent) for row, percent in zip(rows, shares, strict=True)]
+    return rows
 
 
-def _canonical(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    by = [REPEAT, FOLD, v.PARTICIPANT_ID]
-    return table[columns_of(protocol)].sort_values(by).reset_index(drop=True)
+def _rows(repeat: int, fold: int, parts: Mapping[str, Collection[str]]) -> list[Row]:
+    """The rows of one fold, in the order of the participants."""
+    pairs = sorted((who, part) for part, ids in parts.items() for who in ids)
+    return [(repeat, fold, who, part) for who, part in pairs]
 
 
-def _rows(repeat: int, fold: int, parts: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    pairs = [(who, part) for part, ids in parts.items() for who in ids]
-    frame = pd.DataFrame(pairs, columns=[v.PARTICIPANT_ID, v.PART])
-    return frame.assign(**{REPEAT: repeat, FOLD: fold})
-
-
-def _table(people: pd.DataFrame, cohort: str, protocol: str, seed: int) -> pd.DataFrame:
+def _dealt_rows(people: Sequence[Person], cohort: str, protocol: str, seed: int) -> list[Row]:
     repeats = _DEALT.get(protocol, (1, 0))[0]
-    frames = []
+    rows: list[Row] = []
     for repeat in range(repeats):
         for fold, test in enumerate(_test_folds(people, cohort, protocol, seed, repeat)):
-            outside = people.loc[~people[v.PARTICIPANT_ID].isin(test)]
+            tested = set(test)
+            outside = [person for person in people if person.participant_id not in tested]
             key = f"{seed}/{repeat}/{fold}/validation"
             validation = pick_share(outside, VALIDATION_SHARE, key)
-            train = tuple(sorted(set(outside[v.PARTICIPANT_ID].tolist()) - set(validation)))
+            train = {person.participant_id for person in outside} - set(validation)
             parts = {v.TRAIN: train, v.VALIDATION: validation, v.TEST: test}
             _check_classes(people, parts, f"{cohort}/{protocol}: fold {fold}", protocol)
-            frames.append(_rows(repeat, fold, parts))
-    return pd.concat(frames, ignore_index=True)
+            rows += _rows(repeat, fold, parts)
+    return rows
 
 
 def _test_folds(
-    people: pd.DataFrame, cohort: str, protocol: str, seed: int, repeat: int
+    people: Sequence[Person], cohort: str, protocol: str, seed: int, repeat: int
 ) -> TestFolds:
     if protocol == LEAVE_SITE_OUT:
         return _site_folds(people, cohort)
@@ -126,25 +141,27 @@ def _test_folds(
     return deal_folds(people, n_folds, f"{seed}/{repeat}/{n_folds}-folds")
 
 
-def _site_folds(people: pd.DataFrame, cohort: str) -> TestFolds:
+def _site_folds(people: Sequence[Person], cohort: str) -> TestFolds:
     """One fold per site, in the order of their names; a family goes with its first member."""
-    site = people.groupby(UNIT)[v.SITE_ID].transform("first")
-    folds = [tuple(ids) for _, ids in people.groupby(site, sort=True)[v.PARTICIPANT_ID]]
-    if len(folds) < 2:
+    site_of: dict[str, str] = {}
+    ids_of: dict[str, list[str]] = {}
+    for person in people:
+        site = site_of.setdefault(person.unit, person.site_id)
+        ids_of.setdefault(site, []).append(person.participant_id)
+    if len(ids_of) < 2:
         raise SplitError(
-            f"{cohort}/{LEAVE_SITE_OUT}: expected at least 2 sites, got {len(folds)} "
-            f"({', '.join(sorted(set(site)))}); use `--protocol 5fold`"
+            f"{cohort}/{LEAVE_SITE_OUT}: expected at least 2 sites, got {len(ids_of)} "
+            f"({', '.join(sorted(ids_of))}); use `--protocol 5fold`"
         )
-    return folds
+    return [tuple(ids_of[site]) for site in sorted(ids_of)]
 
 
 def _check_classes(
-    people: pd.DataFrame, parts: Mapping[str, tuple[str, ...]], where: str, protocol: str
+    people: Sequence[Person], parts: Mapping[str, Collection[str]], where: str, protocol: str
 ) -> None:
     """Every class must be in every part (a left-out site may lack one)."""
-    for column in (CLASS, OUTCOME):
-        named = zip(people[v.PARTICIPANT_ID].tolist(), people[column].tolist(), strict=True)
-        class_of = dict(named)
+    for place in range(2):  # of the class and the outcome in a stratum
+        class_of = {person.participant_id: person.stratum[place] for person in people}
         totals = Counter(name for name in class_of.values() if name)
         for part, ids in parts.items():
             absent = sorted(set(totals) - {class_of[who] for who in ids})
@@ -157,12 +174,10 @@ def _check_classes(
                 )
 
 
-def _counts(table: pd.DataFrame, people: pd.DataFrame) -> list[dict[str, Any]]:
-    strata = zip(people[CLASS].tolist(), people[OUTCOME].tolist(), strict=True)
-    stratum_of = dict(zip(people[v.PARTICIPANT_ID].tolist(), strata, strict=True))
+def _counts(rows: Sequence[Row], people: Sequence[Person]) -> list[dict[str, Any]]:
+    stratum_of = {person.participant_id: person.stratum for person in people}
     tallies: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
-    columns = (table[c].tolist() for c in (REPEAT, FOLD, v.PART, v.PARTICIPANT_ID))
-    for repeat, fold, part, who in zip(*columns, strict=True):
+    for repeat, fold, who, part, *_ in rows:
         tallies.setdefault((repeat, fold, part), []).append(stratum_of[who])
     return [
         {
@@ -188,14 +203,13 @@ def _parameters(protocol: str) -> dict[str, Any]:
 
 
 def _manifest(
-    table: pd.DataFrame,
+    rows: Sequence[Row],
     people: pd.DataFrame,
     cohort: str,
     protocol: str,
     seed: int,
     extra: Mapping[str, Any],
 ) -> dict[str, Any]:
-    text = table.to_csv(index=False, lineterminator="\n")
     return {
         "schema_version": 1,
         "cohort": cohort,
@@ -203,8 +217,8 @@ def _manifest(
         "rule": {"name": RULE, "version": RULE_VERSION, "parameters": _parameters(protocol)},
         "seed": seed,
         "n_people": len(people),
-        "counts": _counts(table, people),
+        "counts": _counts(rows, persons_of(people)),
         "people_sha256": people_sha256(people),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "sha256": text_sha256(fold_text(columns_of(protocol), rows)),
         **extra,
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Mapping
+import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +23,11 @@ __all__ = [
     "PERCENT",
     "REPEAT",
     "Fold",
+    "Row",
     "Split",
     "columns_of",
+    "fold_text",
+    "text_sha256",
 ]
 
 REPEAT: Final = "repeat"
@@ -30,6 +36,7 @@ PERCENT: Final = "percent"  # few-label only: the smallest subset that holds a t
 FEW_LABEL: Final = "few-label"
 FEW_LABEL_PERCENTS: Final = (1, 5, 10, 25, 50, 100)
 
+Row = tuple[Any, ...]  # of a fold file, in the order of its columns
 
 _PARTS: Final = (v.TRAIN, v.VALIDATION, v.TEST)
 
@@ -38,6 +45,20 @@ def columns_of(protocol: str) -> list[str]:
     """Returns the columns of a protocol's fold file, in order."""
     columns = [REPEAT, FOLD, v.PARTICIPANT_ID, v.PART]
     return [*columns, PERCENT] if protocol == FEW_LABEL else columns
+
+
+def fold_text(columns: Iterable[object], rows: Iterable[Row]) -> str:
+    """Returns the text of the fold file with these columns and rows."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def text_sha256(text: str) -> str:
+    """Returns the SHA-256 of a fold file's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +98,10 @@ class Split:
         """Number of repeats."""
         return int(self.table[REPEAT].max()) + 1
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the fold file's text."""
-        return hashlib.sha256(self.csv().encode()).hexdigest()
+        return text_sha256(self.csv())
 
     @property
     def train_cohort(self) -> str:
@@ -89,7 +110,8 @@ class Split:
 
     def csv(self) -> str:
         """The fold file's text."""
-        return self.table.to_csv(index=False, lineterminator="\n")
+        columns = (self.table[name].tolist() for name in self.table)
+        return fold_text(self.table, zip(*columns, strict=True))
 
     def fold(self, k: int, repeat: int = 0) -> Fold:
         """Returns the parts of one fold (few-label: with all training people).

@@ -13,9 +13,10 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError, MethodError
 from benchmark.method import RunContext
+from benchmark.runs.checkpoints import checkpoint_folder, refuse_pretrained_people
 from benchmark.runs.execute import new_method
 from benchmark.runs.job import Job, Workspace
-from benchmark.runs.people import fold_samples, tasks_of
+from benchmark.runs.people import Cell, fold_samples, tasks_of
 from benchmark.samples import Samples
 from benchmark.samples.align import align_samples
 from benchmark.sweeps.objective import (
@@ -66,14 +67,26 @@ def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
 
     Raises:
         MethodError: A task is not answered, or its predictions are not valid.
+        ConfigError: The weights that the fit starts from are not there.
+        LeakageError: They have seen somebody who is held back.
         Exception: Whatever the method raises.
     """
     tasks = tasks_of(job.parts)
     people = json.dumps(replace(job, config={}).to_json(), sort_keys=True)
     train, validation = _samples(people, workspace)
+    if job.pretrained:
+        cells = [Cell.open(job, part, workspace) for part in job.parts]
+        refuse_pretrained_people(job, cells, workspace)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        context = RunContext(job.seed, Path(folder), job.device, precision=job.precision)
+        context = RunContext(
+            job.seed,
+            Path(folder),
+            job.device,
+            precision=job.precision,
+            pretrained=checkpoint_folder(job, workspace),
+            features=workspace.features,
+        )
         clock, cpu = time.perf_counter(), time.process_time()
         method = new_method(job)
         method.fit(train, validation, tasks, context)

@@ -155,6 +155,7 @@ class StudyPlan:
             config=row.config,
             device=self.profile.device,
             precision=self.profile.precision,
+            pretrained=row.pretrained,
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UnknownNameError
+from benchmark.errors import MethodError, UnknownNameError
 from benchmark.training.config import BalanceConfig
 
 __all__ = ["LossBalance", "project_conflicts"]
@@ -57,13 +57,22 @@ class LossBalance(nn.Module):
         """Each loss with its weight; one whose labels are absent is exactly 0.
 
         Args:
-            losses: By name, a scalar; all of :attr:`names`.
-            present: By name, whether anybody in the batch has its label.
+            losses: By name, a scalar; those of :attr:`names`, no more and no less.
+            present: By name, whether anybody in the batch has its label; a loss that is not named
+                has no label that could be absent.
+
+        Raises:
+            MethodError: ``losses`` are not those that were announced.
         """
+        if losses.keys() != set(self.names):
+            raise MethodError(
+                f"losses() gave {', '.join(sorted(losses))}; loss_names() announced "
+                f"{', '.join(sorted(self.names))}: each loss needs its weight, so override both"
+            )
         terms = []
         for k, name in enumerate(self.names):
             loss = losses[name]
-            if not present[name]:
+            if not present.get(name, True):
                 terms.append(loss * 0.0)
             elif self.config.weighting == "uncertainty":
                 s = self.log_variance[k]
@@ -80,6 +89,7 @@ class LossBalance(nn.Module):
         present: Mapping[str, bool],
         shared: Sequence[nn.Parameter],
         scale: Callable[[Tensor], Tensor],
+        penalty: Tensor | None = None,
     ) -> Tensor:
         """Fills the gradients of the combined losses.
 
@@ -88,30 +98,46 @@ class LossBalance(nn.Module):
             present: By name.
             shared: Parameters that all losses reach; GradNorm and PCGrad compare gradients there.
             scale: Applied to what is differentiated: mixed precision and the share of a process.
+            penalty: Added as it is; no gradient of a loss is compared with its own.
 
         Returns:
             The combined loss, detached.
+
+        Raises:
+            MethodError: ``losses`` are not those that were announced.
         """
         terms = self.weighted(losses, present)
-        live = [k for k, name in enumerate(self.names) if present[name] and self.fixed[k] > 0]
+        live = [
+            k for k, name in enumerate(self.names) if present.get(name, True) and self.fixed[k] > 0
+        ]
         if self.config.weighting == "gradnorm" and len(live) > 1:
             self._follow(losses, live, shared)
-        total = torch.stack(terms).sum()
+        total = torch.stack(terms if penalty is None else [*terms, penalty]).sum()
         if self.config.weighting == "pcgrad" and len(live) > 1:
-            self._project([scale(terms[k]) for k in live], scale(total), shared)
+            beside = None if penalty is None else scale(penalty)
+            self._project([scale(terms[k]) for k in live], scale(total), shared, beside)
         else:
             scale(total).backward()  # type: ignore[no-untyped-call]
         return total.detach()
 
-    def _project(self, terms: list[Tensor], total: Tensor, shared: Sequence[nn.Parameter]) -> None:
+    def _project(
+        self,
+        terms: list[Tensor],
+        total: Tensor,
+        shared: Sequence[nn.Parameter],
+        penalty: Tensor | None,
+    ) -> None:
         rows = [_flat_gradient(term, shared) for term in terms]
         order = [torch.randperm(len(rows)).tolist() for _ in rows]
         joint = project_conflicts(torch.stack(rows), order)
+        if penalty is not None:
+            joint = joint + _flat_gradient(penalty, shared)
         total.backward()  # type: ignore[no-untyped-call]
         start = 0
         for parameter in shared:
             n = parameter.numel()
-            parameter.grad = joint[start : start + n].view_as(parameter).clone()
+            if parameter.grad is not None:  # no loss reaches it, and the optimiser passes it by
+                parameter.grad = joint[start : start + n].view_as(parameter).clone()
             start += n
 
     def _follow(
@@ -159,6 +185,8 @@ def project_conflicts(gradients: Tensor, order: Sequence[Sequence[int]]) -> Tens
 
 
 def _flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+    if not loss.requires_grad:
+        return torch.cat([torch.zeros_like(p).reshape(-1) for p in parameters])
     grads = torch.autograd.grad(loss, list(parameters), retain_graph=True, allow_unused=True)
     return torch.cat(
         [

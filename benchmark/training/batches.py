@@ -139,15 +139,18 @@ def epoch_batches(
 ) -> Iterator[np.ndarray]:
     """Batches of one epoch: each person once, in an order keyed by seed and epoch.
 
-    With strata, the people of each are spread evenly over the epoch, so that every batch holds its
-    share of them.
+    With strata, the people of each are dealt out to the batches one by one, like cards: two batches
+    differ by one person of a stratum at most. Which batches get the odd ones is drawn anew each
+    epoch.
     """
     rng = np.random.default_rng(key(seed, "order", epoch))
     order = rng.permutation(n)
-    if strata is not None:
-        place = np.empty(n)
-        for stratum in np.unique(strata):
-            members = order[strata[order] == stratum]
-            place[members] = (np.arange(len(members)) + rng.random()) / len(members)
-        order = order[np.argsort(place[order], kind="stable")]
-    yield from even_batches(order, size)
+    if strata is None:
+        yield from even_batches(order, size)
+        return
+    numbers = np.unique(strata, return_inverse=True)[1]
+    turn = rng.permutation(numbers.max() + 1)[numbers]
+    dealt = order[np.argsort(turn[order], kind="stable")]
+    n_batches = len(even_batches(order, size))
+    for first in rng.permutation(n_batches):
+        yield dealt[first::n_batches]

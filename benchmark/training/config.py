@@ -78,13 +78,19 @@ class BalanceConfig:
 
         Raises:
             UnknownNameError: ``weighting`` is none of the known ones.
-            ConfigError: A weight is negative.
+            ConfigError: A number is out of range.
         """
         if self.weighting not in WEIGHTINGS:
             raise UnknownNameError("trainer.balance.weighting", self.weighting, WEIGHTINGS)
         for name, weight in self.weights.items():
             if not weight >= 0:
                 raise ConfigError(f"trainer.balance.weights.{name} must be >= 0, got {weight}")
+        if not self.gradnorm_alpha >= 0:
+            raise ConfigError(
+                f"trainer.balance.gradnorm_alpha must be >= 0, got {self.gradnorm_alpha}"
+            )
+        if not self.gradnorm_lr > 0:
+            raise ConfigError(f"trainer.balance.gradnorm_lr must be > 0, got {self.gradnorm_lr}")
 
 
 @dataclass
@@ -106,7 +112,7 @@ class TrainerConfig:
         patience: Epochs without a lower validation loss before training stops; 0 for never.
         flip_average: Whether a prediction is the mean over the volume and its mirror image.
         predict_batch_size: People per forward pass in validation and prediction.
-        even_labels: Whether every batch holds all classes of all tasks in proportion.
+        even_labels: Whether every batch holds its share of each combination of labels.
         balance: How the losses of several tasks are weighed.
         distributed: Whether this process is one of several started by ``torchrun``.
         augment: Augmentation of training batches.

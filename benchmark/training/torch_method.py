@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import MethodError
+from benchmark.errors import ConfigError, MethodError
 from benchmark.method import Method, RunContext
 from benchmark.prediction import Prediction
 from benchmark.samples.rows import LazyRows
@@ -92,14 +92,19 @@ class TorchMethod(Method):
         return [task.name for task in tasks]
 
     def present(self, batch: Batch) -> dict[str, bool]:
-        """By loss, whether anybody in the batch can be learned from."""
+        """By loss, whether anybody in the batch can be learned from; where not named, somebody."""
         return {task: bool(mask.any()) for task, mask in batch.masks.items()}
 
+    def penalty(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor | None:
+        """What training adds to the weighed losses as it is, e.g. for the balance of experts."""
+        return None
+
     def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Sum of :meth:`losses` with their fixed weights."""
+        """Sum of :meth:`losses` with their fixed weights, and in training the :meth:`penalty`."""
         losses, weights = self.losses(outputs, batch), self.trainer.balance.weights
         terms = [weights[n] * loss if n in weights else loss for n, loss in losses.items()]
-        return torch.stack(terms).sum()
+        penalty = self.penalty(outputs, batch) if batch.training else None
+        return torch.stack(terms if penalty is None else [*terms, penalty]).sum()
 
     def usable(self, samples: Samples) -> np.ndarray:
         """Who can be learned from, (N,) bool: every lazy input present, at least one label."""
@@ -118,10 +123,11 @@ class TorchMethod(Method):
         balance = self._balance()
         if balance is not None:
             losses, present = self.losses(outputs, batch), self.present(batch)
-            return balance.backward(losses, present, self.shared_parameters(), scale)
+            _refuse_constant(*losses.values())
+            penalty = self.penalty(outputs, batch)
+            return balance.backward(losses, present, self.shared_parameters(), scale, penalty)
         loss = self.loss(outputs, batch)
-        if not loss.requires_grad:
-            raise MethodError("the training loss does not depend on any trainable parameter")
+        _refuse_constant(loss)
         scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -136,9 +142,13 @@ class TorchMethod(Method):
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Runs once the network is built, before it is trained: e.g. loads ``run.pretrained``."""
 
-    def train(self, train: BatchSource, val: BatchSource, run: RunContext) -> None:
-        """Trains :attr:`model`; override it for several trainings, each with a stage name."""
-        Trainer(self._fitted(), self, train, val, self.trainer, run).fit()
+    def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
+        """Trains :attr:`model` on people who can be learned from.
+
+        Override it for several trainings, each a :class:`Trainer` with a stage name of its own.
+        """
+        sources = [self.source(part, tasks) for part in (train, val)]
+        Trainer(self._fitted(), self, sources[0], sources[1], self.trainer, run).fit()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Trainable parameters; those with one axis or none (norms, biases) do not decay."""
@@ -178,7 +188,7 @@ class TorchMethod(Method):
         self.model = self._built(train, tasks, run)
         self.initialise(self.model, run)
         self._check_outputs(train, tasks)
-        self.train(*(self.source(part, tasks) for part in (train, val)), run)
+        self.train(train, val, tasks, run)
         self._residual_sd = self._residuals(val, tasks)
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
@@ -272,6 +282,12 @@ class TorchMethod(Method):
         config = self.trainer.balance
         config.check()
         if not config.is_plain:
+            if type(self).loss is not TorchMethod.loss:
+                raise ConfigError(
+                    f"{type(self).__name__} has a loss() of its own, which trainer.balance cannot "
+                    "take apart; override losses() and loss_names() instead, or leave "
+                    "trainer.balance as it is"
+                )
             model.add_module(_BALANCE, LossBalance(self.loss_names(tasks), config))
         return model
 
@@ -341,3 +357,8 @@ class TorchMethod(Method):
                 error = prediction.mean[known] - truth[known]
                 spreads[name] = float(np.sqrt(np.mean(error**2)))
         return spreads
+
+
+def _refuse_constant(*losses: Tensor) -> None:
+    if not any(loss.requires_grad for loss in losses):
+        raise MethodError("the training loss does not depend on any trainable parameter")

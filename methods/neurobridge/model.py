@@ -155,19 +155,20 @@ class NeuroBridge(TorchMethod):
 
     # Phases --------------------------------------------------------------------------------------
 
-    def train(self, train: BatchSource, val: BatchSource, run: RunContext) -> None:
+    def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """The guided phase, unless all that guides is switched off; then the fused one."""
+        people, held_back = (self.source(part, tasks) for part in (train, val))
         model, weights = self._fitted(), self.trainer.balance.weights
         run.log({"atrophy_adjusted_for": " ".join(self._rule.covariates) or "no label"})
         if any(weights.get(name, 1.0) > 0 for name in STREAMS):
             self._in_guided_phase = True
             try:
-                Trainer(model, self, train, val, self.config.guided, run, GUIDED).fit()
+                Trainer(model, self, people, held_back, self.config.guided, run, GUIDED).fit()
             finally:
                 self._in_guided_phase = False
-            run.log({"stage": GUIDED, "validation_dice": self._dice(val)})
-        Trainer(model, self, train, val, self.trainer, run).fit()
-        run.log({"stage": "fit", "validation_dice": self._dice(val)})
+            run.log({"stage": GUIDED, "validation_dice": self._dice(held_back)})
+        Trainer(model, self, people, held_back, self.trainer, run).fit()
+        run.log({"stage": "fit", "validation_dice": self._dice(held_back)})
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """In the fused phase, what the guided one has trained moves at a rate of its own."""

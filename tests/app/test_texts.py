@@ -117,8 +117,8 @@ def test_csv_and_json_are_whole_and_unrounded(exported):
 
 
 def test_latex_escapes_and_shows_failed_rows(exported):
-    table = exports.as_latex(exported, "50 %", "AUROC")
-    assert r"\caption{50 \%}" in table
+    table = exports.as_latex(exported, "50 %, n < 30", "AUROC")
+    assert r"\caption{50 \%, n \textless{} 30}" in table
     assert r"1--3 A & A \& B\_1 & t1w & 0.123 (0.100 to 0.200) & 90 \\" in table
     assert r"-- & Late & t1w & failed & -- \\" in table
 

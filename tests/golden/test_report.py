@@ -24,8 +24,9 @@ from benchmark.report import read_content, write_report
 from benchmark.report.conclusions import conclude
 from benchmark.report.content import number, row_name
 from benchmark.report.figures import calibration_points, forest_figure
-from benchmark.report.latex import escape_latex, latex_table
+from benchmark.report.latex import latex_table
 from benchmark.report.sheets import Sheet, all_sheets
+from benchmark.results.latex import escape_latex
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ def forget() -> None:
     """Empties the caches that hold for one process: code and data may differ now."""
     registry.cache_clear()
     for cached in (
-        identity._core_hash,
+        identity.core_hash,
         identity._method_hash,
         identity._cohort_hash,
         identity._split_hash,

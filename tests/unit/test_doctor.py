@@ -119,8 +119,8 @@ def test_partial_folders_and_cohorts_are_listed(tmp_path: Path) -> None:
         "runs/chance/failed/.01.json.x7.partial",
         "sweeps/study/.study.json.x7.partial",
         "scores/.robustness.partial",
-        "robustness/few-label/.board.partial",
-        "robustness/few-label/scores/.robustness.partial",
+        "protocols/few-label/.board.partial",
+        "protocols/few-label/scores/.robustness.partial",
     ],
 )
 def test_whatever_a_kill_leaves_is_listed_and_ignored_by_git(tmp_path: Path, name: str) -> None:

@@ -69,6 +69,7 @@ def test_a_name_is_24_hexadecimal_digits(name: Callable[[Job], str], job: Job) -
         {"device": "cuda"},
         {"precision": "amp"},
         {"percent": 10},
+        {"pretrained": __file__},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -188,6 +189,7 @@ NOT_HASHED = {
     "registry.py": "finds code; what it finds is hashed",
     "vocabulary.py": "names only; a renamed column changes the cohort",
     "runs/__init__.py": "empty",
+    "runs/checkpoints.py": "refuses, and finds weights, which are hashed",
     "runs/identity.py": "computes the name",
     "runs/job.py": "is the name",
 }

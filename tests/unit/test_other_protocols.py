@@ -13,6 +13,7 @@ from tiny_cohort import EXTERNAL, TINY, visit_table, write_cohort
 
 from benchmark.cli import main
 from benchmark.cli.oracle_rows import oracle_rows
+from benchmark.cohorts.oracle_ledgers import OracleCell, oracle_ledger
 from benchmark.config import Profile
 from benchmark.errors import ConfigError, SplitError, UnknownNameError
 from benchmark.results import PlanFilter, score_workspace
@@ -225,6 +226,29 @@ def test_the_oracle_answers_in_every_repeat_and_at_every_percentage(
     assert set(table.query("method == 'oracle'")["n"]) == {imaged}
 
 
+def test_the_oracle_of_everything_is_asked_for_what_a_phantom_holds(
+    fresh_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.cohorts.phantom import oracle
+
+    asked: list[frozenset[str]] = []
+
+    def predict(truth: Path, task: str, sources: frozenset[str], people: list[str]) -> np.ndarray:
+        asked.append(sources)
+        return np.full((len(people), 3), 1 / 3)
+
+    monkeypatch.setattr(oracle, "predict", predict)
+    (fresh_workspace.truth / TINY).mkdir(parents=True)
+    (fresh_workspace.truth / TINY / "truth.json").write_text("{}")
+    cell = OracleCell(TINY, "dx3", "all", "3fold")
+    ledger = oracle_ledger(
+        cell, fresh_workspace.data, fresh_workspace.truth, fresh_workspace.splits
+    )
+    assert ledger is not None
+    assert {"clinical", "demographics", "t1w", "fmri", "genetic", "report"} == asked[0]
+    assert asked[0] <= oracle.SOURCES
+
+
 def test_the_verbs_keep_another_protocol_in_a_folder_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,3 +275,22 @@ def test_the_verbs_keep_another_protocol_in_a_folder_of_its_own(
     assert "no <method>/plan.json found" in capsys.readouterr().err
     assert main(["sweep", "method=voxel_svm", "task=dx3", "protocol=few-label"]) == 1
     assert "a sweep tunes on the folds of the profile's own protocol" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("protocol", [None, "few-label"])
+def test_the_default_board_alone_is_given_what_other_protocols_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {}
+
+    def watched(scores: Path, board: Path, cards: object, **options: object) -> pd.DataFrame:
+        given.update(options, scores=scores)
+        return pd.DataFrame()
+
+    monkeypatch.setattr("benchmark.results.rank_workspace", watched)
+    asked = ("--protocol", protocol) if protocol else ()
+    assert main(["rank", "--profile", "smoke", *asked]) == 0
+    places = {name: Path("protocols", name, "scores") for name in ("few-label", "leave-site-out")}
+    assert given["beside"] == (None if protocol else places)
+    assert given["scores"] == (places[protocol] if protocol else Path("scores"))

@@ -74,3 +74,34 @@ def test_cosine_matches_torch() -> None:
 
 def test_constant_warms_up_linearly() -> None:
     assert [lr_factor("constant", s, 10, 0.4) for s in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+
+
+def _even(seed: int, epoch: int) -> list[int]:
+    strata = np.arange(23) % 3
+    return np.concatenate(list(epoch_batches(23, 5, seed, epoch, strata))).tolist()
+
+
+def test_the_order_with_strata_differs_between_epochs_and_seeds_and_repeats_itself() -> None:
+    orders = [_even(seed, epoch) for seed in range(3) for epoch in range(4)]
+    assert len({tuple(order) for order in orders}) == 12
+    assert _even(2, 1) == _even(2, 1)
+    assert all(sorted(order) == list(range(23)) for order in orders)
+
+
+def test_the_odd_one_of_a_stratum_falls_to_each_batch_in_turn() -> None:
+    strata = (np.arange(40) < 1).astype(int)  # one person, and 39 others
+    with_them = [
+        next(k for k, rows in enumerate(epoch_batches(40, 10, 0, epoch, strata)) if 0 in rows)
+        for epoch in range(200)
+    ]
+    assert np.bincount(with_them, minlength=4).min() > 30
+
+
+def test_who_shares_a_batch_changes() -> None:
+    strata = np.arange(12) % 2
+    pairs = {
+        frozenset(rows.tolist())
+        for epoch in range(20)
+        for rows in epoch_batches(12, 2, 0, epoch, strata)
+    }
+    assert len(pairs) > 30  # of the 36 that hold one of each

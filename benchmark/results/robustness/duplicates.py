@@ -8,17 +8,21 @@ and are at most 0.05 apart (a regression: a tenth of the target's standard devia
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.results.robustness.subject import Subject
+from benchmark.results.ledger import Ledger, RowKey, prediction_columns
 from benchmark.results.schema import ORACLE
+from benchmark.tasks import Task
 
-__all__ = ["content_sha256", "duplicate_lines", "likeness"]
+__all__ = ["Said", "content_sha256", "duplicate_lines", "likeness", "most_apart", "read_said"]
 
 Array = NDArray[Any]
 LEAST_CORRELATION: Final = 0.999
@@ -53,18 +57,70 @@ def likeness(a: Array, b: Array) -> tuple[float, float]:
     return float(correlations.min()), float(np.abs(a - b).max())
 
 
-def duplicate_lines(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one row says of whom.
+
+    Attributes:
+        key: The row's key.
+        rows: Row numbers of its people in the cell, ascending, shape (n,).
+        outputs: Mean over replicas, shape (n, d).
+    """
+
+    key: RowKey
+    rows: Array
+    outputs: Array
+
+
+def read_said(path: Path, ledgers: Sequence[Ledger], index: Array, task: Task) -> list[Said]:
+    """What the rows of a cell say, from the file of predictions that scoring wrote.
+
+    Args:
+        path: The cell's file.
+        ledgers: The cell's, whose order the rows take; one that is not in the file is left out.
+        index: Number of each of the cell's people in the file, as ``anonymous_index`` gives it.
+        task: The task.
+    """
+    table = pd.read_parquet(path)
+    columns = prediction_columns(task.classes)
+    place = np.argsort(index)
+    parts = dict(iter(table.groupby(["method", "track", "derived_from"])))
+    found = []
+    for ledger in sorted(ledgers, key=lambda x: ("fold" not in x.frame, x.key)):
+        key = ledger.key
+        part = parts.get((key.method, key.track, key.derived_from))
+        if part is None:
+            continue
+        replicas = part["replica"].nunique()
+        rows = place[part["index"].to_numpy()[: len(part) // replicas]]
+        values = part[columns].to_numpy(dtype=np.float64).reshape(replicas, len(rows), -1)
+        order = np.argsort(rows)
+        found.append(Said(key, rows[order], values.mean(axis=0)[order]))
+    return found
+
+
+def duplicate_lines(
+    said: Sequence[Said], participant_ids: Array, apart: float, fresh: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Lines of ``duplicates`` for one cell.
 
     Two rows of one method and track, such as a fitted task and the same derived from another, are
     no duplicates; the oracle is left out.
+
+    Args:
+        said: What its rows say.
+        participant_ids: The cell's people.
+        apart: Most that near copies differ by.
+        fresh: Candidates of which a pair must hold one; None means all.
     """
-    members = [s for s in subjects if s.key.method != ORACLE]
-    outputs = [_outputs(s) for s in members]
-    hashes = [content_sha256(_ids(s), o) for s, o in zip(members, outputs, strict=True)]
+    members = [s for s in said if s.key.method != ORACLE]
+    hashes = [content_sha256(participant_ids[s.rows], s.outputs) for s in members]
+    asked = [fresh is None or s.key.candidate in fresh for s in members]
     lines = []
     for a, b in combinations(range(len(members)), 2):
         first, second = members[a].key, members[b].key
+        if not (asked[a] or asked[b]):
+            continue
         if (first.method, first.track) == (second.method, second.track):
             continue
         common, left, right = np.intersect1d(
@@ -72,9 +128,9 @@ def duplicate_lines(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
         )
         if len(common) < _LEAST_PEOPLE:
             continue
-        correlation, apart = likeness(outputs[a][left], outputs[b][right])
+        correlation, difference = likeness(members[a].outputs[left], members[b].outputs[right])
         same = hashes[a] == hashes[b]
-        if not same and not (correlation >= LEAST_CORRELATION and apart <= _most(members[a])):
+        if not same and not (correlation >= LEAST_CORRELATION and difference <= apart):
             continue
         names = {"cohort": first.cohort, "task": first.task, "protocol": first.protocol}
         for side, key in (("a", first), ("b", second)):
@@ -85,7 +141,7 @@ def duplicate_lines(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
                 **names,
                 "kind": "identical" if same else "nearly identical",
                 "correlation": correlation,
-                "largest_difference": apart,
+                "largest_difference": difference,
                 "n_common": len(common),
                 "content_sha256": hashes[a] if same else "",
             }
@@ -93,19 +149,6 @@ def duplicate_lines(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
     return lines
 
 
-def _ids(subject: Subject) -> Array:
-    ids: Array = subject.cell.participant_ids[subject.rows]
-    return ids
-
-
-def _outputs(subject: Subject) -> Array:
-    """Mean over replicas, shape (n, d)."""
-    mean = subject.entry.predictions.mean(axis=0)
-    table: Array = mean.reshape(len(mean), -1)
-    return table
-
-
-def _most(subject: Subject) -> float:
-    if subject.task.classes:
-        return MOST_APART
-    return 0.1 * float(subject.y_true.std())
+def most_apart(task: Task, y_true: Array) -> float:
+    """Most that the outputs of near copies differ by."""
+    return MOST_APART if task.classes else 0.1 * float(y_true.std())

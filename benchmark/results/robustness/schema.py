@@ -101,6 +101,22 @@ _ALL: dict[str, dict[str, str]] = {
         "drop_high": "float64",
         "n": "Int64",
     },
+    # The same on each left-out site: one line per row and site.
+    "left_out_sites": {
+        **_KEY,
+        **_METRIC,
+        "site": "str",
+        "n": "Int64",
+        "n_smallest_class": "Int64",
+        "in_domain": "float64",
+        "left_out": "float64",
+        "left_out_low": "float64",
+        "left_out_high": "float64",
+        "drop": "float64",
+        "drop_low": "float64",
+        "drop_high": "float64",
+        **_SAID,
+    },
     "few_label": {
         **_KEY,
         **_METRIC,

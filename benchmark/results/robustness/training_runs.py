@@ -51,11 +51,11 @@ def few_label_curve(
         omitted: By cohort, the points that its split left out (``omitted`` of the manifest of
             ``few-label``): fewer than 2 people of a class.
     """
-    curves = {(x.subject.key.cohort, *x.fit) for x in rows if _percent(x) not in (None, 100)}
+    curves = {(x.key.cohort, *x.fit) for x in rows if _percent(x) not in (None, 100)}
     lines = [
         _point(row, percent)
         for row in rows
-        if (percent := _percent(row)) is not None and (row.subject.key.cohort, *row.fit) in curves
+        if (percent := _percent(row)) is not None and (row.key.cohort, *row.fit) in curves
     ]
     shown = {(*_head(line), line["percent"]) for line in lines}
     for line in list(lines):
@@ -73,7 +73,7 @@ def few_label_curve(
 
 
 def _percent(row: Kept) -> int | None:
-    protocol = row.subject.key.protocol
+    protocol = row.key.protocol
     match = FEW_LABEL.fullmatch(protocol)
     if match:
         return int(match[1])
@@ -85,14 +85,13 @@ def _head(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _point(row: Kept, percent: int) -> dict[str, Any]:
-    subject = row.subject
     return {
-        **subject.head,
+        **row.head,
         "percent": percent,
         "score": row.score,
-        "ci_low": subject.interval.low,
-        "ci_high": subject.interval.high,
-        "n": len(subject.rows),
+        "ci_low": row.interval.low,
+        "ci_high": row.interval.high,
+        "n": row.n,
         "status": "done" if math.isfinite(row.score) else "undefined",
         "note": "",
     }
