@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.encoders.base import Encoded
 from benchmark.encoders.volume import Size, VolumeEncoder, pad_to_multiple
-from benchmark.encoders.volume_decoders import group_norm
+from benchmark.encoders.volume_decoders import norm_of
 from benchmark.errors import ConfigError
 
 __all__ = [
@@ -74,12 +74,15 @@ class ConvEncoderConfig:
         blocks: Residual blocks at each scale.
         stride: Voxels per position of the finest scale along each axis, 1 or 2; 2 leaves out full
             resolution, which costs most and on a CPU hardly pays.
+        norm: ``group``, as in SegResNet, or ``batch``. Group norm takes each person's own level out
+            of every map; small networks then hardly learn from how much of something there is.
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
     widths: list[int] = field(default_factory=lambda: [4, 16, 32, 64])
     blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 2])
     stride: int = 1
+    norm: str = "group"
 
 
 class ConvEncoder(MapEncoder):
@@ -95,6 +98,7 @@ class ConvEncoder(MapEncoder):
     Raises:
         ConfigError: There are fewer than two scales, not as many blocks as widths, or a stride of
             neither 1 nor 2.
+        UnknownNameError: ``norm`` is not known.
     """
 
     def __init__(self, config: ConvEncoderConfig) -> None:
@@ -109,7 +113,7 @@ class ConvEncoder(MapEncoder):
         self.config = config
         self._set_widths(tuple(config.widths), config.stride)
         self.levels = nn.ModuleList(
-            _level(before, width, blocks, stride=config.stride if number == 0 else 2)
+            _level(before, width, blocks, config.stride if number == 0 else 2, config.norm)
             for number, (before, width, blocks) in enumerate(
                 zip((1, *self.widths[:-1]), self.widths, config.blocks, strict=True)
             )
@@ -126,10 +130,10 @@ class ConvEncoder(MapEncoder):
         return Maps(maps[-1], tuple(maps[:-1]))
 
 
-def _level(before: int, width: int, blocks: int, stride: int) -> nn.Sequential:
+def _level(before: int, width: int, blocks: int, stride: int, norm: str) -> nn.Sequential:
     first = get_conv_layer(3, before, width, stride=stride)
     return nn.Sequential(
-        first, *(ResBlock(3, width, norm=group_norm(width)) for _ in range(blocks))
+        first, *(ResBlock(3, width, norm=norm_of(norm, width)) for _ in range(blocks))
     )
 
 

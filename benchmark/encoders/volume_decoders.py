@@ -12,15 +12,29 @@ from monai.networks.utils import pixelshuffle
 from torch import Tensor, nn
 
 from benchmark.encoders.volume import cropped
-from benchmark.errors import ConfigError
+from benchmark.errors import ConfigError, UnknownNameError
 
-__all__ = ["ReconstructionDecoder", "SegmentationDecoder", "group_norm"]
+__all__ = ["NORMS", "ReconstructionDecoder", "SegmentationDecoder", "norm_of"]
 
+NORMS = ("group", "batch")
 _MOST_GROUPS = 8  # as in SegResNet
 
 
-def group_norm(channels: int) -> tuple[str, dict[str, Any]]:
-    """Group norm in eight groups, or in as many as eight and the channels have in common."""
+def norm_of(kind: str, channels: int) -> tuple[str, dict[str, Any]]:
+    """A norm as MONAI names it.
+
+    Args:
+        kind: ``group``, in eight groups, or in as many as eight and the channels have in common; or
+            ``batch``.
+        channels: Channels of what is normalised.
+
+    Raises:
+        UnknownNameError: ``kind`` is not known.
+    """
+    if kind not in NORMS:
+        raise UnknownNameError("norm", kind, NORMS)
+    if kind == "batch":
+        return "BATCH", {}
     return "GROUP", {"num_groups": math.gcd(_MOST_GROUPS, channels)}
 
 
@@ -37,6 +51,7 @@ class _Pyramid(nn.Module):
         out_channels: int,
         stride: int = 1,
         blocks: Sequence[int] | None = None,
+        norm: str = "group",
     ) -> None:
         super().__init__()
         fine = list(widths[-2::-1])  # the coarsest of them first
@@ -56,11 +71,11 @@ class _Pyramid(nn.Module):
             for before, after in zip(coarse, fine, strict=True)
         )
         self.blocks = nn.ModuleList(
-            nn.Sequential(*(ResBlock(3, width, norm=group_norm(width)) for _ in range(count)))
+            nn.Sequential(*(ResBlock(3, width, norm=norm_of(norm, width)) for _ in range(count)))
             for width, count in zip(fine, counts, strict=True)
         )
         self.last = nn.Sequential(
-            get_norm_layer(name=group_norm(widths[0]), spatial_dims=3, channels=widths[0]),
+            get_norm_layer(name=norm_of(norm, widths[0]), spatial_dims=3, channels=widths[0]),
             nn.ReLU(),
             get_conv_layer(3, widths[0], out_channels * stride**3, kernel_size=1, bias=True),
         )
@@ -82,9 +97,11 @@ class SegmentationDecoder(_Pyramid):
         n_classes: Background included.
         stride: Voxels per position of the finest map along each axis: ``encoder.stride``.
         blocks: Residual blocks at each scale but the coarsest, the finest first; 1 by default.
+        norm: ``group`` or ``batch``.
 
     Raises:
         ConfigError: There are not as many numbers of blocks as scales to decode.
+        UnknownNameError: ``norm`` is not known.
     """
 
     def __init__(
@@ -93,8 +110,9 @@ class SegmentationDecoder(_Pyramid):
         n_classes: int = 2,
         stride: int = 1,
         blocks: Sequence[int] | None = None,
+        norm: str = "group",
     ) -> None:
-        super().__init__(widths, n_classes, stride, blocks)
+        super().__init__(widths, n_classes, stride, blocks, norm)
 
     def forward(
         self, h: Tensor, skips: Sequence[Tensor], shape: Sequence[int] | None = None
@@ -116,15 +134,21 @@ class ReconstructionDecoder(_Pyramid):
         widths: Channels of the encoder's maps, the finest first: ``encoder.widths``.
         stride: Voxels per position of the finest map along each axis: ``encoder.stride``.
         blocks: Residual blocks at each scale but the coarsest, the finest first; 1 by default.
+        norm: ``group`` or ``batch``.
 
     Raises:
         ConfigError: There are not as many numbers of blocks as scales to decode.
+        UnknownNameError: ``norm`` is not known.
     """
 
     def __init__(
-        self, widths: Sequence[int], stride: int = 1, blocks: Sequence[int] | None = None
+        self,
+        widths: Sequence[int],
+        stride: int = 1,
+        blocks: Sequence[int] | None = None,
+        norm: str = "group",
     ) -> None:
-        super().__init__(widths, 1, stride, blocks)
+        super().__init__(widths, 1, stride, blocks, norm)
         self._skips: tuple[None, ...] = (None,) * (len(widths) - 1)
 
     def forward(self, h: Tensor, shape: Sequence[int] | None = None) -> Tensor:

@@ -9,11 +9,11 @@ from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
 
 
 def _guided() -> TrainerConfig:
-    return cnn_trainer(epochs=5)
+    return cnn_trainer(epochs=6)
 
 
 def _fused() -> TrainerConfig:
-    trainer = cnn_trainer(epochs=13)
+    trainer = cnn_trainer(epochs=16)
     trainer.balance.weights = {"segmentation": 1.0, "atrophy": 1.0, "reconstruction": 0.2}
     return trainer
 
@@ -31,7 +31,10 @@ class NeuroBridgeConfig:
         fit: How volumes come to that grid: ``pad`` or ``resample``.
         decoder_blocks: Residual blocks of both decoders at each scale but the coarsest, the finest
             first; empty: one each.
+        norm: Norm of decoders and branches: ``group`` or ``batch``.
         width: Features of a stream, d.
+        atlas: Whether segmentation starts from how often each voxel is hippocampus in training
+            masks.
         volume_in_stream: Whether the segmentation's stream also holds the volume that it found.
         mask_ratio: Share of the patches that are hidden from the encoder for reconstruction.
         reconstruct_share: Share of each batch that is also seen masked and reconstructed.
@@ -47,12 +50,19 @@ class NeuroBridgeConfig:
     pretrained: str = "t1w_conv"
     encoder: str = "conv"
     settings: dict[str, Any] = field(
-        default_factory=lambda: {"widths": [16, 32, 64], "blocks": [0, 1, 1], "stride": 2}
+        default_factory=lambda: {
+            "widths": [16, 32, 64],
+            "blocks": [0, 1, 1],
+            "stride": 2,
+            "norm": "batch",
+        }
     )
     grid: list[int] = field(default_factory=list)
     fit: str = "resample"
     decoder_blocks: list[int] = field(default_factory=lambda: [0, 0])
+    norm: str = "batch"
     width: int = 64
+    atlas: bool = True
     volume_in_stream: bool = True
     mask_ratio: float = 0.5
     reconstruct_share: float = 0.25
@@ -75,7 +85,9 @@ def paper_config() -> NeuroBridgeConfig:
         settings={"feature_size": 48},
         grid=[96, 96, 96],
         decoder_blocks=[],
+        norm="group",
         width=768,
+        atlas=False,
         reconstruct_share=1.0,
         body_rate=1.0,
         guided=TrainerConfig(

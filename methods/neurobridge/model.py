@@ -65,29 +65,27 @@ class NeuroBridge(TorchMethod):
         self._mask_rate = train.n / max(n_masks, 1)
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
-        """Makes the network; the size of a training hippocampus is kept as a buffer."""
+        """Makes the network; what training masks tell is kept in its buffers."""
         outputs = {task.name: task.n_outputs for task in tasks}
         shape = self.inputs(train)["t1w"].shape[-3:]
         network = Network(self.config, outputs, shape, train.spacing_mm)
         if train.has_labels:
-            sizes = self._prepared_sizes(network, train)
-            if len(sizes):
-                network.volume_mean.fill_(float(sizes.mean()))
-                network.volume_scale.fill_(1 / (float(sizes.std()) or 1.0))
+            masks = self._prepared_masks(network, train)
+            if len(masks):
+                network.learn_masks(masks)
         return network
 
-    def _prepared_sizes(self, network: Network, samples: Samples) -> np.ndarray:
-        """Voxels of each mask that there is, in prepared volumes."""
+    def _prepared_masks(self, network: Network, samples: Samples) -> Tensor:
+        """Masks over prepared volumes of all who have one, (M, 1, D, H, W)."""
         rows = np.flatnonzero(mask_voxels(samples) > 0)
         if not len(rows):
-            return np.zeros(0)
+            return torch.zeros(0)
         source = BatchSource(self.inputs(samples), targets=self.targets(samples))
         parts = []
         for start in range(0, len(rows), self.trainer.predict_batch_size):
             batch = source.read(rows[start : start + self.trainer.predict_batch_size])
-            carried = network.prepare.carried(batch.targets[MASK], batch.inputs["t1w"])
-            parts.append(carried.sum(dim=(1, 2, 3, 4)))
-        return torch.cat(parts).numpy()
+            parts.append(network.prepare.carried(batch.targets[MASK], batch.inputs["t1w"]))
+        return torch.cat(parts)
 
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Takes over the pretrained encoder, if one is named."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
@@ -18,15 +19,17 @@ from benchmark.encoders import (
 from benchmark.encoders.conv_encoder import Maps
 from benchmark.encoders.masked import image_mask
 from benchmark.encoders.volume import cropped, pad_to_multiple
+from benchmark.encoders.volume_decoders import norm_of
 
 from .info import NeuroBridgeConfig
 
 ATROPHY = "atrophy"
 SEGMENTATION = "segmentation"
 RECONSTRUCTION = "reconstruction"
-GATE = "gate"
+GATE, FUSED = "gate", "fused"
 STREAMS = (SEGMENTATION, ATROPHY, RECONSTRUCTION)
 _EPSILON = 1e-6
+_LEAST_SHARE = 1e-3  # of training people, in the atlas: nowhere is the hippocampus ruled out
 
 
 class Network(nn.Module):
@@ -39,6 +42,7 @@ class Network(nn.Module):
         spacing_mm: Voxel size of the store.
     """
 
+    atlas: Tensor
     volume_mean: Tensor
     volume_scale: Tensor
 
@@ -52,11 +56,12 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
-        self.encoder = build_encoder(config.encoder, config.settings, self.prepare.shape(shape))
-        encoder, blocks = self.encoder, config.decoder_blocks or None
-        self.segmentation = SegmentationDecoder(encoder.widths, 2, encoder.stride, blocks)
-        self.reconstruction = ReconstructionDecoder(encoder.widths, encoder.stride, blocks)
-        self.branches = nn.ModuleDict({name: _branch(encoder.width) for name in STREAMS})
+        prepared = self.prepare.shape(shape)
+        self.encoder = encoder = build_encoder(config.encoder, config.settings, prepared)
+        decoding = (encoder.stride, config.decoder_blocks or None, config.norm)
+        self.segmentation = SegmentationDecoder(encoder.widths, 2, *decoding)
+        self.reconstruction = ReconstructionDecoder(encoder.widths, *decoding)
+        self.branches = nn.ModuleDict({n: _branch(encoder.width, config.norm) for n in STREAMS})
         volume = 1 if config.volume_in_stream else 0
         self.streams = nn.ModuleDict(
             {
@@ -70,10 +75,27 @@ class Network(nn.Module):
         self.fusion = GatedFusion(len(STREAMS), config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.heads = nn.ModuleDict({t: nn.Linear(config.width, n) for t, n in outputs.items()})
+        # Log odds of the hippocampus in each prepared voxel, over training people; 0 without masks.
+        self.register_buffer("atlas", torch.zeros(1, 1, *prepared))
         # Voxels of the hippocampus in prepared training volumes, from their masks: mean and one
         # over the deviation. Without masks the scale stays 0, and the stream holds no volume.
         self.register_buffer("volume_mean", torch.zeros(()))
         self.register_buffer("volume_scale", torch.zeros(()))
+
+    def learn_masks(self, masks: Tensor) -> None:
+        """Takes the atlas and the usual volume from masks of training people.
+
+        Args:
+            masks: Share of each prepared voxel that is hippocampus, (M, 1, D, H, W).
+        """
+        sizes = masks.sum(dim=(1, 2, 3, 4))
+        self.volume_mean.fill_(sizes.mean())
+        self.volume_scale.fill_(1 / sizes.std(correction=0).clamp_min(1.0))
+        if self.config.atlas:
+            mean = masks.mean(dim=0, keepdim=True)
+            mean = (mean + mean.flip(2)) / 2  # both hemispheres alike, since volumes are mirrored
+            mean = avg_pool3d(mean, 3, stride=1, padding=1)  # and shifted by a voxel
+            self.atlas.copy_(mean.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE).logit())
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Everything that is predicted.
@@ -84,37 +106,48 @@ class Network(nn.Module):
             mean absolute error over hidden voxels of each of the volumes that were masked, (R,).
         """
         x = self.prepare(inputs["t1w"])  # b 1 i j k
-        maps = self._maps(x)
-        logits = self.segmentation(maps.h, maps.skips)  # b 2 i j k, padded
-        streams = self.pooled(maps.h, logits.softmax(dim=1)[:, 1:])  # b 3 d
+        whole = pad_to_multiple(x, self.encoder.patch)
+        hidden = self.hidden_voxels(whole) if self.training else whole[:0].bool()
+        # Masked and whole volumes pass together, so that batch norm sees one mixture of both.
+        masked = whole[: len(hidden)].masked_fill(hidden, 0.0)  # r 1 i j k
+        maps = self.encoder.encode_maps(torch.cat([whole, masked]) if len(masked) else whole)
+        n = len(x)
+        segmentation = self.segment(Maps(maps.h[:n], tuple(skip[:n] for skip in maps.skips)))
+        branched = {name: branch(maps.h) for name, branch in self.branches.items()}
+        streams = self.pooled(
+            {name: h[:n] for name, h in branched.items()}, segmentation.softmax(dim=1)[:, 1:]
+        )
         z, gate = self.fusion(streams)
-        z = self.dropout(z)
-        out = {task: head(z) for task, head in self.heads.items()}
-        out[SEGMENTATION] = cropped(logits, x.shape[2:])
+        out = {task: head(self.dropout(z)) for task, head in self.heads.items()}
+        out[SEGMENTATION] = cropped(segmentation, x.shape[2:])
         out[ATROPHY] = self.atrophy(streams[:, STREAMS.index(ATROPHY)].relu())
-        out[GATE] = gate
+        out[GATE], out[FUSED] = gate, z
         if self.training:
-            out[RECONSTRUCTION] = self.reconstruction_errors(x)
+            rebuilt = self.reconstruction(branched[RECONSTRUCTION][n:])
+            out[RECONSTRUCTION] = masked_error(rebuilt, whole[: len(hidden)], hidden)
         return out
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The fused vector, (B, d)."""
-        maps = self._maps(self.prepare(inputs["t1w"]))
-        share = self.segmentation(maps.h, maps.skips).softmax(dim=1)[:, 1:]
-        z: Tensor = self.fusion(self.pooled(maps.h, share))[0]
-        return z
+        return self(inputs)[FUSED]
 
-    def pooled(self, h: Tensor, hippocampus: Tensor) -> Tensor:
+    def segment(self, maps: Maps) -> Tensor:
+        """Logits over the padded volume, (B, 2, D, H, W): what the decoder adds to the atlas."""
+        logits: Tensor = self.segmentation(maps.h, maps.skips)
+        atlas = pad_to_multiple(self.atlas, self.encoder.patch)  # 1 1 i j k
+        return logits + torch.cat([torch.zeros_like(atlas), atlas], dim=1)
+
+    def pooled(self, branched: Mapping[str, Tensor], hippocampus: Tensor) -> Tensor:
         """The three streams, (B, 3, d).
 
         Args:
-            h: The coarsest map, (B, C, d, h, w).
+            branched: By stream, what its branch made of the coarsest map, (B, C, d, h, w).
             hippocampus: Probability of each voxel to be hippocampus, (B, 1, D, H, W), padded.
         """
         weight = avg_pool3d(hippocampus, self.encoder.patch)  # b 1 i j k, as h
-        vectors = {}
-        for name, branch in self.branches.items():
-            x = branch(h)  # b c i j k
+        vectors = []
+        for name in STREAMS:
+            x = branched[name]
             if name == SEGMENTATION:
                 total = weight.sum(dim=(2, 3, 4))  # b 1
                 x = (x * weight).sum(dim=(2, 3, 4)) / (total + _EPSILON)
@@ -123,35 +156,40 @@ class Network(nn.Module):
                     x = torch.cat([x, (voxels - self.volume_mean) * self.volume_scale], dim=1)
             else:
                 x = x.mean(dim=(2, 3, 4))
-            vectors[name] = self.streams[name](x)
-        return torch.stack([vectors[name] for name in STREAMS], dim=1)
+            vectors.append(self.streams[name](x))
+        return torch.stack(vectors, dim=1)
 
-    def reconstruction_errors(self, x: Tensor) -> Tensor:
-        """Mean absolute error over the hidden voxels of some volumes of a batch, (R,).
+    def hidden_voxels(self, x: Tensor) -> Tensor:
+        """Which voxels of the first R volumes are hidden, (R, 1, D, H, W) bool.
 
         Args:
-            x: Prepared volumes, (B, 1, D, H, W); the first R are masked.
+            x: Prepared volumes, padded, (B, 1, D, H, W).
         """
-        x = x[: max(1, round(len(x) * self.config.reconstruct_share))]
-        x = pad_to_multiple(x, self.encoder.patch)
+        n = max(1, round(len(x) * self.config.reconstruct_share))
         grid = self.encoder.token_grid(x.shape[2:])
-        hidden = image_mask(len(x), grid, (1, 1, 1), self.config.mask_ratio).to(x.device)
-        hidden = hidden.view(len(x), 1, *grid)
+        hidden = image_mask(n, grid, (1, 1, 1), self.config.mask_ratio).to(x.device)
+        hidden = hidden.view(n, 1, *grid)
         for axis, step in enumerate(self.encoder.patch, start=2):
             hidden = hidden.repeat_interleave(step, dim=axis)
-        h = self._maps(x.masked_fill(hidden, 0.0)).h
-        error = (self.reconstruction(self.branches[RECONSTRUCTION](h)) - x).abs()
-        axes = (1, 2, 3, 4)
-        return (error * hidden).sum(dim=axes) / hidden.sum(dim=axes)
-
-    def _maps(self, x: Tensor) -> Maps:
-        return self.encoder.encode_maps(x)
+        return hidden
 
 
-def _branch(channels: int) -> nn.Sequential:
+def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """Mean absolute error over the hidden voxels of each volume, (R,).
+
+    Args:
+        rebuilt: Shape (R, 1, D, H, W).
+        x: The volumes, (R, 1, D, H, W).
+        hidden: Which voxels were hidden, (R, 1, D, H, W) bool.
+    """
+    axes = (1, 2, 3, 4)
+    return ((rebuilt - x).abs() * hidden).sum(dim=axes) / hidden.sum(dim=axes).clamp_min(1)
+
+
+def _branch(channels: int, norm: str) -> nn.Sequential:
     """What a stream makes of the coarsest map before it is pooled, (B, C, d, h, w) to the same."""
     return nn.Sequential(
-        nn.GroupNorm(math.gcd(8, channels), channels),
+        get_norm_layer(name=norm_of(norm, channels), spatial_dims=3, channels=channels),
         nn.ReLU(),
         nn.Conv3d(channels, channels, kernel_size=1),
         nn.ReLU(),
