@@ -24,13 +24,13 @@ from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
 from benchmark.splitting.protocols import EXTERNAL
 from benchmark.tasks import get_task
 
-__all__ = ["pipeline_path", "pipeline_text"]
+__all__ = ["FIT_CODE", "pipeline_path", "pipeline_text"]
 
 _HEADER = """\
 # Written by `neurodx pipeline`; change configs/profile/{name}.yaml and run it again.
 # Stages are coarse on purpose: folds, tasks and seeds fan out inside `neurodx run`.
 """
-_FIT_CODE = (
+FIT_CODE = (
     "config.py",
     "encoders",
     "imaging/regions.py",
@@ -219,7 +219,7 @@ class _Builder:
         ]
         external = [e for cohort in cohorts for e in self._profile.plan[cohort].external]
         folder = row.info.folder
-        deps = ["reports/splits.json", *self._code(*_FIT_CODE)]
+        deps = ["reports/splits.json", *self._code(*FIT_CODE)]
         if folder is not None:
             deps.append(self._prefix + folder.relative_to(ROOT).as_posix())
         if row.tuned:
