@@ -126,22 +126,23 @@ def _design(known: dict[str, np.ndarray], used: Sequence[str], n: int) -> np.nda
     return np.column_stack([np.ones(n), *(known.get(name, nowhere) for name in used)])
 
 
-_DICE_CE = DiceCELoss(include_background=False, softmax=True)
-
-
-def segmentation_loss(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
+def segmentation_loss(
+    logits: Tensor, masks: Tensor, known: Tensor, ce_weight: float = 1.0
+) -> Tensor:
     """Dice and cross-entropy, a mean over the batch; who has no mask adds exactly 0.
 
     Args:
         logits: Shape (B, 2, D, H, W).
         masks: Share of each voxel that is hippocampus, (B, 1, D, H, W).
         known: 1 where there is a mask, (B,).
+        ce_weight: Weight of the cross-entropy, a mean over all voxels, beside that of Dice, 1.
     """
     rows = known > 0
     if not rows.any():
         return logits.sum() * 0.0
     masks = masks[rows]
-    loss: Tensor = _DICE_CE(logits[rows].float(), torch.cat([1 - masks, masks], dim=1))
+    dice_ce = DiceCELoss(include_background=False, softmax=True, lambda_ce=ce_weight)
+    loss: Tensor = dice_ce(logits[rows].float(), torch.cat([1 - masks, masks], dim=1))
     return loss * (rows.sum() / len(rows))
 
 

@@ -35,6 +35,8 @@ class NeuroBridgeConfig:
         width: Features of a stream, d.
         atlas: Whether segmentation starts from how often each voxel is hippocampus in training
             masks.
+        ce_weight: Weight of the segmentation's cross-entropy beside Dice; a mean over all voxels,
+            of which one in a thousand is hippocampus.
         volume_in_stream: Whether the segmentation's stream also holds the volume that it found.
         mask_ratio: Share of the patches that are hidden from the encoder for reconstruction.
         reconstruct_share: Share of each batch that is also seen masked and reconstructed.
@@ -63,6 +65,7 @@ class NeuroBridgeConfig:
     norm: str = "batch"
     width: int = 64
     atlas: bool = True
+    ce_weight: float = 100.0
     volume_in_stream: bool = True
     mask_ratio: float = 0.5
     reconstruct_share: float = 0.25
@@ -88,6 +91,7 @@ def paper_config() -> NeuroBridgeConfig:
         norm="group",
         width=768,
         atlas=False,
+        ce_weight=1.0,
         reconstruct_share=1.0,
         body_rate=1.0,
         guided=TrainerConfig(

@@ -133,7 +133,8 @@ class NeuroBridge(TorchMethod):
         if MASK not in batch.targets:
             return logits.sum() * 0.0
         masks = self._fitted().prepare.carried(batch.targets[MASK], batch.inputs["t1w"])
-        return segmentation_loss(logits, masks, batch.targets[KNOWN]) * self._mask_rate
+        loss = segmentation_loss(logits, masks, batch.targets[KNOWN], self.config.ce_weight)
+        return loss * self._mask_rate
 
     def present(self, batch: Batch) -> dict[str, bool]:
         """By loss, whether anybody in the batch can be learned from in this phase."""
