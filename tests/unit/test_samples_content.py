@@ -115,6 +115,11 @@ COLUMNS = {
     "clinical+mmse": {"age_years", "sex", "education_years", "family_history", "mmse"},
     "report": set(),
     "report+mmse": {"mmse"},
+    "clinical+report": {"age_years", "sex", "education_years", "family_history"},
+    "t1w+clinical+report": {
+        *("age_years", "sex", "education_years", "family_history"),
+        *("hippocampus_mm3", "head_size_mm3"),
+    },
     "t1w+clinical": {
         *("age_years", "sex", "education_years", "family_history"),
         *("hippocampus_mm3", "head_size_mm3"),
