@@ -56,7 +56,8 @@ def oracle_ledger(cell: OracleCell, data: Path, truth: Path, splits: Path) -> pd
 
     cohort, task, sources = Cohort(data / cell.cohort), get_task(cell.task), get_track(cell.track)
     people = _people(cohort, task, sources)
-    answer = oracle.predict(truth / cell.cohort, cell.task, sources, list(people[v.PARTICIPANT_ID]))
+    held = sources & oracle.SOURCES  # phantoms have no fluid proteins, which the track `all` opens
+    answer = oracle.predict(truth / cell.cohort, cell.task, held, list(people[v.PARTICIPANT_ID]))
     columns = (
         {f"prob_{k}": column for k, column in enumerate(answer.T)}
         if task.classes

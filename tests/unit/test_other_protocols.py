@@ -13,6 +13,7 @@ from tiny_cohort import EXTERNAL, TINY, visit_table, write_cohort
 
 from benchmark.cli import main
 from benchmark.cli.oracle_rows import oracle_rows
+from benchmark.cohorts.oracle_ledgers import OracleCell, oracle_ledger
 from benchmark.config import Profile
 from benchmark.errors import ConfigError, SplitError, UnknownNameError
 from benchmark.results import PlanFilter, score_workspace
@@ -223,6 +224,29 @@ def test_the_oracle_answers_in_every_repeat_and_at_every_percentage(
     assert set(folds["oracle"].values()) == ({25} if protocol == "5x5fold" else {3})
     imaged = (Cohort(fresh_workspace.data / TINY).index_visits["t1w_row"] >= 0).sum()
     assert set(table.query("method == 'oracle'")["n"]) == {imaged}
+
+
+def test_the_oracle_of_everything_is_asked_for_what_a_phantom_holds(
+    fresh_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.cohorts.phantom import oracle
+
+    asked: list[frozenset[str]] = []
+
+    def predict(truth: Path, task: str, sources: frozenset[str], people: list[str]) -> np.ndarray:
+        asked.append(sources)
+        return np.full((len(people), 3), 1 / 3)
+
+    monkeypatch.setattr(oracle, "predict", predict)
+    (fresh_workspace.truth / TINY).mkdir(parents=True)
+    (fresh_workspace.truth / TINY / "truth.json").write_text("{}")
+    cell = OracleCell(TINY, "dx3", "all", "3fold")
+    ledger = oracle_ledger(
+        cell, fresh_workspace.data, fresh_workspace.truth, fresh_workspace.splits
+    )
+    assert ledger is not None
+    assert {"clinical", "demographics", "t1w", "fmri", "genetic", "report"} == asked[0]
+    assert asked[0] <= oracle.SOURCES
 
 
 def test_the_verbs_keep_another_protocol_in_a_folder_of_its_own(
