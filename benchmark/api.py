@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from benchmark.sklearn_method import PenalisedLinear, SklearnMethod, tabular_preprocessor
     from benchmark.tasks import Task
     from benchmark.training.batches import Batch, BatchSource
-    from benchmark.training.config import TrainerConfig, cnn_trainer
+    from benchmark.training.config import AugmentConfig, TrainerConfig, cnn_trainer
     from benchmark.training.torch_method import TorchMethod
     from benchmark.training.trainer import Trainer
     from benchmark.training.volumes import NormaliseVolumes
 
 __all__ = [
+    "AugmentConfig",
     "Batch",
     "BatchSource",
     "Method",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AugmentConfig": "benchmark.training.config",
     "Batch": "benchmark.training.batches",
     "BatchSource": "benchmark.training.batches",
     "Method": "benchmark.method",

@@ -120,7 +120,7 @@ class Trainer:
                 self._epoch(state)
                 self._save(state)
         if self.config.keep == "best" and state.best is not None:
-            self.model.load_state_dict(state.best)
+            _restore(self.model, state.best)
         elif self._average is not None:
             self.model.load_state_dict(self._average.state_dict())
         return self.model.eval()
@@ -159,7 +159,7 @@ class Trainer:
             self._refuse_divergence("validation", validation_loss, epoch)
             if validation_loss < state.best_loss:
                 state.best_loss, state.best_epoch = validation_loss, state.epoch
-                state.best = _copy(self._judged().state_dict())
+                state.best = _copy(_changing(self._judged()))
         self.run.log(
             {
                 "stage": self.stage,
@@ -250,14 +250,14 @@ class Trainer:
         Raises:
             MethodError: The loss is not a finite scalar, or no parameter gets a gradient.
         """
-        before = _copy(self.model.state_dict())
+        before = _copy(_changing(self.model))
         try:
             self._try_batch()
         except Exception as error:
             error.add_note("raised by the dry run of one batch before epoch 1")
             raise
         finally:
-            self.model.load_state_dict(before)
+            _restore(self.model, before)
             self.optimiser.zero_grad(set_to_none=True)
 
     def _try_batch(self) -> None:
@@ -299,8 +299,8 @@ class Trainer:
             self.checkpoint,
             {
                 "identity": self._identity(),
-                "model": self.model.state_dict(),
-                "average": None if self._average is None else self._average.state_dict(),
+                "model": _changing(self.model),
+                "average": None if self._average is None else _changing(self._average),
                 "optimiser": self.optimiser.state_dict(),
                 "scaler": self.precision.scaler.state_dict(),
                 "state": vars(state),
@@ -312,9 +312,9 @@ class Trainer:
         saved = read_checkpoint(self.checkpoint, self._identity())
         if saved is None:
             return _State()
-        self.model.load_state_dict(saved["model"])
+        _restore(self.model, saved["model"])
         if self._average is not None:
-            self._average.load_state_dict(saved["average"])
+            _restore(self._average, saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.precision.scaler.load_state_dict(saved["scaler"])
         state = _State(**saved["state"])
@@ -329,6 +329,18 @@ def _paired(model: nn.Module, average: nn.Module) -> tuple[list[Tensor], list[Te
     ours, averaged = model.state_dict(), average.state_dict()
     names = [n for n, t in ours.items() if t.is_floating_point()]
     return [ours[n] for n in names], [averaged[n] for n in names]
+
+
+def _changing(model: nn.Module) -> dict[str, Tensor]:
+    """What training can change: all but frozen parameters, which may be billions."""
+    named = model.named_parameters(remove_duplicate=False)
+    frozen = {name for name, parameter in named if not parameter.requires_grad}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+
+
+def _restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Puts back what :func:`_changing` gave."""
+    model.load_state_dict(state, strict=False)  # frozen parameters are still there
 
 
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from benchmark.errors import BenchmarkError, ConfigError, MethodError, UnknownNa
 from benchmark.training.checkpoint import read_checkpoint
 from benchmark.training.config import AugmentConfig, TrainerConfig
 from benchmark.training.devices import resolve_device
+from benchmark.training.trainer import Trainer
 
 HERE = Path(__file__).resolve().parent
 STEADY = TrainerConfig(
@@ -65,6 +66,38 @@ def test_an_interrupted_fit_continues_to_the_same_bits(tmp_path: Path, keep: str
     # An epoch counts once its checkpoint is whole: epoch 5 was cut before that.
     assert [r["epoch"] for r in records if "epoch" in r] == [5, 6]
     assert _same(whole, resumed)
+
+
+class FrozenMethod(ToyMethod):
+    """Its convolution is trained in a stage of its own, then frozen."""
+
+    def train(self, train, val, run) -> None:
+        config = replace(self.trainer, epochs=2)
+        Trainer(self.model, self, train, val, config, run, "first").fit()
+        self.model.conv.requires_grad_(requires_grad=False)
+        super().train(train, val, run)
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_frozen_weights_are_not_written_and_an_interrupted_fit_still_continues(
+    tmp_path: Path, epoch: int
+) -> None:
+    def fit(folder: Path, **others: object) -> FrozenMethod:
+        method = FrozenMethod(ToyConfig(dropout=0.3, trainer=replace(STEADY, keep="best")))
+        people = toy_people(30, 0), toy_people(12, 1)
+        method.fit(*people, TASKS, context(folder, **others))
+        return method
+
+    whole = fit(tmp_path / "whole")
+    saved = torch.load(tmp_path / "whole" / "fit.checkpoint.pt", weights_only=True)
+    first = torch.load(tmp_path / "whole" / "first.checkpoint.pt", weights_only=True)
+    for state in (saved["model"], saved["average"], saved["state"]["best"]):
+        assert "conv.weight" not in state
+        assert {"norm.running_mean", "norm.weight", "heads.dx3.weight"} <= set(state)
+    assert torch.equal(first["state"]["best"]["conv.weight"], whole.model.conv.weight)
+    with pytest.raises(InterruptedFitError):
+        fit(tmp_path / "cut", log=_stop_after(epoch))
+    assert _same(whole, fit(tmp_path / "cut"))
 
 
 def test_checkpoints_are_as_rare_as_asked_and_the_last_is_written(tmp_path: Path) -> None:
