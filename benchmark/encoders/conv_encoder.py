@@ -68,12 +68,12 @@ class ConvEncoderConfig:
     Attributes:
         grid: Voxels of the volumes that it was made for; it takes others as well.
         widths: Channels at each scale, from full resolution on; each scale halves the sides.
-        blocks: Residual blocks at each scale.
+        blocks: Residual blocks at each scale, after the convolution that leads to it.
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
-    widths: list[int] = field(default_factory=lambda: [4, 16, 32, 64])
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 2])
+    widths: list[int] = field(default_factory=lambda: [4, 8, 32, 64])
+    blocks: list[int] = field(default_factory=lambda: [0, 1, 1, 2])
 
 
 class ConvEncoder(MapEncoder):
