@@ -79,8 +79,8 @@ class ConvEncoderConfig:
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
-    widths: list[int] = field(default_factory=lambda: [4, 16, 32, 64])
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 2])
+    widths: list[int] = field(default_factory=lambda: [4, 8, 32, 64])
+    blocks: list[int] = field(default_factory=lambda: [0, 1, 1, 2])
     stride: int = 1
     norm: str = "group"
 

@@ -36,7 +36,8 @@ class MaskedConfig:
         norm_patch: Whether a patch's voxels are predicted as deviations from its own mean in units
             of its own standard deviation.
         brain_share: A patch counts in the loss if more than this share of its voxels is brain.
-        context: What the decoder sees: the encoder's ``tokens``, its ``pooled`` vector, or both.
+        context: What the decoder sees: the encoder's ``tokens``, its ``pooled`` vector, or
+            ``both``; a cls token is trained only if the decoder sees it.
         decoder: Sizes of the decoder; depth 0 is a linear one.
     """
 
@@ -197,7 +198,8 @@ class MaskedAutoencoder(nn.Module):
 
     def reconstruct(self, x: Tensor, hidden: Tensor) -> Tensor:
         """Predicted voxels of all patches, (B, T, V); arguments as of :meth:`encode`."""
-        out: Tensor = self.decoder(self.encode(x, hidden), self.encoder.token_grid(x.shape[2:]))
+        grid = self.encoder.token_grid(x.shape[2:])
+        out: Tensor = self.decoder(self.encode(x, hidden), grid)
         return out
 
     # What the training loop asks for ---------------------------------------------------------
@@ -240,14 +242,19 @@ def masked_loss(prediction: Tensor, target: Tensor, hidden: Tensor, config: Mask
         config: Settings.
     """
     counted = hidden & ((target != 0).float().mean(dim=2) > config.brain_share)  # b t
-    if config.norm_patch:
-        mean = target.mean(dim=2, keepdim=True)
-        variance = target.var(dim=2, keepdim=True)
-        target = (target - mean) / (variance + _EPSILON).sqrt()
-    error = prediction - target
+    error = prediction - patch_targets(target, config)
     each = (error.square() if config.loss == "mse" else error.abs()).mean(dim=2)  # b t
     each = torch.where(counted, each, 0.0)
     return (each.sum(dim=1) / counted.sum(dim=1).clamp_min(1)).mean()
+
+
+def patch_targets(target: Tensor, config: MaskedConfig) -> Tensor:
+    """Voxels as they are predicted: as they are, or in units of their patch, (B, T, V)."""
+    if not config.norm_patch:
+        return target
+    mean = target.mean(dim=2, keepdim=True)
+    variance = target.var(dim=2, keepdim=True)
+    return (target - mean) / (variance + _EPSILON).sqrt()
 
 
 class TokenDecoder(nn.Module):

@@ -8,11 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from test_encoders_volume import GRID, SMALL, small, volumes
 from training_toy import context, toy_people
 
-from benchmark.encoders import MaskedAutoencoder, MaskedConfig, PretrainingConfig, pretrain
+from benchmark.config import CONFIGS, typed
+from benchmark.encoders import (
+    MaskedAutoencoder,
+    MaskedConfig,
+    PretrainingConfig,
+    build_encoder,
+    pretrain,
+)
 from benchmark.encoders.masked import image_mask, keyed_mask, masked_loss
+from benchmark.encoders.pretraining import preparation
 from benchmark.encoders.transformer import TransformerConfig
 from benchmark.errors import BenchmarkError, ConfigError, MethodError, UnknownNameError
 from benchmark.training.config import TrainerConfig
@@ -271,3 +280,21 @@ def test_pooling_comes_before_the_encoder(tmp_path: Path) -> None:
     pooled = replace(CONFIG, pool=[2, 1, 1], trainer=replace(CONFIG.trainer, epochs=1))
     encoder = pretrain(toy_people(9, 0), toy_people(3, 1), pooled, context(tmp_path))
     assert encoder.transformer.position.grid == (2, 4, 3)
+
+
+RECIPES = sorted((CONFIGS / "pretraining").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_whole(path: Path) -> None:
+    config = typed(PretrainingConfig, OmegaConf.to_container(OmegaConf.load(path)), str(path))
+    config.masked.check()
+    config.trainer.check()
+    shape = preparation(config, 5.0).shape((32, 40, 32))
+    encoder = build_encoder(config.encoder, config.settings, shape)
+    assert sum(p.numel() for p in encoder.parameters()) < 600_000
+    assert encoder(torch.zeros(1, 1, *shape)).pooled.shape == (1, encoder.width)
+
+
+def test_there_are_recipes() -> None:
+    assert {path.stem for path in RECIPES} >= {"t1w_conv", "t1w_dense_vit", "t1w_vit"}
