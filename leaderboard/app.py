@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from leaderboard.components.frame import framed
-from leaderboard.views import about, by_task, cards, protocol, ranking
+from leaderboard.views import about, by_task, cards, honesty, protocol, ranking, robustness
 
 COMPONENTS = Path(__file__).parent / "components"
 
@@ -23,6 +23,10 @@ def main() -> None:
                     framed(ranking.show), title="Leaderboard", url_path="ranking", default=True
                 ),
                 st.Page(framed(by_task.show), title="By cohort and task", url_path="by-task"),
+            ],
+            "Explore": [
+                st.Page(framed(robustness.show), title="Robustness", url_path="robustness"),
+                st.Page(framed(honesty.show), title="Honesty", url_path="honesty"),
             ],
             "Methods": [st.Page(framed(cards.show), title="Method cards", url_path="cards")],
             "Take part": [

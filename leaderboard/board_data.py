@@ -15,9 +15,19 @@ import pandas as pd
 import streamlit as st
 
 from benchmark.results import CellCandidates, ResultError, read_replicates
+from benchmark.results.robustness.schema import TABLES as ROBUSTNESS_TABLES
 from leaderboard.rows import REAL, SYNTHETIC, UNKNOWN, keyed
 
-__all__ = ["Board", "BoardError", "NoBoardError", "board_folder", "load_board", "load_cell"]
+__all__ = [
+    "Board",
+    "BoardError",
+    "NoBoardError",
+    "Robustness",
+    "board_folder",
+    "load_board",
+    "load_cell",
+    "load_robustness",
+]
 
 ENVIRONMENT: Final = "NEURODX_BOARD"
 TABLES: Final = ("leaderboard", "methods", "runs", "comparisons")
@@ -141,3 +151,45 @@ def _cell(path: Path, stamp: int) -> CellCandidates:  # noqa: ARG001
         return read_replicates(path)
     except (OSError, ValueError, KeyError, ResultError) as error:
         raise BoardError(f"{path} cannot be read ({error}); {REBUILD}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """The robustness and honesty tables of a board.
+
+    Attributes:
+        tables: By name, as ``docs/evaluation.md`` lists them, with the column ``key`` where a line
+            is about one row; a table that the board lacks is empty.
+        says: What each holds over the whole board, or why it is empty.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    says: Mapping[str, str]
+
+
+def load_robustness(board: Board) -> Robustness:
+    """Returns the robustness tables, read once.
+
+    Raises:
+        BoardError: A table is damaged.
+    """
+    return _robustness(board.folder, _stamp(board.folder))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _robustness(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Robustness:
+    there = {name for name, _, _ in stamp}
+    old = f"empty: the board was written before this table was known; {REBUILD}"
+    says = dict.fromkeys(ROBUSTNESS_TABLES, old)
+    if "robustness.parquet" in there:
+        said = _table(folder / "robustness.parquet")
+        says |= dict(zip(said["table"], said["says"], strict=True))
+    tables = {}
+    for name, columns in ROBUSTNESS_TABLES.items():
+        known = f"{name}.parquet" in there
+        table = _table(folder / f"{name}.parquet") if known else pd.DataFrame(columns=[*columns])
+        flags = table.select_dtypes("boolean").columns
+        plain = {flag: table[flag].fillna(value=False).astype(bool) for flag in flags}
+        table = table.assign(**plain)
+        tables[name] = keyed(table) if "method" in table else table
+    return Robustness(tables, says)

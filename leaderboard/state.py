@@ -11,15 +11,18 @@ from typing import Final
 
 __all__ = [
     "ANY",
+    "ASPECT",
     "COHORT",
     "METHOD",
     "PROTOCOL",
     "PROVENANCE",
+    "ROW",
     "SORT",
     "SORTS",
     "TASK",
     "TASKS",
     "TRACK",
+    "VARIABLE",
     "WITHOUT",
     "Selection",
 ]
@@ -33,6 +36,9 @@ WITHOUT: Final = "without"
 SORT: Final = "sort"
 METHOD: Final = "method"
 TASKS: Final = "tasks"
+ASPECT: Final = "show"
+VARIABLE: Final = "groups"
+ROW: Final = "row"
 
 ANY: Final = "any"
 SORTS: Final = {

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from benchmark.checks.outcome import ContractError
-from benchmark.config import load_profile, method_config
+from benchmark.config import Profile, load_profile, load_suite, method_config
 from benchmark.errors import BenchmarkError, ConfigError
+from benchmark.method_info import MethodInfo
+from benchmark.runs.checkpoints import is_recipe
 from benchmark.runs.rows import resolve_row
 from benchmark.tasks import TASKS
 from benchmark.tracks import SOURCES, TRACKS
@@ -59,7 +61,7 @@ def card_complete(bench: Bench) -> str:
 
 
 def names_known(bench: Bench) -> str:
-    """Tasks, tracks and modalities exist, and each track opens what is required."""
+    """Tasks, tracks, modalities, suites exist, and each track opens what is required."""
     info = bench.row.info
     where = f"{info.folder}/info.py"
     for field, values, known in (
@@ -74,17 +76,47 @@ def names_known(bench: Bench) -> str:
         opened = {SOURCES[source].modality or source for source in TRACKS[track]}
         closed = sorted(set(info.requires) - opened)
         _expect(not closed, f"{where}: requires {closed}, which track {track!r} does not open")
+    _suites_known(info, where)
     for part in info.pretraining:
         _expect(":" in part, f"{where}: pretraining {part!r}: expected COHORT:PART")
     return ""
 
 
+def _suites_known(info: MethodInfo, where: str) -> None:
+    for row, own in {info.name: {}, **info.variants}.items():
+        suite = str(own.get("suite", info.suite))
+        if not suite:
+            continue
+        parts = load_suite(suite, Profile(name="check")).parts
+        named = {task for tasks in parts.values() for task in tasks}
+        _expect(
+            bool(own.get("multitask", info.multitask)),
+            f"{where}: row {row!r} with suite {suite!r} is one fit of several tasks: give it "
+            "multitask=True, or suite=''",
+        )
+        _expect(
+            bool(named & set(info.tasks)),
+            f"{where}: suite {suite!r} holds {', '.join(sorted(named))}, none of them in 'tasks'",
+        )
+
+
 def rows_resolve(bench: Bench) -> str:
-    """Every variant has settings that the method knows, in each profile."""
+    """Every variant has settings that the method knows, in each profile, and known weights."""
     info = bench.row.info
     for profile in map(load_profile, ("smoke", "mini", "standard")):
-        for row in (info.name, *info.variants):
-            resolve_row(row, profile)
+        for name in (info.name, *info.variants):
+            weights = resolve_row(name, profile).pretrained
+            _expect(
+                not weights or is_recipe(weights),
+                f"{info.folder}: row {name!r} starts from {weights!r}, which is no pretraining "
+                "(configs/pretraining); give weights of one machine on the command line instead: "
+                "`config.pretrained=PATH`",
+            )
+            _expect(
+                not weights or bool(info.pretraining),
+                f"{info.folder}/info.py: row {name!r} starts from {weights!r}: say in "
+                "'pretraining' whom it has seen, e.g. 'phantom-population:pretrain'",
+            )
     return ""
 
 

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from benchmark.checks import behaviour, card
+from benchmark.checks import behaviour, beside, card
 from benchmark.checks.bench import Bench
 from benchmark.checks.outcome import Outcome, Rule
 from benchmark.checks.tiny_fit import tiny_fit
@@ -18,7 +18,7 @@ __all__ = ["RULES", "rules_for", "run_rule"]
 _TRACE_LINES = 12
 
 RULES: Final = (
-    Rule("names", "declared tasks, tracks and modalities exist", card.names_known, fits=False),
+    Rule("names", "declared tasks, tracks, modalities, suites exist", card.names_known, fits=False),
     Rule("card", "the method card is complete", card.card_complete, fits=False),
     Rule("light", "info.py imports nothing heavy", card.info_light, fits=False),
     Rule("rows", "every variant resolves in every profile", card.rows_resolve, fits=False),
@@ -32,6 +32,8 @@ RULES: Final = (
     Rule("boundary", "samples read from disk give the same", behaviour.crosses_process_boundary),
     Rule("unfitted", "an unfitted task is refused by name", behaviour.unfitted_task_refused),
     Rule("grid", "another volume shape is refused by name", behaviour.other_grid_refused),
+    Rule("missing", "answers when modalities are missing", beside.copes_with_missing),
+    Rule("shows", "what it shows has one row a person", beside.shows_rows_of_people),
     Rule("run", "a tiny real run leaves a whole record", tiny_fit),
 )
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.checks.outcome import ContractError
-from benchmark.checks.tiny_cohort import TINY
-from benchmark.config import CohortPlan, Profile
+from benchmark.checks.tiny_cohort import TINY, write_tiny_cohort
+from benchmark.config import CohortPlan, Profile, load_suite
 from benchmark.runs.execute import execute
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Workspace
@@ -30,25 +29,24 @@ _PROTOCOL = "3fold"
 def tiny_fit(bench: Bench) -> str:
     """Runs one fold in a workspace of its own and reads the record back.
 
-    The row is fitted on the tiny cohort alone, from scratch: neither the cohorts of its suite nor
-    pretrained weights are there.
+    A row with a suite is fitted on as many made-up cohorts as the suite has.
     """
     workspace = Workspace(bench.folder)
-    write_split(make_split(bench.cohort, _PROTOCOL, seed=0), workspace.splits / TINY)
+    profile = Profile(name="check", protocol=_PROTOCOL, methods=[bench.name])
     tasks = [task.name for group in bench.main for task in group]
-    profile = Profile(
-        name="check",
-        cohorts=[TINY],
-        protocol=_PROTOCOL,
-        plan={TINY: CohortPlan(fit=tasks)},
-        methods=[bench.name],
-    )
-    scratch = {"pretrained": ""} if bench.row.pretrained else {}
-    row = replace(bench.row, suite="", config={**bench.row.config, **scratch})
-    jobs = plan_jobs(row, profile, workspace)
+    suite = load_suite(bench.row.suite, profile).parts if bench.row.suite else {TINY: tasks}
+    for number, (name, fitted) in enumerate(suite.items()):
+        cohort = bench.cohort
+        if number:
+            place, other = bench.folder / "data", f"{TINY}-{number}"
+            cohort = write_tiny_cohort(place, seed=number, name=other)
+        write_split(make_split(cohort, _PROTOCOL, seed=0), workspace.splits / cohort.name)
+        profile.plan[cohort.name] = CohortPlan(fit=list(fitted))
+        profile.stand_ins[name] = cohort.name
+    jobs = plan_jobs(bench.row, profile, workspace)
     if not jobs:
         raise ContractError(
-            f"no run was planned for {bench.name!r} with tasks {tasks} in track "
+            f"no run was planned for {bench.name!r} with tasks {list(suite.values())} in track "
             f"{bench.row.track!r}; does `requires` name a modality that the track opens?"
         )
     job = jobs[0]

@@ -21,16 +21,21 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
     from rich.console import Console
 
+    from benchmark.ablations.pipeline import ABLATION_PIPELINE, ablation_pipeline_text
     from benchmark.config import CONFIGS, load_profile
     from benchmark.registry import ROOT
     from benchmark.runs.pipeline import pipeline_path, pipeline_text
+    from benchmark.runs.workspace import DEFAULT_PROFILE
     from benchmark.store.atomic import write_text
 
     console = Console()
     different = []
-    for source in sorted((CONFIGS / "profile").glob("*.yaml")):
-        text = pipeline_text(load_profile(source.stem))
-        path = ROOT / pipeline_path(source.stem)
+    wanted = {
+        ROOT / pipeline_path(source.stem): pipeline_text(load_profile(source.stem))
+        for source in sorted((CONFIGS / "profile").glob("*.yaml"))
+    }
+    wanted[ROOT / ABLATION_PIPELINE] = ablation_pipeline_text(load_profile(DEFAULT_PROFILE))
+    for path, text in wanted.items():
         if path.is_file() and path.read_text() == text:
             continue
         different.append(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from benchmark.errors import MethodError
 
-__all__ = ["Encoded", "Encoder", "load_state", "read_state"]
+__all__ = ["Encoded", "Encoder", "check_state", "load_state", "read_state"]
 
 _MOST_SHOWN = 5
+_WRAPPERS = ("state_dict", "model")
 
 
 class Encoded(NamedTuple):
@@ -65,11 +66,15 @@ class Encoder(nn.Module, ABC):
         load_state(self, read_state(file), str(file))
 
 
-def read_state(file: Path) -> dict[str, Tensor]:
+def read_state(file: Path, wrappers: Sequence[str] = _WRAPPERS) -> dict[str, Tensor]:
     """Reads a file of tensors by name; it can hold nothing that runs code.
 
     A state that is wrapped under ``state_dict`` or ``model`` is unwrapped; ``.safetensors`` files
     are read as such.
+
+    Args:
+        file: The file.
+        wrappers: Names that a state may be wrapped under.
 
     Raises:
         MethodError: There is no such file, or it holds something else.
@@ -84,7 +89,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         raise MethodError(f"{file}: not a file of plain tensors ({error})") from error
-    for wrapper in ("state_dict", "model"):
+    for wrapper in wrappers:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     tensors = isinstance(state, Mapping) and all(isinstance(t, Tensor) for t in state.values())
@@ -105,7 +110,24 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> N
         MethodError: Keys are missing or not known, or shapes differ; they are named, and the
             network is left as it was.
     """
-    own = module.state_dict()
+    check_state(module.state_dict(), state, source, type(module).__name__)
+    module.load_state_dict(dict(state))
+
+
+def check_state(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str, kind: str
+) -> None:
+    """Compares names and shapes of two sets of weights.
+
+    Args:
+        own: The network's.
+        state: Those to be loaded.
+        source: Where those come from.
+        kind: What the network is called.
+
+    Raises:
+        MethodError: Keys are missing or not known, or shapes differ; they are named.
+    """
     faults = {
         "missing": [name for name in own if name not in state],
         "not known here": [name for name in state if name not in own],
@@ -119,8 +141,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> N
         f"{len(names)} {what}: {_few(names)}" for what, names in faults.items() if names
     )
     if told:
-        raise MethodError(f"{source}: these are not the weights of {type(module).__name__}: {told}")
-    module.load_state_dict(dict(state))
+        raise MethodError(f"{source}: these are not the weights of {kind}: {told}")
 
 
 def _few(names: list[str]) -> str:

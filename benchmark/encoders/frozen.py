@@ -70,7 +70,8 @@ def fingerprint(module: nn.Module, *settings: object) -> str:
     digest = hashlib.sha256(f"{type(module).__qualname__}{settings}".encode())
     for name, tensor in module.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        plain = tensor.detach().cpu().contiguous().flatten()
+        digest.update(plain.view(torch.uint8).numpy().tobytes())  # bfloat16 has no numpy type
     return digest.hexdigest()
 
 
@@ -92,7 +93,8 @@ def frozen_features(
         prepare: From one input to what the encoder takes, a batch of one.
 
     Returns:
-        One (tokens (1, T, d), pooled (1, d)) a person, on the CPU.
+        One (tokens (1, T, d), pooled (1, d)) a person, float32, on the CPU; real tokens only, so T
+        differs between people where the encoder masks some.
     """
     was_training = encoder.training
     encoder.eval()
@@ -111,9 +113,8 @@ def _encoded(
 ) -> Encoded:
     def compute() -> np.ndarray:
         answer = encoder(prepare(one))
-        return np.concatenate(
-            [answer.pooled[0][None].cpu().numpy(), answer.tokens[0].cpu().numpy()]
-        )
+        tokens = answer.tokens[0] if answer.mask is None else answer.tokens[0][answer.mask[0]]
+        return np.concatenate([answer.pooled.float().cpu().numpy(), tokens.float().cpu().numpy()])
 
     key = hashlib.sha256(f"{identity}/{content_hash(one)}".encode()).hexdigest()
     rows = torch.from_numpy(store.get(key, compute))

@@ -83,11 +83,16 @@ class TokenEncoder(Encoder):
         out = self._transform(tokens.masked_fill(hidden, 0.0), attended)
         return out.masked_fill(hidden, 0.0)
 
+    def _pool(self, tokens: Tensor, mask: Tensor, first: int) -> Tensor:
+        """One vector a person, (B, d), of tokens (B, T, d); own tokens begin at ``first``."""
+        del first
+        return masked_mean(tokens, mask)
+
     def encode(self, x: Any) -> Encoded:
         """Encodes B people: tokens (B, T, d), their masked mean (B, d) and the mask (B, T)."""
         tokens, mask = self.embed(x)
         out = self.run_blocks(tokens, mask)
-        return Encoded(out, masked_mean(out, mask), mask)
+        return Encoded(out, self._pool(out, mask, 0), mask)
 
     def join(
         self,
@@ -126,7 +131,7 @@ class TokenEncoder(Encoder):
         counted = together
         if pool == "own":
             counted = torch.cat([torch.zeros_like(extra_mask), mask], dim=1)
-        return Encoded(out, masked_mean(out, counted), together)
+        return Encoded(out, self._pool(out, counted, extra.shape[1]), together)
 
     def freeze(self) -> TokenEncoder:
         """Stops training for good: no gradient to its parameters, eval mode even under ``train()``.

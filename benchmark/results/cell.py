@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from benchmark import vocabulary as v
 from benchmark.errors import ResultError
 from benchmark.metrics import check_participants
 from benchmark.metrics.validation import check_classification, check_regression
+from benchmark.results.agreement import disputed, folds_of, labels_of
 from benchmark.results.ledger import Gap, Ledger, first_line, prediction_columns, require_columns
 from benchmark.results.schema import EXTERNAL_PROTOCOL
 from benchmark.stats import seeded_generator, strata_codes
@@ -70,80 +71,130 @@ class Cell:
     gaps: tuple[Gap, ...]
 
 
-@dataclass(slots=True)
-class _Truth:
-    """What all ledgers of a cell must agree on: label and folds of each person."""
-
-    labels: dict[str, float]
-    folds: dict[str, tuple[int, ...]]
-    external: bool = False  # folds are then models: an oracle is one, a method has several
-    source: str = ""
-
-    def take(self, frame: pd.DataFrame, method: str) -> None:
-        """Adds a ledger's people.
-
-        Raises:
-            ResultError: A person's label or folds differ from another method's.
-        """
-        first = frame.drop_duplicates("participant_id")
-        labels = dict(zip(first["participant_id"], first["y_true"], strict=True))
-        folds: dict[str, tuple[int, ...]] = {}
-        ordered = frame.sort_values(["seed", "fold"])
-        ordered = ordered[ordered["seed"] == ordered["seed"].iloc[0]]
-        for person, fold in zip(ordered["participant_id"], ordered["fold"], strict=True):
-            folds[person] = (*folds.get(person, ()), fold)
-        compared: list[tuple[Mapping[str, Any], Mapping[str, Any], str]]
-        compared = [(self.labels, labels, "label"), (self.folds, folds, "fold")]
-        for known, new, what in compared[:1] if self.external else compared:
-            wrong = [p for p in new if p in known and known[p] != new[p]]
-            if wrong:
-                raise ResultError(
-                    f"{method}: the {what} of {len(wrong)} participants differs from "
-                    f"{self.source}'s (first: {wrong[0]}, {new[wrong[0]]} against "
-                    f"{known[wrong[0]]}); rerun both on the same cohort and split"
-                )
-        self.labels.update(labels)
-        self.folds.update(folds)
-        self.source = self.source or method
-
-
 def build_cell(ledgers: Sequence[Ledger], task: Task, protocol: str) -> Cell:
     """Aligns the ledgers of one cell; one that is not valid becomes a gap.
+
+    So does one that states another label or fold of a person than more than half of those that
+    predicted the person; where there is no such majority all of them do (``agreement``).
 
     Args:
         ledgers: Same cohort, task and protocol; those with folds come first in any case.
         task: The task.
         protocol: The protocol, which tells repeats of folds apart.
     """
-    truth = _Truth({}, {}, external=protocol == EXTERNAL_PROTOCOL)
-    frames: list[tuple[Ledger, pd.DataFrame]] = []
-    gaps: list[Gap] = []
+    builder = _Builder(task, protocol)
     for ledger in sorted(ledgers, key=lambda x: ("fold" not in x.frame, x.key)):
+        builder.add(ledger)
+    builder.drop(disputed(builder.labels, "label"))
+    builder.clean(with_folds=True)
+    if protocol != EXTERNAL_PROTOCOL:  # folds are then models: an oracle is one, a method several
+        builder.drop(disputed(builder.folds, "fold"))
+    builder.clean(with_folds=False)
+    return builder.cell()
+
+
+@dataclass(slots=True)
+class _Builder:
+    """The ledgers of a cell on their way.
+
+    Attributes:
+        task: The task.
+        protocol: The protocol.
+        given: By candidate, ledgers that may still enter, with text as ids.
+        ready: Those that are clean.
+        labels: What each that was given states of each person.
+        folds: What each that is ready states.
+        gaps: Why the others are refused.
+    """
+
+    task: Task
+    protocol: str
+    given: dict[str, tuple[Ledger, pd.DataFrame]] = field(default_factory=dict)
+    ready: dict[str, tuple[Ledger, pd.DataFrame]] = field(default_factory=dict)
+    labels: dict[str, dict[str, float]] = field(default_factory=dict)
+    folds: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+
+    def add(self, ledger: Ledger) -> None:
+        """Takes a ledger with text as ids and one label per person."""
         try:
-            frame = _clean(ledger, task, protocol, truth)
-            truth.take(frame, ledger.key.candidate)
+            plain = _plain(ledger, self.task)
         except ResultError as error:
-            gaps.append(Gap(ledger.key, "failed", first_line(error), ledger.facts))
+            self._refuse(ledger, first_line(error))
         else:
-            frames.append((ledger, frame))
-    ids = np.array(sorted(truth.labels), dtype=object)
-    y_true = np.array([truth.labels[i] for i in ids], dtype=np.float64)
-    entries = [_entry(ledger, frame, ids, task, protocol) for ledger, frame in frames]
-    return Cell(
-        ids, y_true, _strata(ids, y_true, truth, task, protocol), tuple(entries), tuple(gaps)
-    )
+            self.given[ledger.key.candidate] = ledger, plain
+            self.labels[ledger.key.candidate] = labels_of(plain)
+
+    def drop(self, reasons: Mapping[str, str]) -> None:
+        """Refuses some ledgers."""
+        for name, why in reasons.items():
+            ledger = self.given[name][0]
+            self._refuse(ledger, f"{_where(ledger)}: {why}")
+            self.given.pop(name)
+            self.ready.pop(name, None)
+            self.folds.pop(name, None)
+
+    def clean(self, *, with_folds: bool) -> None:
+        """Makes the ledgers that have folds ready, or those that take them from the others."""
+        folds = {} if with_folds else _united(self.folds)
+        for name, (ledger, plain) in list(self.given.items()):
+            if ("fold" in plain) != with_folds:
+                continue
+            try:
+                frame = _clean(ledger, plain, self.task, self.protocol, folds)
+            except ResultError as error:
+                self._refuse(ledger, first_line(error))
+                self.given.pop(name)
+            else:
+                self.ready[name] = ledger, frame
+                self.folds[name] = folds_of(frame)
+
+    def cell(self) -> Cell:
+        """The cell of the ledgers that are ready."""
+        folds = _united(self.folds)
+        labels = _united({name: self.labels[name] for name in self.ready})
+        ids = np.array(sorted(folds), dtype=object)
+        y_true = np.array([labels[i] for i in ids], dtype=np.float64)
+        strata = _strata(ids, y_true, folds, self.task, self.protocol)
+        entries = [_entry(*row, ids, self.task, self.protocol) for row in self.ready.values()]
+        return Cell(ids, y_true, strata, tuple(entries), tuple(self.gaps))
+
+    def _refuse(self, ledger: Ledger, why: str) -> None:
+        self.gaps.append(Gap(ledger.key, "failed", why, ledger.facts))
 
 
-def _clean(ledger: Ledger, task: Task, protocol: str, truth: _Truth) -> pd.DataFrame:
-    where = f"{ledger.key.method} on {ledger.key.cohort} / {ledger.key.task}"
-    columns = prediction_columns(task.classes)
+def _united(stated: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What all ledgers state of each person, where they agree."""
+    return {person: value for values in stated.values() for person, value in values.items()}
+
+
+def _where(ledger: Ledger) -> str:
+    return f"{ledger.key.method} on {ledger.key.cohort} / {ledger.key.task}"
+
+
+def _plain(ledger: Ledger, task: Task) -> pd.DataFrame:
+    where, columns = _where(ledger), prediction_columns(task.classes)
     require_columns(ledger.frame, [v.PARTICIPANT_ID, "y_true", *columns], where)
     frame = ledger.frame.assign(
         participant_id=ledger.frame[v.PARTICIPANT_ID].astype(str),
         seed=ledger.frame.get("seed", 0),
         y_true=ledger.frame["y_true"].astype(np.float64),
     )
-    frame = _with_folds(frame, truth, protocol, where)
+    distinct = frame[["participant_id", "y_true"]].dropna().drop_duplicates()
+    if distinct["participant_id"].duplicated().any():
+        raise ResultError(f"{where}: a participant has two different labels")
+    return frame
+
+
+def _clean(
+    ledger: Ledger,
+    plain: pd.DataFrame,
+    task: Task,
+    protocol: str,
+    known: Mapping[str, tuple[int, ...]],
+) -> pd.DataFrame:
+    where, columns = _where(ledger), prediction_columns(task.classes)
+    frame = _with_folds(plain, known, protocol, where)
     values = frame[["y_true", *columns]].to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
         bad = frame["participant_id"][~np.isfinite(values).all(axis=1)]
@@ -151,9 +202,6 @@ def _clean(ledger: Ledger, task: Task, protocol: str, truth: _Truth) -> pd.DataF
             f"{where}: labels and predictions must be finite; {bad.nunique()} participants have "
             f"NaN or infinity (first: {bad.iloc[0]})"
         )
-    distinct = frame[["participant_id", "y_true"]].drop_duplicates()
-    if distinct["participant_id"].duplicated().any():
-        raise ResultError(f"{where}: a participant has two different labels")
     check = check_classification if task.classes else check_regression
     check(values[:, 0], values[:, 1:] if task.classes else values[:, 1], name=where)
     replica = _replica(frame, protocol)
@@ -168,15 +216,17 @@ def _clean(ledger: Ledger, task: Task, protocol: str, truth: _Truth) -> pd.DataF
     return frame.assign(replica=replica)
 
 
-def _with_folds(frame: pd.DataFrame, truth: _Truth, protocol: str, where: str) -> pd.DataFrame:
+def _with_folds(
+    frame: pd.DataFrame, known: Mapping[str, tuple[int, ...]], protocol: str, where: str
+) -> pd.DataFrame:
     if "fold" in frame:
         return frame
     if protocol == EXTERNAL_PROTOCOL:
-        known = frame[frame["participant_id"].isin(truth.folds)]
-        return known.assign(fold=0) if len(known) else frame.assign(fold=0)
-    if not truth.folds:
+        shared = frame[frame["participant_id"].isin(known)]
+        return shared.assign(fold=0) if len(shared) else frame.assign(fold=0)
+    if not known:
         raise ResultError(f"{where}: no method of this cell is whole, so the folds are not known")
-    folds = [(p, fold) for p, several in truth.folds.items() for fold in several]
+    folds = [(p, fold) for p, several in known.items() for fold in several]
     table = pd.DataFrame(folds, columns=["participant_id", "fold"])
     return frame.merge(table, on="participant_id", how="inner", validate="one_to_many")
 
@@ -208,10 +258,12 @@ def _entry(ledger: Ledger, frame: pd.DataFrame, ids: Array, task: Task, protocol
     return CellEntry(ledger, rows, values, np.stack(folds), np.array(seeds), n_folds)
 
 
-def _strata(ids: Array, y_true: Array, truth: _Truth, task: Task, protocol: str) -> Array:
+def _strata(
+    ids: Array, y_true: Array, known: Mapping[str, tuple[int, ...]], task: Task, protocol: str
+) -> Array:
     folds = np.zeros(len(ids))
     if protocol != EXTERNAL_PROTOCOL and not _REPEATED.fullmatch(protocol):
-        folds = np.array([truth.folds[i][0] for i in ids], dtype=np.float64)
+        folds = np.array([known[i][0] for i in ids], dtype=np.float64)
     classes = y_true if task.classes else np.zeros(len(ids))
     return strata_codes(folds, classes) if len(ids) else folds
 

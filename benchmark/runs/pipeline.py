@@ -24,13 +24,13 @@ from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
 from benchmark.splitting.protocols import EXTERNAL
 from benchmark.tasks import get_task
 
-__all__ = ["pipeline_path", "pipeline_text"]
+__all__ = ["FIT_CODE", "pipeline_path", "pipeline_text"]
 
 _HEADER = """\
 # Written by `neurodx pipeline`; change configs/profile/{name}.yaml and run it again.
 # Stages are coarse on purpose: folds, tasks and seeds fan out inside `neurodx run`.
 """
-_FIT_CODE = (
+FIT_CODE = (
     "config.py",
     "encoders",
     "imaging/regions.py",
@@ -197,7 +197,7 @@ class _Builder:
     def _pretrain(self, name: str) -> dict[str, Any]:
         wanted = resolve_pretraining(name, self._profile)
         recipe = f"{self._prefix}configs/pretraining/{name}.yaml"
-        keys = ["seeds", "device", "precision", f"pretraining.{name}"]
+        keys = ["seeds", "device", "precision", "stand_ins", f"pretraining.{name}"]
         return {
             "cmd": f"neurodx pretrain {name} --profile {self._profile.name}",
             "deps": [
@@ -219,7 +219,7 @@ class _Builder:
         ]
         external = [e for cohort in cohorts for e in self._profile.plan[cohort].external]
         folder = row.info.folder
-        deps = ["reports/splits.json", *self._code(*_FIT_CODE)]
+        deps = ["reports/splits.json", *self._code(*FIT_CODE)]
         if folder is not None:
             deps.append(self._prefix + folder.relative_to(ROOT).as_posix())
         if row.tuned:
@@ -231,6 +231,7 @@ class _Builder:
         deps += [f"data/{cohort}" for cohort in dict.fromkeys(cohorts + external)]
         deps += [f"splits/{cohort}" for cohort in cohorts]
         keys = ["protocol", "seeds", "device", "precision", "plan", "settings"]
+        keys += ["stand_ins"] if row.suite else []
         return {
             "cmd": f"neurodx run method={name} profile={self._profile.name}",
             "deps": deps,

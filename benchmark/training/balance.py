@@ -1,8 +1,8 @@
 """How the losses of several tasks become one step.
 
 ``fixed``: weights that are given. ``uncertainty``: a learned log variance s per loss, summed as
-exp(-s) L + s (Kendall et al. 2018, arXiv 1705.07115, in the form of Liebel and Koerner 2018 without
-its half). ``gradnorm``: weights that bring the gradients of all losses to one rate of training
+exp(-s) L + s (Kendall et al. 2018, arXiv 1705.07115: twice their regression form, for classes too).
+``gradnorm``: weights that bring the gradients of all losses to one rate of training
 (Chen et al. 2018, arXiv 1711.02257). ``pcgrad``: gradients that conflict are projected onto each
 other's normal plane (Yu et al. 2020, arXiv 2001.06782).
 """

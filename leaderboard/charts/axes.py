@@ -7,7 +7,7 @@ import pandas as pd
 
 from leaderboard.charts.palette import Palette
 
-__all__ = ["AXIS_AND_LEGEND", "looks", "method_axis", "score_axis"]
+__all__ = ["AXIS_AND_LEGEND", "looks", "method_axis", "score_axis", "two_kinds"]
 
 AXIS_AND_LEGEND = 105  # pixels that the axis below and the legend above take
 
@@ -25,6 +25,23 @@ def method_axis(rows: pd.DataFrame) -> alt.Y:
     """
     axis = alt.Axis(labelLimit=190, ticks=False, domain=False, labelPadding=8)
     return alt.Y("label:N", sort=list(dict.fromkeys(rows["label"])), title=None, axis=axis)
+
+
+def two_kinds(
+    plain: str, marked: str, palette: Palette, shape: str = "diamond"
+) -> tuple[alt.Color, alt.Shape]:
+    """Colour and shape by the field ``kind``: circles, and marks of another colour and shape.
+
+    The names stand below one another, since side by side they do not fit on a phone.
+    """
+    domain = [plain, marked]
+    legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=300)
+    colours = alt.Scale(domain=domain, range=list(palette.groups[:2]))
+    shapes = alt.Scale(domain=domain, range=["circle", shape])
+    return (
+        alt.Color("kind:N", scale=colours, legend=legend),
+        alt.Shape("kind:N", scale=shapes, legend=legend),
+    )
 
 
 def looks(palette: Palette) -> alt.Config:

@@ -15,7 +15,7 @@ from benchmark.results import LEADERBOARD_DTYPES
 from benchmark.results import schema as board_schema
 from leaderboard import rows as names
 
-VIEWS = ("ranking", "by_task", "cards", "protocol", "about")
+VIEWS = ("ranking", "by_task", "robustness", "honesty", "cards", "protocol", "about")
 
 
 def text(page) -> str:

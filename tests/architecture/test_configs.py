@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from benchmark.cli import main
 from benchmark.cli.compose import compose_request
 from benchmark.cohorts.catalogue import COHORTS, untwinned
-from benchmark.config import CONFIGS, Profile, load_profile
+from benchmark.config import CONFIGS, Profile, load_profile, load_suite
+from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.runs.rows import resolve_row
 from benchmark.splitting import PROTOCOLS
 from benchmark.tasks import get_task
@@ -58,6 +59,24 @@ def test_every_row_of_a_profile_resolves(name: str) -> None:
         row = resolve_row(method, profile)
         assert row.name == method
         assert set(row.info.tasks) & planned, f"{method} answers nothing of profile {name}"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_what_rows_start_from_is_made_by_the_profile(name: str) -> None:
+    profile = load_profile(name)
+    for pretraining in profile.pretraining:
+        wanted = resolve_pretraining(pretraining, profile)
+        assert set(wanted.cohorts) <= set(profile.cohorts)
+        assert wanted.config.trainer.epochs > 0
+    for method in profile.methods:
+        row = resolve_row(method, profile)
+        assert not row.pretrained or row.pretrained in profile.pretraining
+        if row.suite:
+            parts = load_suite(row.suite, profile).parts
+            assert any(
+                set(t) & set(profile.plan[c].fit) for c, t in parts.items() if c in profile.plan
+            )
+    assert set(profile.stand_ins.values()) <= set(profile.cohorts)
 
 
 def test_settings_of_a_profile_belong_to_its_rows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,10 @@ BEHAVIOUR = {
         p = np.tile([0.2, 0.3, 0.5], (len(samples), 1))
         return {t.name: Prediction(probabilities=p) for t in tasks}
 """,
+    "shows": """
+    def expose(self, samples):
+        return {"gate": np.arange(len(samples))}
+""",
     "run": """
     def fit(self, train, val, tasks, run):
         raise RuntimeError("out of order")
@@ -88,6 +93,18 @@ CARD = {
     "card": ('summary="Breaks one rule."', 'summary=""', "summary"),
     "light": ("from benchmark.api", "import numpy\nfrom benchmark.api", "numpy"),
     "rows": ('contact="a@b.org"', 'contact="a", variants={"broken_b": {"depth": 3}}', "depth"),
+}
+SUITE = 'suite="disorders", contact="a@b.org"'
+CARD_TOO = {
+    "unknown-suite": ("names", SUITE.replace("rders", "rder"), "'disorders'"),
+    "suite-of-one-task": ("names", SUITE, "multitask=True"),
+    "suite-elsewhere": ("names", f"multitask=True, {SUITE}", "none of them in 'tasks'"),
+    "variants-suite": ("names", 'contact="a@b", variants={"b": {"suite": "x"}}', "suite 'x'"),
+    "weights-of-one-machine": (
+        "rows",
+        'contact="a@b.org", config=Config',
+        "config.pretrained=PATH",
+    ),
 }
 RULE = {rule.name: rule for rule in RULES}
 
@@ -132,6 +149,95 @@ def test_card_rule_names_what_breaks_it(name: str, enter) -> None:
     old, new, named = CARD[name]
     outcome = run_rule(RULE[name], enter(info=INFO.replace(old, new)))
     assert named in outcome.message
+
+
+@pytest.mark.parametrize("case", sorted(CARD_TOO))
+def test_suites_and_weights_are_known(case: str, enter) -> None:
+    rule, new, named = CARD_TOO[case]
+    info = INFO.replace('contact="a@b.org"', new)
+    if case == "suite-elsewhere":
+        info = info.replace('tasks=("dx3",)', 'tasks=("impaired",)')
+    if "Config" in new:
+        info = (
+            "from dataclasses import dataclass\n@dataclass\nclass Config:\n"
+            f"    pretrained: str = '/nowhere/weights.pt'\n{info}"
+        )
+    assert named in run_rule(RULE[rule], enter(info=info)).message
+
+
+SEES_ALL = 'tracks=("all",), copes_with_missing=True'
+MISSING = """
+    def features(self, samples):
+        frame = samples.frame("clinical", "t1w")
+        if not samples.has("report").any():
+            raise ValueError("nobody has a report")
+        return frame
+"""
+
+
+def test_a_method_that_says_it_copes_must_cope(enter) -> None:
+    info = INFO.replace('tracks=("clinical",)', SEES_ALL)
+    outcome = run_rule(RULE["missing"], enter(info=info, model=MODEL + MISSING))
+    assert "without report: ValueError: nobody has a report" in outcome.message
+    assert "copes_with_missing=True" in outcome.message
+
+
+def test_a_method_that_needs_everything_is_not_asked_with_less(enter) -> None:
+    outcome = run_rule(RULE["missing"], enter())
+    assert outcome.passed
+    assert "nothing missing" in outcome.remark
+
+
+SHOWS_ROWS = """
+    def expose(self, samples):
+        age = samples.frame()["faq_total"].fillna(0)
+        return {"faq": age, "known": samples.has("clinical"), "text": ["x"] * len(samples)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ("np.zeros(3)", "one row for each"),
+        ("np.full(len(samples), np.nan)", "NaN or infinity"),
+        ("np.arange(len(samples))", "do not follow the people"),
+        ("[None] * len(samples)", "expected numbers or text"),
+    ],
+)
+def test_what_is_shown_follows_the_people(enter, values: str, named: str) -> None:
+    wrong = f"\n    def expose(self, samples):\n        return {{'gate': {values}}}\n"
+    assert named in run_rule(RULE["shows"], enter(model=MODEL + wrong)).message
+
+
+def test_what_is_shown_is_named(enter) -> None:
+    outcome = run_rule(RULE["shows"], enter(model=MODEL + SHOWS_ROWS))
+    assert outcome.passed, outcome.message
+    assert outcome.remark == "faq, known, text"
+
+
+def test_a_row_of_a_suite_is_fitted_on_several_cohorts(enter, tmp_path: Path) -> None:
+    joint = (
+        INFO.replace('tasks=("dx3",)', 'tasks=("dx3", "pd_hc"), multitask=True, suite="disorders"')
+        .replace('tracks=("clinical",)', SEES_ALL)
+        .replace('contact="a@b.org"', 'contact="a@b.org", config=Config')
+    )
+    scratch = (
+        "from dataclasses import dataclass\n@dataclass\nclass Config:\n"
+        f"    pretrained: str = 'weights'\n{joint}"
+    )
+    features = """
+    def features(self, samples):
+        return samples.frame("clinical", "t1w")
+"""
+    bench = enter(info=scratch, model=MODEL + features)
+    outcome = run_rule(RULE["run"], bench)
+    assert outcome.passed, outcome.message + outcome.trace
+    (record,) = (tmp_path / "bench" / "runs" / "broken").glob("*/result.json")
+    parts = json.loads(record.read_text())["parts"]
+    assert parts == [
+        {"cohort": "tiny", "tasks": ["dx3"]},
+        {"cohort": "tiny-1", "tasks": ["pd_hc"]},
+    ]
 
 
 def test_space_must_suggest_known_settings(enter) -> None:

@@ -9,7 +9,7 @@ const FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", 
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 // A deep link makes Streamlit ask for these two under the page's own path, once each.
 const KNOWN = /\/(_stcore\/health|_stcore\/host-config)$/;
-const PAGES = ["/", "/?cohort=phantom-memory", "/by-task", "/cards?method=resnet3d", "/protocol", "/about"];
+const PAGES = ["/", "/?cohort=phantom-memory", "/by-task", "/robustness", "/honesty", "/cards?method=resnet3d", "/protocol", "/about"];
 
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
 const errors = { unknown: [], outside: [] };

@@ -13,6 +13,7 @@ const { chromium } = require("playwright-core");
 const PAGES = {
   leaderboard: "/?cohort=phantom-memory",
   "by-task": "/by-task",
+  robustness: "/robustness?cohort=phantom-memory",
   cards: "/cards?method=resnet3d",
 };
 const SIZES = { 1280: 900, 390: 844 };

@@ -89,12 +89,57 @@ def test_seeds_must_predict_the_same_people():
     assert "same people, got 19 to 20 of 20" in cell.gaps[0].error
 
 
+def _flipped(ledger, person="sub-03"):
+    y = ledger.frame["y_true"]
+    other = y.where(ledger.frame["participant_id"] != person, 1 - y)
+    return Ledger(ledger.key, ledger.frame.assign(y_true=other))
+
+
+def _in_folds(method, first=FIRST, second=SECOND):
+    return _ledger([_part(first, fold=0), _part(second, fold=1)], method)
+
+
+@pytest.mark.parametrize("wrong", ["a", "b", "c"])
+def test_a_label_that_most_ledgers_contradict_is_refused_wherever_it_stands(wrong):
+    rows = [_in_folds(name) for name in "abc"]
+    rows = [_flipped(row) if row.key.method == wrong else row for row in rows]
+    cell = build_cell(rows, TASK, "2fold")
+    rest = [name for name in "abc" if name != wrong]
+    assert [e.ledger.key.method for e in cell.entries] == rest
+    assert cell.y_true[list(cell.participant_ids).index("sub-03")] == 1
+    assert [gap.key.method for gap in cell.gaps] == [wrong]
+    assert (
+        f"the label of 1 participants is disputed (first: sub-03, 0 by {wrong}|t1w| against "
+        f"1 by {rest[0]}|t1w|, {rest[1]}|t1w|)"
+    ) in cell.gaps[0].error
+
+
+def test_without_a_majority_all_that_contradict_each_other_are_refused_and_named():
+    absent = np.setdiff1d(FIRST, [3])
+    rows = [_in_folds("a"), _flipped(_in_folds("b")), _in_folds("c", first=absent)]
+    cell = build_cell(rows, TASK, "2fold")
+    assert [e.ledger.key.method for e in cell.entries] == ["c"], "it never saw the person"
+    errors = {gap.key.method: gap.error for gap in cell.gaps}
+    assert set(errors) == {"a", "b"}
+    assert "1 by a|t1w| against 0 by b|t1w|" in errors["a"]
+    assert "0 by b|t1w| against 1 by a|t1w|" in errors["b"]
+
+
+def test_a_ledger_without_folds_has_a_voice_about_labels():
+    oracle = _ledger([_part(np.arange(20))], "oracle")
+    cell = build_cell([_flipped(_in_folds("a")), _in_folds("b"), oracle], TASK, "2fold")
+    assert [e.ledger.key.method for e in cell.entries] == ["b", "oracle"]
+    assert "against 1 by b|t1w|, oracle|t1w|" in cell.gaps[0].error
+
+
 def test_another_fold_than_the_others_is_refused():
-    ours = _ledger([_part(FIRST, fold=0), _part(SECOND, fold=1)], "a")
-    other = _ledger([_part(FIRST, fold=1), _part(SECOND, fold=0)], "b")
-    cell = build_cell([ours, other], TASK, "2fold")
-    assert [e.ledger.key.method for e in cell.entries] == ["a"]
-    assert "fold of 20 participants differs from a|t1w|'s" in cell.gaps[0].error
+    other = _in_folds("a", SECOND, FIRST)
+    cell = build_cell([other, _in_folds("b"), _in_folds("c")], TASK, "2fold")
+    assert [e.ledger.key.method for e in cell.entries] == ["b", "c"]
+    assert "fold of 20 participants is disputed (first: sub-00, 1 by a|t1w| against" in (
+        cell.gaps[0].error
+    )
+    assert not build_cell([other, _in_folds("b")], TASK, "2fold").entries
 
 
 def test_a_ledger_without_folds_takes_those_of_the_others_and_their_people():

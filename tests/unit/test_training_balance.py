@@ -338,3 +338,16 @@ def test_the_weight_of_a_loss_is_set_by_its_dotted_key() -> None:
     flat = {"trainer.balance.weighting": "gradnorm", "trainer.balance.weights.dx3": 2}
     config = typed(ToyConfig, method_config(ToyConfig, flat, "toy"), "toy")
     assert config.trainer.balance == BalanceConfig("gradnorm", {"dx3": 2.0})
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_a_penalty_is_added_as_it_is(weighting: str) -> None:
+    gradients = []
+    for factor in (0.0, 5.0):
+        x = nn.Parameter(torch.tensor([0.5, 1.5]))
+        balance = LossBalance(NAMES, BalanceConfig(weighting))
+        losses = {"dx3": x[0] + 2, "brain_age": x[1] - x[0] + 2}
+        penalty = factor * x.square().sum()
+        balance.backward(losses, dict.fromkeys(NAMES, True), [x], lambda t: 2 * t, penalty)
+        gradients.append(x.grad)
+    torch.testing.assert_close(gradients[1] - gradients[0], 20 * torch.tensor([0.5, 1.5]))

@@ -1,0 +1,75 @@
+"""Rules about what every run does beside its ledger: fewer modalities, and what is exposed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.checks.outcome import ContractError
+from benchmark.runs.beside import shown_by
+from benchmark.samples.hide import hide
+
+if TYPE_CHECKING:
+    from benchmark.checks.bench import Bench
+
+__all__ = ["copes_with_missing", "shows_rows_of_people"]
+
+_RTOL, _ATOL = 1e-4, 1e-5  # float32 sums in another order
+
+
+def copes_with_missing(bench: Bench) -> str:
+    """Answers people without one modality, with one alone, and with half of them without one."""
+    info = bench.row.info
+    if not info.copes_with_missing:
+        return "needs all that its track opens: it is asked with nothing missing"
+    n_ways = 0
+    for group in bench.main:
+        method, samples = bench.fitted(group), bench.unseen(group)
+        everybody = np.ones(samples.n, dtype=bool)
+        optional = [m for m, has in samples.available.items() if has.any()]
+        optional = [m for m in optional if m not in info.requires]
+        if len(optional) + len(info.requires) < 2:
+            continue
+        ways = {f"without {m}": {m: everybody} for m in optional}
+        ways |= {f"half without {m}": {m: np.arange(samples.n) % 2 == 0} for m in optional}
+        ways |= {
+            f"{m} alone": {other: everybody for other in optional if other != m} for m in optional
+        }
+        for way, hidden in ways.items():
+            try:
+                bench.answers(method, hide(samples, hidden), group)
+            except Exception as error:
+                raise ContractError(
+                    f"{way}: {type(error).__name__}: {error}. A method that says "
+                    "copes_with_missing=True answers with any of its modalities missing but those "
+                    "in `requires`; look at samples.has(modality)"
+                ) from error
+            n_ways += 1
+    return f"{n_ways} ways" if n_ways else "sees fewer than two modalities"
+
+
+def shows_rows_of_people(bench: Bench) -> str:
+    """Arrays of expose() and embed() have one row a person, in the order of the people, finite."""
+    names: set[str] = set()
+    for group in bench.main:
+        method, samples = bench.fitted(group), bench.unseen(group)
+        order = np.random.default_rng(3).permutation(samples.n)
+        shown = shown_by(method, samples, bench.name)
+        turned = shown_by(method, samples.subset(order), bench.name)
+        for name, values in shown.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise ContractError(f"expose() or embed() gave {name!r} with NaN or infinity")
+            if not _equal(values[order], turned[name]):
+                raise ContractError(
+                    f"expose() or embed() gave {name!r} whose rows do not follow the people: in "
+                    "another order, or among others, a person has another row"
+                )
+        names |= shown.keys()
+    return ", ".join(sorted(names)) or "shows nothing of its inner workings"
+
+
+def _equal(one: np.ndarray, two: np.ndarray) -> bool:
+    if one.shape != two.shape or one.dtype.kind not in "fiu":
+        return np.array_equal(one, two)
+    return np.allclose(one, two, rtol=_RTOL, atol=_ATOL)

@@ -1,0 +1,179 @@
+"""Experts that every task chooses from, and what keeps all of them in use.
+
+Noisy top-k gating, importance and load as in Shazeer et al. 2017, arXiv 1701.06538, section 2.1 and
+appendix A; one gate a task over shared experts as in Ma et al. 2018, 10.1145/3219819.3220007; the
+balance of Switch transformers as in Fedus et al. 2022, arXiv 2101.03961, equation 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from benchmark.api import MethodError
+from methods.denseformer_moe.info import ExpertsConfig
+
+GATES = ("noisy-topk", "soft")
+BALANCES = ("cv2", "switch")
+_LEAST_NOISE = 1e-2  # as in the code that goes with Shazeer et al. 2017
+
+
+class Routing(NamedTuple):
+    """How people are dealt out to experts.
+
+    Attributes:
+        weights: What each expert counts, rows summing to 1, (B, E).
+        load: Probability that another draw of noise would choose the expert, (B, E).
+        probability: What each expert would count if all were taken, without noise, (B, E).
+    """
+
+    weights: Tensor
+    load: Tensor
+    probability: Tensor
+
+
+class Gate(nn.Module):
+    """One task's choice of experts, from a person's features.
+
+    Both matrices start at 0, so that noise alone chooses at first and experts start evenly used.
+
+    Args:
+        width: Features, d.
+        config: Number of experts, how many are chosen, and how.
+    """
+
+    def __init__(self, width: int, config: ExpertsConfig) -> None:
+        super().__init__()
+        self.chosen = config.chosen
+        self.soft = config.gate == "soft"
+        self.clean = nn.Linear(width, config.number, bias=False)
+        nn.init.zeros_(self.clean.weight)
+        if not self.soft:
+            self.noise = nn.Linear(width, config.number, bias=False)
+            nn.init.zeros_(self.noise.weight)
+
+    def forward(self, f: Tensor) -> Routing:
+        """From features (B, d); noise is drawn in training only."""
+        clean = self.clean(f).float()  # b e
+        probability = clean.softmax(dim=1)
+        if self.soft:
+            return Routing(probability, probability, probability)
+        if not self.training:
+            weights = top_weights(clean, self.chosen)
+            return Routing(weights, (weights > 0).float(), probability)
+        sd = softplus(self.noise(f).float()) + _LEAST_NOISE  # b e
+        noisy = clean + torch.randn_like(clean) * sd
+        weights = top_weights(noisy, self.chosen)
+        return Routing(weights, chance_of_choice(clean, noisy, sd, self.chosen), probability)
+
+
+class Experts(nn.Module):
+    """MLPs that all tasks share; every one sees everybody, and the gates weigh what they say.
+
+    Args:
+        width: Features, d.
+        config: Number of experts and their sizes.
+    """
+
+    def __init__(self, width: int, config: ExpertsConfig) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(width, config.hidden),
+                nn.GELU(),
+                nn.Dropout(config.dropout),
+                nn.Linear(config.hidden, width),
+            )
+            for _ in range(config.number)
+        )
+
+    def forward(self, f: Tensor) -> Tensor:
+        """From features (B, d) to what each expert makes of them, (B, E, d)."""
+        return torch.stack([expert(f) for expert in self.members], dim=1)
+
+
+def top_weights(logits: Tensor, chosen: int) -> Tensor:
+    """Softmax over the ``chosen`` largest of each row, exactly 0 elsewhere, (B, E)."""
+    top = logits.topk(chosen, dim=1)
+    return torch.zeros_like(logits).scatter(1, top.indices, top.values.softmax(dim=1))
+
+
+def chance_of_choice(clean: Tensor, noisy: Tensor, sd: Tensor, chosen: int) -> Tensor:
+    """Probability that fresh noise on one expert alone would put it among the chosen, (B, E).
+
+    Unlike the count of choices it has a gradient (Shazeer et al. 2017, equations 8 and 9).
+
+    Args:
+        clean: Logits, (B, E).
+        noisy: The same with the noise that was drawn.
+        sd: Standard deviation of the noise, (B, E).
+        chosen: Number of experts that are chosen, k.
+    """
+    if chosen == clean.shape[1]:
+        return torch.ones_like(clean)
+    top = noisy.topk(chosen + 1, dim=1)
+    last_in, first_out = top.values[:, chosen - 1 : chosen], top.values[:, chosen:]  # b 1
+    bar = torch.where(noisy > first_out, first_out, last_in)  # k-th largest of the others
+    return torch.special.ndtr((clean - bar) / sd)
+
+
+def squared_variation(totals: Tensor) -> Tensor:
+    """Squared coefficient of variation of E totals, unbiased variance over squared mean.
+
+    0 where all are equal or nothing was dealt out; E where one of E has all.
+    """
+    if len(totals) < 2:
+        return totals.sum() * 0.0
+    return totals.var() / totals.mean().square().clamp_min(1e-10)
+
+
+def switch_balance(chosen: Tensor, probability: Tensor) -> Tensor:
+    """E times the sum over experts of share of choices times mean probability; 1 if uniform.
+
+    Args:
+        chosen: Whether an expert was chosen, as numbers, (N, E).
+        probability: Softmax over all experts, (N, E).
+    """
+    share = chosen.sum(dim=0) / chosen.sum().clamp_min(1.0)
+    return chosen.shape[1] * (share.detach() * probability.mean(dim=0)).sum()
+
+
+def balance_loss(routings: Sequence[Routing], masks: Sequence[Tensor], kind: str) -> Tensor:
+    """How unevenly experts are used, over all tasks together, so that tasks may part ways.
+
+    A person counts for the tasks that they have a label of.
+
+    Args:
+        routings: One a task.
+        masks: Who has the task's label, (B,) each.
+        kind: One of ``BALANCES``.
+    """
+    rows = torch.cat([mask > 0 for mask in masks])
+    weights, load, probability = (torch.cat(parts)[rows] for parts in zip(*routings, strict=True))
+    if not len(weights):
+        return torch.cat([routing.weights for routing in routings]).sum() * 0.0
+    if kind == "switch":
+        return switch_balance((weights > 0).float(), probability)
+    return squared_variation(weights.sum(dim=0)) + squared_variation(load.sum(dim=0))
+
+
+def check(config: ExpertsConfig) -> None:
+    """Refuses settings that cannot work.
+
+    Raises:
+        MethodError: A number is out of range, or a name is not known.
+    """
+    if not 1 <= config.chosen <= config.number:
+        raise MethodError(
+            f"experts.chosen must lie in 1..{config.number} (experts.number), got {config.chosen}"
+        )
+    for key, value, known in (
+        ("gate", config.gate, GATES),
+        ("balance", config.balance, BALANCES),
+    ):
+        if value not in known:
+            raise MethodError(f"experts.{key}: expected one of {', '.join(known)}, got {value!r}")

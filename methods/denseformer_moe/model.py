@@ -1,0 +1,128 @@
+"""DenseFormer-MoE: dense stem, transformer, experts chosen by each task, one head per task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.api import Batch, RunContext, Samples, Task, TorchMethod
+from benchmark.encoders import PrepareVolumes, build_encoder
+from methods.denseformer_moe.evidence import gradcam, token_attention
+from methods.denseformer_moe.experts import Experts, Gate, Routing, balance_loss, check
+from methods.denseformer_moe.info import DenseFormerConfig
+
+STEM = ("backbone.stem.", "backbone.project.")
+ROUTING = "routing"  # beside the tasks among the outputs: (B, tasks, 3, E)
+
+
+class DenseFormerMoE(TorchMethod):
+    """DenseFormer-MoE as a method; one fit serves all tasks of a suite."""
+
+    config_type = DenseFormerConfig
+
+    def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
+        """Makes the network; its shape depends on the grid of the volumes, not on the people."""
+        return Network(self.config, tasks, train.spacing_mm, self.inputs(train)["t1w"].shape)
+
+    def initialise(self, model: nn.Module, run: RunContext) -> None:
+        """Starts the backbone from pretrained weights, where there are any."""
+        if run.pretrained is not None:
+            model.backbone.load_pretrained(run.pretrained)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The stem learns at its own rate; matrices decay, vectors and positions do not."""
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                decays = parameter.ndim > 1 and "position." not in name
+                groups.setdefault((name.startswith(STEM), decays), []).append(parameter)
+        rates = {True: self.trainer.lr * self.config.stem_rate, False: self.trainer.lr}
+        decay = {True: self.trainer.weight_decay, False: 0.0}
+        return [
+            {"params": learned, "lr": rates[in_stem], "weight_decay": decay[decays]}
+            for (in_stem, decays), learned in groups.items()
+        ]
+
+    def penalty(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor | None:
+        """Weighted balance of the experts over those who have a task's label."""
+        experts = self.config.experts
+        if not experts.balance_weight:
+            return None
+        routings = [Routing(*each.unbind(1)) for each in outputs[ROUTING].unbind(1)]
+        masks = [batch.masks[task] for task in self._tasks]
+        return experts.balance_weight * balance_loss(routings, masks, experts.balance)
+
+    @torch.no_grad()
+    def expose(self, samples: Samples) -> dict[str, np.ndarray]:
+        """Routing and attention.
+
+        Returns:
+            ``routing``, what each expert counts for each task, in the order of the fit's tasks,
+            (N, tasks, E); ``attention``, what each place of the token grid gets in each block,
+            (N, blocks, i, j, k): from the cls token, or from the mean over tokens.
+        """
+        model = self._fitted().eval()
+        routing, attention = [], []
+        for batch in self._batches(samples):
+            with token_attention(model.backbone) as read:
+                outputs = model(batch.inputs)
+                attention.append(read(model.prepare.shape(batch.inputs["t1w"].shape[2:])).cpu())
+            routing.append(outputs[ROUTING][:, :, 0].cpu())
+        return {ROUTING: torch.cat(routing).numpy(), "attention": torch.cat(attention).numpy()}
+
+    def explain(self, samples: Samples, task: Task) -> np.ndarray:
+        """GradCAM of the task's last class (or of its value) at the stem, (N, D, H, W), 0 or more.
+
+        What is differentiated is the class's log odds against the others.
+        """
+        model = self._fitted().eval()
+        maps = [gradcam(model, batch.inputs, task) for batch in self._batches(samples)]
+        return torch.cat(maps).cpu().numpy()
+
+
+class Network(nn.Module):
+    """From volumes (B, 1, D, H, W) to one output per task (B, K), and the routing."""
+
+    def __init__(
+        self,
+        config: DenseFormerConfig,
+        tasks: Sequence[Task],
+        spacing_mm: float,
+        shape: Sequence[int],
+    ) -> None:
+        super().__init__()
+        check(config.experts)
+        self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
+        settings = asdict(config.backbone)
+        self.backbone = build_encoder("dense_vit", settings, self.prepare.shape(shape))
+        width = self.backbone.width
+        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.experts = Experts(width, config.experts)
+        self.gates = nn.ModuleDict({task.name: Gate(width, config.experts) for task in tasks})
+        self.heads = nn.ModuleDict({task.name: nn.Linear(width, task.n_outputs) for task in tasks})
+
+    def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """What stands for a scan before any task, f, (B, d)."""
+        x = self.prepare(inputs["t1w"])  # b 1 i j k
+        return self.norm(self.backbone(x).pooled)  # b d
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One output per task, (B, K), and ``routing``, (B, tasks, 3, E), as :class:`Routing`."""
+        return self.answers(self.features(inputs))
+
+    def answers(self, f: Tensor) -> dict[str, Tensor]:
+        """As :meth:`forward`, from features (B, d)."""
+        opinions = self.experts(f)  # b e d
+        outputs, routings = {}, []
+        for task, head in self.heads.items():
+            routing = self.gates[task](f)  # b e
+            mixed = torch.einsum("be,bed->bd", routing.weights.to(opinions.dtype), opinions)
+            outputs[task] = head(f + mixed)  # b k
+            routings.append(torch.stack(routing, dim=1))  # b 3 e
+        outputs[ROUTING] = torch.stack(routings, dim=1)  # b t 3 e
+        return outputs
