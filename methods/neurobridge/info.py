@@ -73,7 +73,7 @@ class NeuroBridgeConfig:
     mask_ratio: float = 0.5
     reconstruct_share: float = 0.25
     atrophy_threshold: float = -1.5
-    body_rate: float = 1.0
+    body_rate: float = 0.2
     dropout: float = 0.0
     guided: TrainerConfig = field(default_factory=_guided)
     trainer: TrainerConfig = field(default_factory=_fused)
