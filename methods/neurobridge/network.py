@@ -114,9 +114,10 @@ class Network(nn.Module):
         n = len(x)
         segmentation = self.segment(Maps(maps.h[:n], tuple(skip[:n] for skip in maps.skips)))
         branched = {name: branch(maps.h) for name, branch in self.branches.items()}
-        streams = self.pooled(
-            {name: h[:n] for name, h in branched.items()}, segmentation.softmax(dim=1)[:, 1:]
-        )
+        hippocampus = segmentation.softmax(dim=1)[:, 1:]
+        if not self.config.tasks_move_segmentation:
+            hippocampus = hippocampus.detach()
+        streams = self.pooled({name: h[:n] for name, h in branched.items()}, hippocampus)
         z, gate = self.fusion(streams)
         out = {task: head(self.dropout(z)) for task, head in self.heads.items()}
         out[SEGMENTATION] = cropped(segmentation, x.shape[2:])
