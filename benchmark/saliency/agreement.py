@@ -172,7 +172,7 @@ def summarise(
     """Means over people with intervals, and differences to each control, person by person.
 
     Args:
-        scores: As :func:`person_scores`, with ``participant_id`` and ``group``, e.g. the true class.
+        scores: As :func:`person_scores`, with ``participant_id`` and ``group``, e.g. the class.
         controls: Kinds that are no explanation.
         n_resamples: Bootstrap resamples.
 
@@ -185,7 +185,7 @@ def summarise(
     for group, chosen in groups.items():
         for region, part in chosen.groupby("region", sort=True):
             for score in SCORES:
-                table = part.pivot(index="participant_id", columns="kind", values=score)
+                table = part.pivot_table(score, "participant_id", "kind", dropna=False, sort=True)
                 for kind, against in _comparisons(list(table.columns), controls):
                     values = table[kind] - (table[against] if against else 0.0)
                     found = mean_with_interval(

@@ -1,4 +1,4 @@
-"""What a map has to beat: chance, the head's outline, brightness, and a map of group differences."""
+"""What a map has to beat: chance, the head's outline, brightness, a map of group differences."""
 
 from __future__ import annotations
 

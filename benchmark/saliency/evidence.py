@@ -33,11 +33,10 @@ class Evidence(nn.Module):
             self.volumes: x,
             **dict(zip(self.others, others, strict=True)),
         }
-        answer = self.network(inputs)[self.task].float()  # b k
+        answer: Tensor = self.network(inputs)[self.task].float()  # b k
         if answer.shape[1] == 1:
             return answer[:, 0]
-        evidence: Tensor = answer[:, 1:].logsumexp(dim=1) - answer[:, 0]
-        return evidence
+        return answer[:, 1:].logsumexp(dim=1) - answer[:, 0]
 
 
 def explained(task: Task) -> str:

@@ -247,7 +247,7 @@ class Mapper:
         )
 
     def _layer(self, samples: Samples) -> tuple[str, LayerGrid]:
-        """The layer that is asked for, that the network names, or the last one that is not too coarse."""
+        """The layer asked for, else the one that is named, else the last that is not too coarse."""
         grids = self._grids(samples)
         name = self.settings.layer or _named(self._network())
         if not name:

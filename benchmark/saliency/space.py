@@ -1,8 +1,8 @@
 """From the grid of a layer, or of tokens, back to the grid of the store.
 
-A convolution with stride samples its input at every second voxel or so, beginning at the first; maps
-that are merely stretched to the size of the volume lie several voxels beside what they show. Here
-the position of every point of a layer is computed from kernels, strides and paddings.
+A convolution with stride samples its input at every second voxel or so, beginning at the first;
+maps that are merely stretched to the size of the volume lie several voxels beside what they show.
+Here the position of every point of a layer is computed from kernels, strides and paddings.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class _Trace:
         found = self.grids.get(before)
         if found is None or after in self.grids:
             return
-        kernel, stride, padding = (
-            _along(getattr(module, name)) for name in ("kernel_size", "stride", "padding")
-        )
+        kernel, stride = (_along(getattr(module, name)) for name in ("kernel_size", "stride"))
         dilation = _along(getattr(module, "dilation", 1))
-        offset = [d * (k - 1) / 2 - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
+        reach = [d * (k - 1) / 2 for d, k in zip(dilation, kernel, strict=True)]
+        padding = _padding(module, reach)
+        offset = [r - p for r, p in zip(reach, padding, strict=True)]
         self.grids[after] = LayerGrid(
             after,
             self.base,
@@ -135,7 +135,7 @@ def upsampled(maps: Tensor, grid: LayerGrid, shape: Sequence[int]) -> Tensor:
 
 def prepared_shape(network: nn.Module, stored: Sequence[int]) -> Size:
     """Shape of volumes once the network has prepared them."""
-    prepare = _first(network, PrepareVolumes)
+    prepare: PrepareVolumes | None = _first(network, PrepareVolumes)
     return _three(stored) if prepare is None else prepare.shape(stored)
 
 
@@ -153,7 +153,7 @@ def to_store(network: nn.Module, maps: Tensor, stored: Tensor) -> Tensor:
     Returns:
         Shape (B, 1, D, H, W).
     """
-    prepare = _first(network, PrepareVolumes)
+    prepare: PrepareVolumes | None = _first(network, PrepareVolumes)
     if prepare is not None:
         return prepare.restored(maps, stored)
     if maps.shape[2:] != stored.shape[2:]:
@@ -181,8 +181,14 @@ def _floats(values: Sequence[float]) -> tuple[float, float, float]:
     return first, second, third
 
 
+def _padding(module: nn.Module, reach: Sequence[float]) -> tuple[float, float, float]:
+    """Padding on one side of each axis; one by name is none, or what keeps the size."""
+    padding = module.padding
+    if isinstance(padding, str):
+        return _floats(reach) if padding == "same" else (0.0, 0.0, 0.0)
+    return _along(padding)
+
+
 def _along(value: Any) -> tuple[float, float, float]:
-    """A setting along each axis; a padding by name is the one that keeps the size."""
-    if isinstance(value, (int, float)):
-        return _floats([value] * 3)
-    return _floats(value)
+    """A setting along each axis."""
+    return _floats([value] * 3 if isinstance(value, (int, float)) else value)
