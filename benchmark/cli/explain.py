@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             "cohort=phantom-memory task=dx3 fold=0`"
         )
     from benchmark.saliency.fold import Point, job_of
-    from benchmark.saliency.study import explain_fold
+    from benchmark.saliency.study import Listener, explain_fold
 
     row = resolve_row(asked.method, asked.profile, asked.config, asked.track)
     point = Point(asked.cohort, asked.task, asked.fold, asked.seed, asked.protocol)
@@ -84,13 +84,20 @@ def run(args: argparse.Namespace) -> int:
     console.print(job.label, soft_wrap=True)
     request = _request(own, without_run=args.without_run)
     with console.status("") as status:
+        step = ""
 
-        def say(what: str) -> None:
+        def begin(what: str) -> None:
+            nonlocal step
+            step = what
             status.update(what)
             if not console.is_terminal:
                 console.print(f"  {what}", soft_wrap=True)
 
-        folder, fresh = explain_fold(job, point, request, workspace, say)
+        def count(done: int, of: int) -> None:
+            status.update(f"{step}: {done} of {of} people")
+
+        listener = Listener(begin, count)
+        folder, fresh = explain_fold(job, point, request, workspace, listener)
     console.print(f"{'written' if fresh else 'already there'}: {folder}", soft_wrap=True)
     from benchmark.cli.explain_table import show
 

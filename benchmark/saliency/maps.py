@@ -56,6 +56,7 @@ class Mapper:
         task: What is explained.
         baseline: The reference volume of integrated gradients and occlusion, (D, H, W).
         settings: How.
+        progress: Told how many people of how many are done.
         layer: Where GradCAM was taken, once it was made.
         completeness: By person, how far the sum of integrated gradients is from the difference in
             evidence between volume and reference, as a share of that difference.
@@ -65,6 +66,7 @@ class Mapper:
     task: Task
     baseline: np.ndarray
     settings: MapSettings = field(default_factory=MapSettings)
+    progress: Callable[[int, int], None] = lambda _, __: None
     layer: str = field(default="", init=False)
     completeness: np.ndarray = field(default_factory=lambda: np.zeros(0), init=False)
 
@@ -82,11 +84,11 @@ class Mapper:
             return "" if has_own else f"{name} has no explain() of its own"
         if not isinstance(getattr(self.method, "model", None), nn.Module):
             return f"{name} is no network that torch can differentiate (no TorchMethod)"
-        inputs = self._columns(samples)
-        if VOLUMES not in inputs:
+        if not self.sees_volumes(samples):
+            given = ", ".join(sorted(self._columns(samples))) or "nothing"
             return (
-                f"the network of {name} is given {', '.join(sorted(inputs)) or 'nothing'}, not the "
-                f"volumes themselves ({VOLUMES!r}): nothing leads back to voxels"
+                f"the network of {name} is given {given}, not the volumes themselves "
+                f"({VOLUMES!r}): nothing leads back to voxels"
             )
         if kind == "rollout" and attention_source(self._network()) is None:
             return (
@@ -122,6 +124,10 @@ class Mapper:
                 f"{expected}, all finite; {int((~np.isfinite(found)).sum())} values are not"
             )
         return found
+
+    def sees_volumes(self, samples: Samples) -> bool:
+        """Whether the stored volumes themselves enter the network."""
+        return VOLUMES in self._columns(samples)
 
     def evidence(self, samples: Samples) -> np.ndarray:
         """What the maps explain, one number a person, (N,)."""
@@ -231,6 +237,7 @@ class Mapper:
             others = tuple(name for name in inputs if name != VOLUMES)
             evidence = Evidence(network, self.task.name, VOLUMES, others)
             yield evidence, inputs[VOLUMES], tuple(inputs[name] for name in others)
+            self.progress(int(rows[-1]) + 1, samples.n)
 
     def _layer_refusal(self, samples: Samples) -> str:
         network = self._network()

@@ -30,7 +30,7 @@ def chosen_people(fold: FittedFold, most: int) -> pd.DataFrame:
         ResultError: There is nobody.
     """
     order = pd.Index(fold.cell.people[v.TEST])
-    table = fold.rows.copy()
+    table: pd.DataFrame = fold.rows.copy()
     table[POSITION] = order.get_indexer(pd.Index(table[v.PARTICIPANT_ID]))
     table = table[fold.test.arrays["t1w"].available[table[POSITION].to_numpy()]]
     table = table.sort_values(v.PARTICIPANT_ID, kind="stable")
@@ -47,4 +47,5 @@ def chosen_people(fold: FittedFold, most: int) -> pd.DataFrame:
         raise ResultError(f"{fold.job.label}: no test person has a volume and a label")
     index = fold.cell.cohort.index_visits.set_index(v.PARTICIPANT_ID)
     table["t1w_row"] = index["t1w_row"].reindex(table[v.PARTICIPANT_ID]).to_numpy()
-    return table.drop(columns=["cohort", "task", "part"]).reset_index(drop=True)
+    shown: pd.DataFrame = table.drop(columns=["cohort", "task", "part"])
+    return shown.reset_index(drop=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
-from benchmark.errors import MethodError, ResultError, UnknownNameError
+from benchmark.errors import MethodError, UnknownNameError
 from benchmark.results.folders import replaced_folder, write_json
 from benchmark.runs.execute import is_done
 from benchmark.runs.identity import commit, input_hashes, library_versions, run_id
@@ -32,12 +32,18 @@ from benchmark.samples import Samples
 from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
 
-__all__ = ["SCHEMA_VERSION", "Request", "explain_fold", "explanation_folder"]
+__all__ = ["SCHEMA_VERSION", "Listener", "Request", "explain_fold", "explanation_folder"]
 
 SCHEMA_VERSION: Final = 1
 FACTS: Final = "explanation.json"
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Listener:
+    """Told of each step, and of how many people are done within it."""
+
+    step: Callable[[str], None] = lambda _: None
+    people: Callable[[int, int], None] = lambda _, __: None
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def explanation_folder(workspace: Workspace, job: Job, point: Point) -> Path:
 
 
 def explain_fold(
-    job: Job, point: Point, request: Request, workspace: Workspace, say: Say = lambda _: None
+    job: Job, point: Point, request: Request, workspace: Workspace, report: Listener | None = None
 ) -> tuple[Path, bool]:
     """Explains a fold, unless the same explanation is there.
 
@@ -88,7 +94,7 @@ def explain_fold(
         point: The cohort and task to explain.
         request: What is asked for.
         workspace: Where everything lies.
-        say: Told what is being done.
+        report: Told what is being done.
 
     Returns:
         The folder, and whether it was written now.
@@ -101,22 +107,23 @@ def explain_fold(
     for kind in request.kinds:
         if kind not in KINDS:
             raise UnknownNameError("kind of map", kind, KINDS, "neurodx explain --help")
+    report = report or Listener()
     folder = explanation_folder(workspace, job, point)
     identity = _identity(job, point, request, workspace)
     if _stored_identity(folder) == identity:
         return folder, False
     with replaced_folder(folder) as fresh:
-        scratch = fresh / "scratch"
-        scratch.mkdir()
-        say("fit")
+        scratch = folder.with_name(f".{folder.name}.{identity[:12]}.fit.partial")
+        scratch.mkdir(exist_ok=True)  # a fit whose explanation was interrupted goes on there
+        report.step("fit")
         clock, cpu = time.perf_counter(), time.process_time()
         fold = FittedFold.fit(job, point, workspace, scratch, without_run=request.without_run)
         timing = {
             "fit_seconds": time.perf_counter() - clock,
             "fit_cpu_seconds": time.process_time() - cpu,
         }
-        shutil.rmtree(scratch)
-        _explain(fold, request, workspace, fresh, say, {"identity": identity, **timing})
+        _explain(fold, request, workspace, fresh, report, {"identity": identity, **timing})
+    shutil.rmtree(scratch, ignore_errors=True)
     return folder, True
 
 
@@ -125,7 +132,7 @@ def _explain(
     request: Request,
     workspace: Workspace,
     folder: Path,
-    say: Say,
+    report: Listener,
     facts: dict[str, Any],
 ) -> None:
     if "t1w" not in fold.test.arrays:
@@ -136,7 +143,7 @@ def _explain(
     people = chosen_people(fold, request.people)
     samples = fold.test.subset(people[POSITION].to_numpy())
     groups = GroupMaps.learn(fold.train, fold.task)
-    mapper = Mapper(fold.method, fold.task, groups.reference, request.settings)
+    mapper = Mapper(fold.method, fold.task, groups.reference, request.settings, report.people)
     refused = {kind: mapper.refusal(kind, samples) for kind in request.kinds or KINDS}
     kinds = [kind for kind, why in refused.items() if not why]
     refused = {kind: why for kind, why in refused.items() if why}
@@ -149,12 +156,12 @@ def _explain(
         )
     volumes = samples.volumes()
     ids = people[v.PARTICIPANT_ID].tolist()
-    made = {kind: _make(mapper, kind, samples, say) for kind in kinds}
-    if is_network(fold.method):
+    made = {kind: _make(mapper, kind, samples, report) for kind in kinds}
+    if is_network(fold.method) and mapper.sees_volumes(samples):
         people["evidence"] = mapper.evidence(samples).astype(np.float64)
         some = np.arange(min(request.sanity_people, samples.n))
         for kind, found in made.items():
-            say(f"randomisation check: {kind}")
+            report.step(f"randomisation check: {kind}")
             found.sanity = randomisation_check(
                 fold, mapper, kind, samples.subset(some), found.maps, ids
             )
@@ -162,7 +169,7 @@ def _explain(
     for kind, found in made.items():
         np.save(folder / f"{kind}.npy", found.maps)
     _write_tables(folder, people, made)
-    say("agreement with the true change")
+    report.step("agreement with the true change")
     maps = {kind: found.maps for kind, found in made.items()}
     scored = score_maps(maps, volumes, people, groups, workspace.truth / fold.cell.cohort.name)
     scored.write(folder)
@@ -175,9 +182,9 @@ def _explain(
 # Maps --------------------------------------------------------------------------------------------
 
 
-def _make(mapper: Mapper, kind: str, samples: Samples, say: Say) -> _Made:
+def _make(mapper: Mapper, kind: str, samples: Samples, report: Listener) -> _Made:
     """Maps as they are stored: float16, divided by the greatest absolute value of all."""
-    say(kind)
+    report.step(kind)
     clock, cpu = time.perf_counter(), time.process_time()
     maps = mapper.maps(kind, samples)
     facts: dict[str, Any] = {
