@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from test_encoders_volume import GRID, SMALL, small, volumes
 from training_toy import context, toy_people
 
-from benchmark.config import CONFIGS, typed
+from benchmark.config import CONFIGS, load_profile
 from benchmark.encoders import (
     MaskedAutoencoder,
     MaskedConfig,
@@ -24,6 +23,7 @@ from benchmark.encoders.masked import image_mask, keyed_mask, masked_loss
 from benchmark.encoders.pretraining import preparation
 from benchmark.encoders.transformer import TransformerConfig
 from benchmark.errors import BenchmarkError, ConfigError, MethodError, UnknownNameError
+from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.training.config import TrainerConfig
 
 DECODER = TransformerConfig(width=16, depth=1, heads=2)
@@ -287,7 +287,7 @@ RECIPES = sorted((CONFIGS / "pretraining").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_whole(path: Path) -> None:
-    config = typed(PretrainingConfig, OmegaConf.to_container(OmegaConf.load(path)), str(path))
+    config = resolve_pretraining(path.stem, load_profile("mini")).config
     config.masked.check()
     config.trainer.check()
     shape = preparation(config, 5.0).shape((32, 40, 32))
