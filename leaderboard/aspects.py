@@ -135,7 +135,8 @@ def left_title(shown: str, whole: Sequence[str]) -> str:
         return f"{shown.removeprefix(DROP)} % dropped"
     kept = shown.split("+")
     hidden = [name for name in whole if name not in kept]
-    return ", ".join(kept) if len(kept) <= len(hidden) else f"without {', '.join(hidden)}"
+    by_name = not hidden or len(kept) <= len(hidden)
+    return ", ".join(kept) if by_name else f"without {', '.join(hidden)}"
 
 
 def subsets_in_order(lines: pd.DataFrame) -> pd.DataFrame:

@@ -173,6 +173,7 @@ def test_subsets_are_ordered_by_size_and_people_differ_by_shape(robust):
     whole = ["fmri", "genetic", "report", "t1w"]
     assert left_title("genetic+report+t1w", whole) == "without fmri"
     assert left_title("genetic+t1w", whole) == "genetic, t1w"
+    assert left_title("t1w", ["t1w"]) == "t1w", "what was hidden has no name"
 
 
 def test_names_of_the_table_are_those_of_the_package_that_writes_it():
