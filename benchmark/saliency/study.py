@@ -113,7 +113,7 @@ def explain_fold(
     if _stored_identity(folder) == identity:
         return folder, False
     with replaced_folder(folder) as fresh:
-        scratch = folder.with_name(f".{folder.name}.{identity[:12]}.fit.partial")
+        scratch = folder.with_name(f".{run_id(job, workspace)}.fit.partial")
         scratch.mkdir(exist_ok=True)  # a fit whose explanation was interrupted goes on there
         report.step("fit")
         clock, cpu = time.perf_counter(), time.process_time()
