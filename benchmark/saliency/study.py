@@ -256,6 +256,7 @@ def _identity(job: Job, point: Point, request: Request, workspace: Workspace) ->
     identity = run_id(job, workspace)
     truth = workspace.truth / point.cohort
     package = Path(__file__).resolve().parent
+    code = [path for path in package.glob("*.py") if path.name != "figure.py"]
     return canonical_sha256(
         {
             "schema": SCHEMA_VERSION,
@@ -264,7 +265,7 @@ def _identity(job: Job, point: Point, request: Request, workspace: Workspace) ->
             "inputs": input_hashes(job, workspace),
             "request": asdict(request) | {"without_run": False},
             "task": [point.cohort, point.task],
-            "code": tree_sha256([package]),
+            "code": tree_sha256(code),
             "captum": importlib.metadata.version("captum"),
             "truth": Cohort(truth).content_hash if truth.is_dir() else "",
         }

@@ -180,3 +180,20 @@ def test_the_table_names_maps_controls_and_checks(
     for text in ("no run vouches", "synthetic cohort tiny", "gradcam", "group_t (control)"):
         assert text in shown
     assert "randomisation check" in shown
+
+
+def test_a_figure_is_drawn_of_a_synthetic_cohort(
+    workspace: Workspace, job: Job, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmark.saliency.figure import draw
+
+    request = dataclasses.replace(QUICK, kinds=("gradcam",), without_run=True)
+    folder, _ = explain_fold(job, POINT, request, workspace)
+    draw(folder, tmp_path / "maps.png", "AD")
+    assert (tmp_path / "maps.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(ResultError, match="nobody is of class 'PD'; there are CN, MCI, AD"):
+        draw(folder, tmp_path / "maps.png", "PD")
+    (folder / "true_change.npy").unlink()
+    with pytest.raises(ResultError, match="explain a phantom cohort"):
+        draw(folder, tmp_path / "maps.png")
