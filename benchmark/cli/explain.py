@@ -29,7 +29,8 @@ examples:
   neurodx explain method=resnet3d cohort=phantom-memory task=dx3 fold=0
   neurodx explain method=resnet3d cohort=phantom-memory task=dx3 fold=0 maps=gradcam people=6
   neurodx explain method=neurobridge cohort=phantom-memory task=dx3 fold=1 maps=own,occlusion
-  neurodx explain method=resnet3d profile=twins cohort=phantom-memory-dev task=dx3 fold=0
+  neurodx explain method=resnet3d profile=twins cohort=phantom-memory-dev task=dx3 fold=0 \\
+      --figure maps.png --group AD
 """
 _OWN_KEYS: dict[str, type] = {
     "maps": str,
@@ -51,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="explain a fit that no run vouches for; the record says so",
     )
+    parser.add_argument(
+        "--figure", metavar="PNG", help="draw the mean maps too (synthetic cohorts; `make dev`)"
+    )
+    parser.add_argument("--group", help="a class: the figure shows those who have it only")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,6 +107,13 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.cli.explain_table import show
 
     show(folder, console)
+    if args.figure:
+        from pathlib import Path
+
+        from benchmark.saliency.figure import draw
+
+        draw(folder, Path(args.figure), args.group)
+        console.print(f"figure: {args.figure}", soft_wrap=True)
     return 0
 
 

@@ -55,13 +55,17 @@ def true_change(truth: Path, people: list[str]) -> Array | None:
 
     Returns:
         Shape (N, D, H, W), float16; zeros for a person without a map; None where there is no truth.
+
+    Raises:
+        CohortError: The truth is damaged.
     """
     if not truth.is_dir():
         return None
     store = Cohort(truth)
+    store.verify()
     if not store.has("change_maps"):
         return None
-    latents = store.table("latents").set_index(v.PARTICIPANT_ID)
+    latents = pd.read_parquet(truth / "latents.parquet").set_index(v.PARTICIPANT_ID)
     rows = latents["change_map_row"].reindex(people).fillna(-1).to_numpy(dtype=np.int64)
     stored = store.array("change_maps")
     found = np.zeros((len(rows), *stored.shape[1:]), dtype=np.float16)

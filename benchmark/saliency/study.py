@@ -113,7 +113,7 @@ def explain_fold(
     if _stored_identity(folder) == identity:
         return folder, False
     with replaced_folder(folder) as fresh:
-        scratch = folder.with_name(f".{folder.name}.{identity[:12]}.fit.partial")
+        scratch = folder.with_name(f".{run_id(job, workspace)}.fit.partial")
         scratch.mkdir(exist_ok=True)  # a fit whose explanation was interrupted goes on there
         report.step("fit")
         clock, cpu = time.perf_counter(), time.process_time()
@@ -256,6 +256,7 @@ def _identity(job: Job, point: Point, request: Request, workspace: Workspace) ->
     identity = run_id(job, workspace)
     truth = workspace.truth / point.cohort
     package = Path(__file__).resolve().parent
+    code = [path for path in package.glob("*.py") if path.name != "figure.py"]
     return canonical_sha256(
         {
             "schema": SCHEMA_VERSION,
@@ -264,7 +265,7 @@ def _identity(job: Job, point: Point, request: Request, workspace: Workspace) ->
             "inputs": input_hashes(job, workspace),
             "request": asdict(request) | {"without_run": False},
             "task": [point.cohort, point.task],
-            "code": tree_sha256([package]),
+            "code": tree_sha256(code),
             "captum": importlib.metadata.version("captum"),
             "truth": Cohort(truth).content_hash if truth.is_dir() else "",
         }
