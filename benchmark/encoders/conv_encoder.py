@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from monai.networks.blocks.segresnet_block import ResBlock, get_conv_layer
+from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 
 from benchmark.encoders.base import Encoded
@@ -70,7 +71,8 @@ class ConvEncoderConfig:
     Attributes:
         grid: Voxels of the volumes that it was made for; it takes others as well.
         widths: Channels at each scale, the finest first; each scale halves the sides.
-        blocks: Residual blocks at each scale.
+        blocks: Residual blocks at each scale; 0 leaves a norm and a ReLU after the convolution that
+            leads there.
         stride: Voxels per position of the finest scale along each axis, 1 or 2; 2 leaves out full
             resolution, which costs most and on a CPU hardly pays.
         norm: ``group``, as in SegResNet, or ``batch``. Group norm takes each person's own level out
@@ -131,6 +133,9 @@ class ConvEncoder(MapEncoder):
 
 def _level(before: int, width: int, blocks: int, stride: int, norm: str) -> nn.Sequential:
     first = get_conv_layer(3, before, width, stride=stride)
+    if not blocks:
+        kind = norm_of(norm, width)
+        return nn.Sequential(first, get_norm_layer(kind, spatial_dims=3, channels=width), nn.ReLU())
     return nn.Sequential(
         first, *(ResBlock(3, width, norm=norm_of(norm, width)) for _ in range(blocks))
     )

@@ -44,6 +44,8 @@ class NeuroBridgeConfig:
         reconstruct_share: Share of each batch that is also seen masked and reconstructed.
         atrophy_threshold: Below how many standard deviations of the healthy a hippocampus counts
             as atrophied.
+        guides_in_fusion: What the three guiding losses count in the fused phase, as a multiple of
+            their weights.
         body_rate: Learning rate of what the guided phase has trained in the phase after it, as a
             multiple of ``trainer.lr``.
         dropout: Share of fused features dropped in training.
@@ -73,7 +75,8 @@ class NeuroBridgeConfig:
     mask_ratio: float = 0.5
     reconstruct_share: float = 0.25
     atrophy_threshold: float = -1.5
-    body_rate: float = 0.2
+    guides_in_fusion: float = 0.2
+    body_rate: float = 1.0
     dropout: float = 0.0
     guided: TrainerConfig = field(default_factory=_guided)
     trainer: TrainerConfig = field(default_factory=_fused)
