@@ -13,20 +13,17 @@ from torch import nn
 from training_toy import TASKS, context, toy_people
 
 from benchmark.api import Batch, MethodError
+from benchmark.checks import Bench
 from benchmark.config import load_profile
 from benchmark.encoders import MaskedAutoencoder, MaskedConfig, build_encoder
 from benchmark.encoders.masked import image_mask
 from benchmark.encoders.transformer import TransformerConfig
 from benchmark.runs.rows import resolve_row
+from benchmark.training.losses import TaskScales
 from methods.denseformer_moe.experts import (
     Experts,
-    Gate,
     Routing,
     balance_loss,
-    chance_of_choice,
-    squared_variation,
-    switch_balance,
-    top_weights,
 )
 from methods.denseformer_moe.info import (
     BackboneConfig,
@@ -71,98 +68,6 @@ def method(tmp_path_factory) -> DenseFormerMoE:
     people = toy_people(24, 0, SHAPE), toy_people(9, 1, SHAPE)
     made.fit(*people, TASKS, context(tmp_path_factory.mktemp("moe")))
     return made
-
-
-# Gates and balance -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("chosen", [1, 2, 3, 8])
-def test_rows_sum_to_one_with_exactly_k_non_zeros(chosen: int) -> None:
-    torch.manual_seed(1)
-    gate = Gate(12, ExpertsConfig(number=8, chosen=chosen))
-    nn.init.normal_(gate.clean.weight)
-    for training in (True, False):
-        weights = gate.train(training)(torch.randn(50, 12)).weights
-        torch.testing.assert_close(weights.sum(dim=1), torch.ones(50))
-        assert ((weights > 0).sum(dim=1) == chosen).all()
-
-
-def test_equal_logits_still_choose_k_and_noise_is_drawn_in_training_only() -> None:
-    gate = Gate(12, ExpertsConfig())  # its matrices are 0
-    f = torch.randn(400, 12)
-    assert ((gate.eval()(f).weights > 0).sum(dim=1) == 2).all()
-    assert torch.equal(gate(f).weights, gate(f).weights)
-    torch.manual_seed(0)
-    noisy = gate.train()(f)
-    assert not torch.equal(noisy.weights, gate(f).weights)
-    share = (noisy.weights > 0).float().mean(dim=0)
-    torch.testing.assert_close(share, torch.full((4,), 0.5), atol=0.1, rtol=0)
-
-
-def test_a_soft_gate_weighs_every_expert() -> None:
-    gate = Gate(12, ExpertsConfig(gate="soft"))
-    nn.init.normal_(gate.clean.weight)
-    weights = gate(torch.randn(20, 12)).weights
-    assert (weights > 0).all()
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(20))
-
-
-def test_the_chance_of_choice_is_how_often_fresh_noise_would_choose() -> None:
-    torch.manual_seed(0)
-    clean, sd = torch.randn(3, 5), torch.rand(3, 5) + 0.5
-    noisy = clean + torch.randn(3, 5) * sd
-    found = chance_of_choice(clean, noisy, sd, 2)
-    for expert in range(5):
-        draws = noisy.expand(40_000, 3, 5).clone()
-        draws[:, :, expert] = clean[:, expert] + torch.randn(40_000, 3) * sd[:, expert]
-        chosen = (draws.argsort(dim=2, descending=True)[:, :, :2] == expert).any(dim=2)
-        torch.testing.assert_close(found[:, expert], chosen.float().mean(0), atol=0.01, rtol=0)
-    assert torch.equal(chance_of_choice(clean, noisy, sd, 5), torch.ones(3, 5))
-
-
-def test_squared_variation_of_uniform_and_of_one_hot() -> None:
-    assert squared_variation(torch.full((8,), 3.0)) == 0
-    assert squared_variation(torch.eye(8)[2]) == pytest.approx(8.0)
-    assert squared_variation(torch.zeros(8)) == 0
-    assert squared_variation(torch.tensor([5.0])) == 0
-
-
-def test_the_switch_loss_is_one_if_uniform_and_e_if_one_expert_has_all() -> None:
-    uniform = torch.full((16, 8), 1 / 8)
-    assert switch_balance(torch.eye(8).repeat(2, 1), uniform) == pytest.approx(1.0)
-    one = torch.eye(8)[:1].repeat(16, 1)
-    assert switch_balance(one, one) == pytest.approx(8.0)
-
-
-@pytest.mark.parametrize("kind", ["cv2", "switch"])
-def test_balance_counts_those_who_have_the_label(kind: str) -> None:
-    torch.manual_seed(0)
-
-    def routing() -> Routing:
-        logits = torch.randn(6, 4)
-        weights = top_weights(logits, 2)
-        return Routing(weights, logits.sigmoid(), logits.softmax(dim=1))
-
-    one, two = routing(), routing()
-    mask = torch.tensor([1.0, 1, 0, 1, 0, 0])
-    loss = balance_loss([one, two], [mask, 1 - mask], kind)
-    unseen = Routing(*(torch.where(mask[:, None] > 0, a, 9.0) for a in one))
-    assert torch.equal(balance_loss([unseen, two], [mask, 1 - mask], kind), loss)
-    assert balance_loss([one, two], [0 * mask, 0 * mask], kind) == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"chosen": 5}, r"chosen must lie in 1\.\.4"),
-        ({"chosen": 0}, r"chosen must lie in 1\.\.4"),
-        ({"gate": "hard"}, "noisy-topk"),
-        ({"balance": "cv"}, "switch"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(MethodError, match=message):
-        network(**settings)
 
 
 # Tasks -------------------------------------------------------------------------------------------
@@ -338,6 +243,20 @@ def test_gradcam_equals_one_written_out(method: DenseFormerMoE) -> None:
 # Rows and scales ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"chosen": 5}, r"chosen must lie in 1\.\.4"),
+        ({"chosen": 0}, r"chosen must lie in 1\.\.4"),
+        ({"gate": "hard"}, "noisy-topk"),
+        ({"balance": "cv"}, "switch"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        network(**settings)
+
+
 def test_rows_differ_in_what_their_names_say() -> None:
     profile = load_profile("twins")
     rows = {
@@ -387,3 +306,47 @@ def test_the_papers_scale_runs_forward_and_backward() -> None:
     assert made.backbone.token_grid((96, 96, 96)) == (6, 6, 6)
     sum(outputs[t.name].square().sum() for t in TASKS).backward()
     assert torch.isfinite(made.backbone.project.weight.grad).all()
+
+
+@pytest.mark.parametrize("weighting", ["fixed", "uncertainty", "pcgrad"])
+def test_the_penalty_is_added_as_it_is_whatever_weighs_the_tasks(weighting: str) -> None:
+    def gradient(*, penalised: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        config = small(balance_weight=5.0 if penalised else 0.0)
+        config.trainer.balance.weighting = weighting
+        made = DenseFormerMoE(config)
+        made._tasks, made._scales = method_tasks, method_scales
+        made.model = made._network(toy_people(4, 0, SHAPE), TASKS)
+        for gate in made.model.gates.values():
+            nn.init.normal_(gate.clean.weight, std=0.5)
+        outputs = made.model.eval()(b.inputs)
+        made.backward(outputs, b, lambda loss: loss)
+        own = torch.cat(
+            [p.grad.flatten() for n, p in made.model.named_parameters() if "clean" in n]
+        )
+        penalty = made.penalty(made.model(b.inputs), b)
+        if penalty is not None:
+            made.model.zero_grad()
+            penalty.backward()
+            extra.append(
+                torch.cat(
+                    [p.grad.flatten() for n, p in made.model.named_parameters() if "clean" in n]
+                )
+            )
+        return own
+
+    b, extra = batch(), []
+    people = {"dx3": np.array([0.0, 1, 2]), "brain_age": np.array([60.0, 70, 80])}
+    method_tasks = tuple(task.name for task in TASKS)
+    method_scales = TaskScales.learn(TASKS, people, balance=True)
+    with_it, without = gradient(penalised=True), gradient(penalised=False)
+    assert extra[0].abs().max() > 1e-3
+    torch.testing.assert_close(with_it, without + extra[0], rtol=1e-3, atol=1e-5)
+
+
+def test_the_single_row_is_fitted_task_by_task(tmp_path: Path) -> None:
+    joint, single = (
+        Bench(f"denseformer_{n}", tmp_path / n).groups("t1w") for n in ("moe", "single")
+    )
+    assert [len(group) for group in joint] == [2]
+    assert [len(group) for group in single] == [1, 1]
