@@ -30,7 +30,7 @@ from benchmark.encoders.dense_vit import dense_vit_paper
 from benchmark.encoders.transformer import PositionEmbedding, sine_positions
 from benchmark.encoders.volume import cropped, from_patches, pad_to_multiple, to_patches
 from benchmark.errors import ConfigError, MethodError, UnknownNameError
-from benchmark.training.volumes import white_level
+from benchmark.training.volumes import head_scale, white_level
 
 GRID = (16, 24, 16)
 SMALL = {
@@ -197,6 +197,28 @@ def test_maps_over_prepared_volumes_return_to_their_place(settings: dict, blur: 
     assert (back - expected)[inside].abs().mean() < blur * expected[inside].std()
     moved = prepare.normalise(head)
     assert (moved - expected)[inside].abs().mean() > 0.2 * expected[inside].std()
+
+
+def test_masks_move_as_the_volumes_that_they_belong_to() -> None:
+    axes = (torch.linspace(-1, 1, n) for n in (32, 40, 32))
+    i, j, k = torch.meshgrid(*axes, indexing="ij")
+    head = torch.zeros(2, 1, 32, 40, 32)
+    head[0, 0], head[1, 0] = (i**2 + j**2 + k**2 < 0.9).float(), (i**2 + j**2 + k**2 < 0.4).float()
+    ball = ((i - 0.1) ** 2 + j**2 + k**2 < 0.1).float().expand_as(head).clone()
+    marked = head + ball  # a bright ball, whose mask must stay on it
+    prepare = PrepareVolumes(5.0)
+    level = white_level(marked)[:, None, None, None, None]
+    found = (prepare(marked) > (1.5 / level - 0.6) / 0.5).float()
+    carried = prepare.carried(ball, marked)
+    assert 0 <= carried.min() <= carried.max() <= 1
+    scale = head_scale(marked / level, 5.0)
+    assert scale[0] > 1 > scale[1]
+    shares = carried.sum(dim=(1, 2, 3, 4)) / ball.sum(dim=(1, 2, 3, 4))
+    torch.testing.assert_close(shares, scale**-3, rtol=0.05, atol=0)
+    for one, other in zip(found, (carried > 0.5).float(), strict=True):
+        both = (one * other).sum()
+        assert 2 * both / (one.sum() + other.sum()) > 0.85
+    assert torch.equal(PrepareVolumes(0.0).carried(ball, marked), ball)
 
 
 # Positions and attention -------------------------------------------------------------------------
@@ -409,3 +431,51 @@ def test_the_papers_swin_encoder() -> None:
 def test_the_small_scale_is_small() -> None:
     assert count(DenseViT(DenseViTConfig())) < 250_000
     assert count(VolumeViT(VolumeViTConfig())) < 250_000
+
+
+# Pyramids that begin below full resolution --------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["group", "batch"])
+def test_a_pyramid_may_begin_at_half_resolution(norm: str) -> None:
+    config = ConvEncoderConfig(widths=[4, 8, 16], blocks=[0, 1, 1], stride=2, norm=norm)
+    encoder, x = ConvEncoder(config), torch.randn(2, 1, 16, 18, 16)
+    h, skips = encoder.encode_maps(x)
+    assert encoder.patch == (8, 8, 8)
+    assert h.shape == (2, 16, 2, 3, 2)
+    assert [s.shape[1:] for s in skips] == [(4, 8, 12, 8), (8, 4, 6, 4)]
+    segment = SegmentationDecoder(encoder.widths, 2, encoder.stride, [0, 1], norm)
+    assert segment(h, skips, x.shape[2:]).shape == (2, 2, 16, 18, 16)
+    rebuild = ReconstructionDecoder(encoder.widths, encoder.stride, [0, 0], norm)
+    assert rebuild(h).shape == (2, 1, 16, 24, 16)
+    kinds = {type(m).__name__ for m in [*encoder.modules(), *segment.modules()]}
+    assert ("BatchNorm3d" in kinds) == (norm == "batch")
+    assert ("GroupNorm" in kinds) == (norm == "group")
+
+
+def test_each_position_gives_its_own_voxels() -> None:
+    decoder = ReconstructionDecoder([2, 4], stride=2, blocks=[0]).eval()
+    with torch.no_grad():
+        decoder.last[2].conv.weight.zero_()
+        decoder.last[2].conv.bias.copy_(torch.arange(8.0))
+        out = decoder(torch.randn(1, 4, 1, 1, 1))
+    block = out[0, 0, :2, :2, :2]
+    assert block.flatten().tolist() == list(range(8))
+    assert torch.equal(out[0, 0, 2:, :2, 2:], block)
+
+
+def test_numbers_of_blocks_strides_and_norms_are_checked() -> None:
+    with pytest.raises(ConfigError, match="as many numbers of blocks"):
+        SegmentationDecoder([4, 8, 16], blocks=[1])
+    with pytest.raises(ConfigError, match="stride of 1 or 2"):
+        ConvEncoder(ConvEncoderConfig(stride=3))
+    with pytest.raises(UnknownNameError, match="norm"):
+        ConvEncoder(ConvEncoderConfig(norm="batsh"))
+
+
+def test_a_scale_without_blocks_is_no_mere_convolution() -> None:
+    encoder = ConvEncoder(ConvEncoderConfig(widths=[4, 8], blocks=[0, 1])).eval()
+    x = torch.randn(1, 1, 4, 4, 4)
+    once, twice = (encoder.encode_maps(v).skips[0] for v in (x, -x))
+    assert once.min() >= 0
+    assert not torch.allclose(once, -twice)
