@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from monai.networks.blocks.segresnet_block import ResBlock, get_conv_layer
+from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 
 from benchmark.encoders.base import Encoded
@@ -71,7 +71,8 @@ class ConvEncoderConfig:
     Attributes:
         grid: Voxels of the volumes that it was made for; it takes others as well.
         widths: Channels at each scale, the finest first; each scale halves the sides.
-        blocks: Residual blocks at each scale.
+        blocks: Residual blocks at each scale; 0 leaves a norm and a ReLU after the convolution that
+            leads there.
         stride: Voxels per position of the finest scale along each axis, 1 or 2; 2 leaves out full
             resolution, which costs most and on a CPU hardly pays.
         norm: ``group``, as in SegResNet, or ``batch``. Group norm takes each person's own level out
@@ -79,8 +80,8 @@ class ConvEncoderConfig:
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
-    widths: list[int] = field(default_factory=lambda: [4, 16, 32, 64])
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 2])
+    widths: list[int] = field(default_factory=lambda: [4, 8, 32, 64])
+    blocks: list[int] = field(default_factory=lambda: [0, 1, 1, 2])
     stride: int = 1
     norm: str = "group"
 
@@ -132,6 +133,9 @@ class ConvEncoder(MapEncoder):
 
 def _level(before: int, width: int, blocks: int, stride: int, norm: str) -> nn.Sequential:
     first = get_conv_layer(3, before, width, stride=stride)
+    if not blocks:
+        kind = norm_of(norm, width)
+        return nn.Sequential(first, get_norm_layer(kind, spatial_dims=3, channels=width), nn.ReLU())
     return nn.Sequential(
         first, *(ResBlock(3, width, norm=norm_of(norm, width)) for _ in range(blocks))
     )
@@ -162,8 +166,7 @@ class SwinEncoder(MapEncoder):
         config: Settings.
 
     Raises:
-        ConfigError: ``feature_size`` is no multiple of 12, or einops, which MONAI's network needs,
-            is not installed.
+        ConfigError: ``feature_size`` is no multiple of 12.
     """
 
     gradcam_layer = "encoder10"
@@ -174,8 +177,6 @@ class SwinEncoder(MapEncoder):
             raise ConfigError(
                 f"SwinEncoder: feature_size must be a multiple of 12, got {config.feature_size}"
             )
-        if find_spec("einops") is None:
-            raise ConfigError("SwinEncoder needs einops; install it with `pip install einops`")
         from monai.networks.nets import SwinUNETR
 
         self.config = config

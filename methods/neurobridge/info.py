@@ -38,10 +38,14 @@ class NeuroBridgeConfig:
         ce_weight: Weight of the segmentation's cross-entropy beside Dice; a mean over all voxels,
             of which one in a thousand is hippocampus.
         volume_in_stream: Whether the segmentation's stream also holds the volume that it found.
+        tasks_move_segmentation: Whether gradients of the tasks reach the segmentation through the
+            stream that it weighs; if not, it stays a segmentation.
         mask_ratio: Share of the patches that are hidden from the encoder for reconstruction.
         reconstruct_share: Share of each batch that is also seen masked and reconstructed.
         atrophy_threshold: Below how many standard deviations of the healthy a hippocampus counts
             as atrophied.
+        guides_in_fusion: What the three guiding losses count in the fused phase, as a multiple of
+            their weights.
         body_rate: Learning rate of what the guided phase has trained in the phase after it, as a
             multiple of ``trainer.lr``.
         dropout: Share of fused features dropped in training.
@@ -67,9 +71,11 @@ class NeuroBridgeConfig:
     atlas: bool = True
     ce_weight: float = 100.0
     volume_in_stream: bool = True
+    tasks_move_segmentation: bool = False
     mask_ratio: float = 0.5
     reconstruct_share: float = 0.25
     atrophy_threshold: float = -1.5
+    guides_in_fusion: float = 0.2
     body_rate: float = 1.0
     dropout: float = 0.0
     guided: TrainerConfig = field(default_factory=_guided)

@@ -126,6 +126,8 @@ class NeuroBridge(TorchMethod):
         }
         if batch.training:
             guides[RECONSTRUCTION] = outputs[RECONSTRUCTION].mean()
+        if not self._in_guided_phase:
+            guides = {name: loss * self.config.guides_in_fusion for name, loss in guides.items()}
         return guides | tasks
 
     def _segmentation_loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from monai.networks.layers.utils import get_norm_layer
@@ -60,17 +61,13 @@ class Network(nn.Module):
         self.encoder = encoder = build_encoder(config.encoder, config.settings, prepared)
         decoding = (encoder.stride, config.decoder_blocks or None, config.norm)
         self.segmentation = SegmentationDecoder(encoder.widths, 2, *decoding)
-        self.reconstruction = ReconstructionDecoder(encoder.widths, *decoding)
-        self.branches = nn.ModuleDict({n: _branch(encoder.width, config.norm) for n in STREAMS})
-        volume = 1 if config.volume_in_stream else 0
-        self.streams = nn.ModuleDict(
-            {
-                name: nn.Linear(
-                    encoder.width + (volume if name == SEGMENTATION else 0), config.width
-                )
-                for name in STREAMS
-            }
+        self.reconstruction = ReconstructionDecoder((*encoder.widths[:-1], config.width), *decoding)
+        self.branches = nn.ModuleDict(
+            {name: _branch(encoder.width, config.width, config.norm) for name in STREAMS}
         )
+        self.volume = nn.Linear(1, config.width, bias=False) if config.volume_in_stream else None
+        if self.volume is not None:  # people differ more in volume than in pooled features
+            nn.init.zeros_(self.volume.weight)
         self.atrophy = nn.Linear(config.width, 2)
         self.fusion = GatedFusion(len(STREAMS), config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -107,24 +104,19 @@ class Network(nn.Module):
         """
         x = self.prepare(inputs["t1w"])  # b 1 i j k
         whole = pad_to_multiple(x, self.encoder.patch)
-        hidden = self.hidden_voxels(whole) if self.training else whole[:0].bool()
-        # Masked and whole volumes pass together, so that batch norm sees one mixture of both.
-        masked = whole[: len(hidden)].masked_fill(hidden, 0.0)  # r 1 i j k
-        maps = self.encoder.encode_maps(torch.cat([whole, masked]) if len(masked) else whole)
-        n = len(x)
-        segmentation = self.segment(Maps(maps.h[:n], tuple(skip[:n] for skip in maps.skips)))
-        branched = {name: branch(maps.h) for name, branch in self.branches.items()}
-        streams = self.pooled(
-            {name: h[:n] for name, h in branched.items()}, segmentation.softmax(dim=1)[:, 1:]
-        )
+        maps = self.encoder.encode_maps(whole)
+        segmentation = self.segment(maps)
+        hippocampus = segmentation.softmax(dim=1)[:, 1:]
+        if not self.config.tasks_move_segmentation:
+            hippocampus = hippocampus.detach()
+        streams = self.pooled(maps.h, hippocampus)
         z, gate = self.fusion(streams)
         out = {task: head(self.dropout(z)) for task, head in self.heads.items()}
         out[SEGMENTATION] = cropped(segmentation, x.shape[2:])
-        out[ATROPHY] = self.atrophy(streams[:, STREAMS.index(ATROPHY)].relu())
+        out[ATROPHY] = self.atrophy(streams[:, STREAMS.index(ATROPHY)])
         out[GATE], out[FUSED] = gate, z
         if self.training:
-            rebuilt = self.reconstruction(branched[RECONSTRUCTION][n:])
-            out[RECONSTRUCTION] = masked_error(rebuilt, whole[: len(hidden)], hidden)
+            out[RECONSTRUCTION] = self.reconstruction_errors(whole)
         return out
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -137,41 +129,67 @@ class Network(nn.Module):
         atlas = pad_to_multiple(self.atlas, self.encoder.patch)  # 1 1 i j k
         return logits + torch.cat([torch.zeros_like(atlas), atlas], dim=1)
 
-    def pooled(self, branched: Mapping[str, Tensor], hippocampus: Tensor) -> Tensor:
+    def pooled(self, h: Tensor, hippocampus: Tensor) -> Tensor:
         """The three streams, (B, 3, d).
 
         Args:
-            branched: By stream, what its branch made of the coarsest map, (B, C, d, h, w).
+            h: The coarsest map, (B, C, d, h, w).
             hippocampus: Probability of each voxel to be hippocampus, (B, 1, D, H, W), padded.
         """
+        branched = {name: branch(h) for name, branch in self.branches.items()}
         weight = avg_pool3d(hippocampus, self.encoder.patch)  # b 1 i j k, as h
-        vectors = []
-        for name in STREAMS:
-            x = branched[name]
-            if name == SEGMENTATION:
-                total = weight.sum(dim=(2, 3, 4))  # b 1
-                x = (x * weight).sum(dim=(2, 3, 4)) / (total + _EPSILON)
-                if self.config.volume_in_stream:
-                    voxels = total * math.prod(self.encoder.patch)
-                    x = torch.cat([x, (voxels - self.volume_mean) * self.volume_scale], dim=1)
-            else:
-                x = x.mean(dim=(2, 3, 4))
-            vectors.append(self.streams[name](x))
-        return torch.stack(vectors, dim=1)
+        axes = (2, 3, 4)
+        streams = {name: branched[name].mean(dim=axes) for name in (ATROPHY, RECONSTRUCTION)}
+        total = weight.sum(dim=axes)  # b 1
+        z = (branched[SEGMENTATION] * weight).sum(dim=axes) / (total + _EPSILON)
+        if self.volume is not None:
+            voxels = total * math.prod(self.encoder.patch)
+            z = z + self.volume((voxels - self.volume_mean) * self.volume_scale)
+        streams[SEGMENTATION] = z
+        return torch.stack([streams[name] for name in STREAMS], dim=1)
 
-    def hidden_voxels(self, x: Tensor) -> Tensor:
-        """Which voxels of the first R volumes are hidden, (R, 1, D, H, W) bool.
+    def reconstruction_errors(self, x: Tensor) -> Tensor:
+        """Mean absolute error over the hidden voxels of the first R volumes, (R,).
 
         Args:
             x: Prepared volumes, padded, (B, 1, D, H, W).
         """
-        n = max(1, round(len(x) * self.config.reconstruct_share))
+        x = x[: max(1, round(len(x) * self.config.reconstruct_share))]
+        hidden = self.hidden_voxels(x)
+        with fleeting_statistics(self):
+            h = self.encoder.encode_maps(x.masked_fill(hidden, 0.0)).h
+            rebuilt = self.reconstruction(self.branches[RECONSTRUCTION](h))
+        return masked_error(rebuilt, x, hidden)
+
+    def hidden_voxels(self, x: Tensor) -> Tensor:
+        """Which voxels are hidden, (R, 1, D, H, W) bool.
+
+        Args:
+            x: Prepared volumes, padded, (R, 1, D, H, W).
+        """
         grid = self.encoder.token_grid(x.shape[2:])
-        hidden = image_mask(n, grid, (1, 1, 1), self.config.mask_ratio).to(x.device)
-        hidden = hidden.view(n, 1, *grid)
+        hidden = image_mask(len(x), grid, (1, 1, 1), self.config.mask_ratio).to(x.device)
+        hidden = hidden.view(len(x), 1, *grid)
         for axis, step in enumerate(self.encoder.patch, start=2):
             hidden = hidden.repeat_interleave(step, dim=axis)
         return hidden
+
+
+@contextmanager
+def fleeting_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch norms use the statistics of what passes and keep nothing of them.
+
+    Masked volumes are never predicted from; what evaluation normalises by must not hold them.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
@@ -186,12 +204,11 @@ def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
     return ((rebuilt - x).abs() * hidden).sum(dim=axes) / hidden.sum(dim=axes).clamp_min(1)
 
 
-def _branch(channels: int, norm: str) -> nn.Sequential:
-    """What a stream makes of the coarsest map before it is pooled, (B, C, d, h, w) to the same."""
+def _branch(channels: int, width: int, norm: str) -> nn.Sequential:
+    """From the coarsest map, (B, C, d, h, w), to what a stream is pooled from, (B, width, ...)."""
     return nn.Sequential(
-        get_norm_layer(name=norm_of(norm, channels), spatial_dims=3, channels=channels),
-        nn.ReLU(),
-        nn.Conv3d(channels, channels, kernel_size=1),
+        nn.Conv3d(channels, width, kernel_size=1, bias=False),
+        get_norm_layer(name=norm_of(norm, width), spatial_dims=3, channels=width),
         nn.ReLU(),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,14 @@ from torch.nn.functional import interpolate
 from benchmark.encoders import (
     ConvEncoder,
     ConvEncoderConfig,
-    DenseViT,
-    DenseViTConfig,
     PrepareVolumes,
     ReconstructionDecoder,
     SegmentationDecoder,
     SwinEncoder,
     SwinEncoderConfig,
     VolumeEncoder,
-    VolumeViT,
-    VolumeViTConfig,
     build_encoder,
 )
-from benchmark.encoders.dense_vit import dense_vit_paper
 from benchmark.encoders.transformer import PositionEmbedding, sine_positions
 from benchmark.encoders.volume import cropped, from_patches, pad_to_multiple, to_patches
 from benchmark.errors import ConfigError, MethodError, UnknownNameError
@@ -38,7 +32,6 @@ SMALL = {
     "dense_vit": {"width": 24, "stem": 4, "blocks": [1, 1], "growth": 4, "bottleneck": 2},
     "conv": {"widths": [2, 4, 8, 12], "blocks": [1, 1, 1, 1]},
 }
-needs_einops = pytest.mark.skipif(find_spec("einops") is None, reason="einops is not installed")
 
 
 def small(name: str, seed: int = 0, **others: object) -> VolumeEncoder:
@@ -313,7 +306,6 @@ def _widest_at_full_size(module: nn.Module, x: torch.Tensor) -> int:
     return max(widths)
 
 
-@needs_einops
 @pytest.mark.slow
 def test_the_swin_encoder_gives_maps_for_the_same_decoders() -> None:
     encoder = SwinEncoder(SwinEncoderConfig(feature_size=12)).eval()
@@ -371,41 +363,3 @@ def test_settings_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         build_encoder(name, settings, (16, 16, 16))
-
-
-def test_swin_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.encoders.conv_encoder.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install einops"):
-        SwinEncoder(SwinEncoderConfig())
-
-
-# The paper's scale -------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_papers_scale() -> None:
-    with torch.device("meta"):
-        dense = DenseViT(dense_vit_paper())
-        vit = VolumeViT(
-            VolumeViTConfig(
-                grid=[32, 256, 256], patch=[4, 16, 16], width=768, depth=12, heads=12, mlp_ratio=4.0
-            )
-        )
-        assert dense(torch.zeros(1, 1, 96, 96, 96)).tokens.shape == (1, 216, 768)
-        assert vit(torch.zeros(1, 1, 32, 256, 256)).tokens.shape == (1, 2048, 768)
-    assert dense.token_grid((96, 96, 96)) == (6, 6, 6)
-    assert count(dense) == pytest.approx(88.2e6, rel=0.01)
-    assert count(vit) == pytest.approx(87.4e6, rel=0.01)
-
-
-@needs_einops
-@pytest.mark.slow
-def test_the_papers_swin_encoder() -> None:
-    encoder = SwinEncoder(SwinEncoderConfig())
-    assert encoder.widths == (48, 48, 96, 192, 384, 768)
-    assert 30e6 < count(encoder) < 62e6
-
-
-def test_the_small_scale_is_small() -> None:
-    assert count(DenseViT(DenseViTConfig())) < 250_000
-    assert count(VolumeViT(VolumeViTConfig())) < 250_000
