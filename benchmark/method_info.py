@@ -28,7 +28,7 @@ class MethodInfo:
             cohort by itself.
         config: Dataclass of its settings with their defaults, or None.
         variants: Further board rows of the same method: row name -> settings that differ; the
-            keys ``track``, ``title``, ``suite`` and ``multitask`` set those of the row.
+            keys ``track``, ``title``, ``suite``, ``multitask`` and ``tasks`` set those of the row.
         paper: Citation.
         doi: DOI of the paper.
         bibtex: BibTeX entry.

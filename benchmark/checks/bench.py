@@ -60,7 +60,7 @@ class Bench:
         opened = get_track(track)
         return tuple(
             task
-            for task in (get_task(name) for name in self.row.info.tasks if name in TASKS)
+            for task in (get_task(name) for name in self.row.tasks if name in TASKS)
             if self.row.info.copes_with_missing or not task.forbidden_sources & opened
         )
 
