@@ -22,7 +22,8 @@ class MethodInfo:
         requires: Modalities without which it cannot predict a person; such people are left out of
             its rows.
         copes_with_missing: Whether it can be fitted where a cohort lacks some sources of its track
-            (``requires`` excepted). If not, it is simply not entered there.
+            (``requires`` excepted). If not, it is simply not entered there. Whoever lacks all that
+            a track opens is left out of its rows.
         multitask: Whether one fit serves all tasks of a cohort, or of a suite, at once.
         suite: Name of the cohorts and tasks that one fit spans (``configs/suite``); empty: each
             cohort by itself.
