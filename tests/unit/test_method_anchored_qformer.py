@@ -334,3 +334,14 @@ def test_the_papers_scale_runs_forward_and_backward() -> None:
     sum(outputs[f"{m}/dx3"].sum() for m in readers).backward()
     assert isinstance(model.parts(inputs)["text"], Parts)
     assert all(model.rounds[m].qformer is not None for m in readers)
+
+
+def test_a_task_that_a_fit_does_not_have_may_have_a_weight(tmp_path: Path) -> None:
+    config = small()
+    assert "conversion" in config.task_weights
+    made = AnchoredQFormer(config)
+    made.fit(people(30, 0), people(12, 1), TASKS[:1], RunContext(seed=0, folder=tmp_path))
+    assert made.predict(people(4, 2).without_labels(), TASKS[:1])["dx3"].probabilities.shape == (
+        4,
+        3,
+    )
