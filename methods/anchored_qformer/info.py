@@ -159,9 +159,7 @@ def _small_stage(epochs: int, lr: float) -> StageConfig:
 
 
 def _fusion() -> TrainerConfig:
-    trainer = TrainerConfig(epochs=6, lr=1e-3, keep="best", warmup=0.1)
-    trainer.balance.weights = {"conversion": 0.2}
-    return trainer
+    return TrainerConfig(epochs=6, lr=1e-3, keep="best", warmup=0.1)
 
 
 @dataclass
@@ -180,6 +178,8 @@ class AnchoredConfig:
         fusion: The second stage.
         pretrained: Pretraining whose weights the volume encoder starts from, or a folder; "":
             scratch.
+        task_weights: By task, the weight of its loss in both stages, 1 where it is not named; a
+            task that a fit does not have may be named.
         trainer: The training loop of the second stage.
     """
 
@@ -193,6 +193,7 @@ class AnchoredConfig:
     genetics_stage: StageConfig = field(default_factory=lambda: _small_stage(8, 3e-4))
     fusion: FusionConfig = field(default_factory=FusionConfig)
     pretrained: str = "t1w_vit"
+    task_weights: dict[str, float] = field(default_factory=lambda: {"conversion": 0.2})
     trainer: TrainerConfig = field(default_factory=_fusion)
 
 

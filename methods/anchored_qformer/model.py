@@ -129,15 +129,21 @@ class AnchoredQFormer(TorchMethod):
         """While training the mean over anchors of each one's loss, else the loss of the answer."""
         anchors = list(self._fitted().rounds)
         if not batch.training or not anchors:
-            return self.task_losses(outputs, batch)
-        totals = {task: [] for task in batch.labels}
+            return self.weighed_losses(outputs, batch)
+        totals: dict[str, list[Tensor]] = {task: [] for task in batch.labels}
         for m in anchors:
             there = batch.inputs[f"{m}_mask"].any(dim=1).float()
             masks = {task: mask * there for task, mask in batch.masks.items()}
             answers = {task: outputs[f"{m}/{task}"] for task in batch.labels}
-            for task, loss in self.task_losses(answers, replace(batch, masks=masks)).items():
+            for task, loss in self.weighed_losses(answers, replace(batch, masks=masks)).items():
                 totals[task].append(loss)
         return {task: torch.stack(losses).mean() for task, losses in totals.items()}
+
+    def weighed_losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The loss of each task with its weight."""
+        weights = self.config.task_weights
+        losses = self.task_losses(outputs, batch)
+        return {task: weights.get(task, 1.0) * loss for task, loss in losses.items()}
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Heads have a learning rate of their own; vectors do not decay."""
@@ -177,9 +183,7 @@ class FirstStage:
 
     def loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Sum over tasks, weighted as in the second stage."""
-        weights = self.method.trainer.balance.weights
-        losses = self.method.task_losses(outputs, batch)
-        return torch.stack([weights.get(t, 1.0) * loss for t, loss in losses.items()]).sum()
+        return torch.stack(list(self.method.weighed_losses(outputs, batch).values())).sum()
 
     def backward(
         self, outputs: Mapping[str, Tensor], batch: Batch, scale: Callable[[Tensor], Tensor]
