@@ -14,16 +14,29 @@ from leaderboard.rows import records
 from leaderboard.state import Selection
 
 __all__ = [
+    "DROP",
+    "FULL",
     "GAP_COLUMNS",
+    "PEOPLE",
     "as_differences",
     "curves_in_order",
     "group_rows",
     "interval_cell",
+    "left_title",
     "lines_of",
     "score_or_status",
+    "subsets_in_order",
     "why_empty",
 ]
 
+# Values of ``missing_modalities``; a test checks them against the package that writes them.
+FULL: Final = "full"
+DROP: Final = "drop-"
+PEOPLE: Final = {
+    "everybody": "everybody",
+    "complete": "complete cases",
+    "some": "those left with some",
+}
 GAP_COLUMNS: Final = {"value": "gap", "low": "gap_low", "high": "gap_high"}
 
 
@@ -106,3 +119,41 @@ def curves_in_order(lines: pd.DataFrame) -> pd.DataFrame:
     place = lines["label"].map({name: i for i, name in enumerate(names)})
     ordered = lines.assign(_place=place, percent=lines["percent"].astype("int64"))
     return ordered.sort_values(["_place", "percent"]).drop(columns="_place").reset_index(drop=True)
+
+
+def left_title(shown: str, whole: Sequence[str]) -> str:
+    """How a set of modalities is written: by what is left, or by what is missing if that is less.
+
+    >>> left_title("report+t1w", ["fmri", "report", "t1w"]), left_title("t1w", ["report", "t1w"])
+    ('without fmri', 't1w')
+    >>> left_title("full", ["report", "t1w"]), left_title("drop-50", ["report", "t1w"])
+    ('everything', '50 % dropped')
+    """
+    if shown == FULL:
+        return "everything"
+    if shown.startswith(DROP):
+        return f"{shown.removeprefix(DROP)} % dropped"
+    kept = shown.split("+")
+    hidden = [name for name in whole if name not in kept]
+    by_name = not hidden or len(kept) <= len(hidden)
+    return ", ".join(kept) if by_name else f"without {', '.join(hidden)}"
+
+
+def subsets_in_order(lines: pd.DataFrame) -> pd.DataFrame:
+    """Lines of one row by modalities left: the full set first, then the larger sets, then drops.
+
+    ``left`` is added, as :func:`left_title` writes it.
+    """
+    plain = [s for s in lines["shown"] if s != FULL and not s.startswith(DROP)]
+    whole = sorted({name for shown in plain for name in shown.split("+")})
+    rank = [0 if s == FULL else 2 if s.startswith(DROP) else 1 for s in lines["shown"]]
+    sizes = -lines["n_modalities"].astype("float64").fillna(0.0)
+    people = lines["people"].map({name: place for place, name in enumerate(PEOPLE)})
+    ordered = lines.assign(
+        left=[left_title(s, whole) for s in lines["shown"]],
+        _rank=rank,
+        _size=sizes,
+        _people=people,
+    )
+    by = ["_rank", "_size", "shown", "_people"]
+    return ordered.sort_values(by).drop(columns=by[:2] + by[3:]).reset_index(drop=True)

@@ -26,6 +26,7 @@ VERBS = {
     "list": "list methods, tasks, tracks, cohorts or profiles",
     "new-method": "start a method from the template",
     "check": "check a method against its contract",
+    "explain": "draw maps of evidence, check them, score them against the truth",
     "ablate": "test published claims: arms that differ in one thing, over seeds",
     "sweep": "tune a method on validation people",
     "repro": "run the whole chain, as `make repro` does",

@@ -24,6 +24,7 @@ _PARTIAL = (
     "runs/*/.*.partial",
     "runs/*/failed/.*.partial",
     "sweeps/*/.*.partial",
+    "explanations/*/.*.partial",
     "scores/.*.partial",
     "protocols/*/.*.partial",
     "protocols/*/scores/.*.partial",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from monai.networks.blocks.segresnet_block import ResBlock, get_conv_layer
@@ -81,8 +80,8 @@ class ConvEncoderConfig:
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
-    widths: list[int] = field(default_factory=lambda: [4, 16, 32, 64])
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 2])
+    widths: list[int] = field(default_factory=lambda: [4, 8, 32, 64])
+    blocks: list[int] = field(default_factory=lambda: [0, 1, 1, 2])
     stride: int = 1
     norm: str = "group"
 
@@ -167,8 +166,7 @@ class SwinEncoder(MapEncoder):
         config: Settings.
 
     Raises:
-        ConfigError: ``feature_size`` is no multiple of 12, or einops, which MONAI's network needs,
-            is not installed.
+        ConfigError: ``feature_size`` is no multiple of 12.
     """
 
     gradcam_layer = "encoder10"
@@ -179,8 +177,6 @@ class SwinEncoder(MapEncoder):
             raise ConfigError(
                 f"SwinEncoder: feature_size must be a multiple of 12, got {config.feature_size}"
             )
-        if find_spec("einops") is None:
-            raise ConfigError("SwinEncoder needs einops; install it with `pip install einops`")
         from monai.networks.nets import SwinUNETR
 
         self.config = config

@@ -34,11 +34,11 @@ class DenseViTConfig(TransformerConfig):
     """
 
     grid: list[int] = field(default_factory=lambda: [32, 40, 32])
-    stem: int = 16
+    stem: int = 8
     stem_pool: bool = False
-    blocks: list[int] = field(default_factory=lambda: [2, 4])
+    blocks: list[int] = field(default_factory=lambda: [1, 3])
     growth: int = 8
-    bottleneck: int = 4
+    bottleneck: int = 2
     norm: str = "batch"
     pooled: str = "cls"
 
@@ -57,6 +57,7 @@ def dense_vit_paper() -> DenseViTConfig:
         stem_pool=True,
         blocks=[6, 12],
         growth=32,
+        bottleneck=4,
         width=768,
         depth=12,
         heads=12,

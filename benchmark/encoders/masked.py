@@ -18,8 +18,17 @@ from benchmark.errors import ConfigError, MethodError, UnknownNameError
 from benchmark.training.batches import Batch
 from benchmark.training.keys import generator
 
-__all__ = ["CONTEXTS", "LOSSES", "MaskedAutoencoder", "MaskedConfig", "image_mask", "keyed_mask"]
+__all__ = [
+    "CONTEXTS",
+    "HIDDEN",
+    "LOSSES",
+    "MaskedAutoencoder",
+    "MaskedConfig",
+    "image_mask",
+    "keyed_mask",
+]
 
+HIDDEN = ("replaced", "dropped")
 LOSSES = ("mse", "l1")
 CONTEXTS = ("tokens", "both", "pooled")
 _EPSILON = 1e-6  # added to a patch's variance, as by He et al. 2022
@@ -32,16 +41,20 @@ class MaskedConfig:
     Attributes:
         ratio: Share of the blocks that are hidden.
         block: Patches (tokens) that are hidden together, along each axis.
+        hidden: What becomes of the hidden tokens of an encoder with a transformer: ``replaced`` by
+            the mask token before the first block, or ``dropped`` and replaced after the last.
         loss: ``mse`` or ``l1``, per voxel.
         norm_patch: Whether a patch's voxels are predicted as deviations from its own mean in units
             of its own standard deviation.
         brain_share: A patch counts in the loss if more than this share of its voxels is brain.
-        context: What the decoder sees: the encoder's ``tokens``, its ``pooled`` vector, or both.
+        context: What the decoder sees: the encoder's ``tokens``, its ``pooled`` vector, or
+            ``both``; a cls token is trained only if the decoder sees it.
         decoder: Sizes of the decoder; depth 0 is a linear one.
     """
 
     ratio: float = 0.75
     block: list[int] = field(default_factory=lambda: [1, 1, 1])
+    hidden: str = "replaced"
     loss: str = "mse"
     norm_patch: bool = True
     brain_share: float = 0.0
@@ -55,16 +68,15 @@ class MaskedConfig:
 
         Raises:
             ConfigError: A value is out of its range.
-            UnknownNameError: ``loss`` or ``context`` is not known.
+            UnknownNameError: ``hidden``, ``loss`` or ``context`` is not known.
         """
         if not 0 < self.ratio < 1:
             raise ConfigError(f"masked.ratio must be in (0, 1), got {self.ratio}")
         if not 0 <= self.brain_share < 1:
             raise ConfigError(f"masked.brain_share must be in [0, 1), got {self.brain_share}")
-        if self.loss not in LOSSES:
-            raise UnknownNameError("masked.loss", self.loss, LOSSES)
-        if self.context not in CONTEXTS:
-            raise UnknownNameError("masked.context", self.context, CONTEXTS)
+        for name, known in (("hidden", HIDDEN), ("loss", LOSSES), ("context", CONTEXTS)):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(f"masked.{name}", getattr(self, name), known)
         size_of(self.block)
         self.decoder.check("masked.decoder")
 
@@ -142,7 +154,7 @@ class MaskedAutoencoder(nn.Module):
 
     Raises:
         ConfigError: A setting is out of range.
-        UnknownNameError: ``loss`` or ``context`` is not known.
+        UnknownNameError: ``hidden``, ``loss`` or ``context`` is not known.
     """
 
     def __init__(
@@ -193,11 +205,14 @@ class MaskedAutoencoder(nn.Module):
         voxels = hidden.view(len(x), 1, *grid)
         for axis, step in enumerate(self.encoder.patch, start=2):
             voxels = voxels.repeat_interleave(step, dim=axis)
-        return self.encoder.encode_masked(x.masked_fill(voxels, 0.0), hidden, self.mask_token)
+        drop = self.config.hidden == "dropped"
+        visible = x.masked_fill(voxels, 0.0)
+        return self.encoder.encode_masked(visible, hidden, self.mask_token, drop=drop)
 
     def reconstruct(self, x: Tensor, hidden: Tensor) -> Tensor:
         """Predicted voxels of all patches, (B, T, V); arguments as of :meth:`encode`."""
-        out: Tensor = self.decoder(self.encode(x, hidden), self.encoder.token_grid(x.shape[2:]))
+        grid = self.encoder.token_grid(x.shape[2:])
+        out: Tensor = self.decoder(self.encode(x, hidden), grid)
         return out
 
     # What the training loop asks for ---------------------------------------------------------
@@ -240,14 +255,19 @@ def masked_loss(prediction: Tensor, target: Tensor, hidden: Tensor, config: Mask
         config: Settings.
     """
     counted = hidden & ((target != 0).float().mean(dim=2) > config.brain_share)  # b t
-    if config.norm_patch:
-        mean = target.mean(dim=2, keepdim=True)
-        variance = target.var(dim=2, keepdim=True)
-        target = (target - mean) / (variance + _EPSILON).sqrt()
-    error = prediction - target
+    error = prediction - patch_targets(target, config)
     each = (error.square() if config.loss == "mse" else error.abs()).mean(dim=2)  # b t
     each = torch.where(counted, each, 0.0)
     return (each.sum(dim=1) / counted.sum(dim=1).clamp_min(1)).mean()
+
+
+def patch_targets(target: Tensor, config: MaskedConfig) -> Tensor:
+    """Voxels as they are predicted: as they are, or in units of their patch, (B, T, V)."""
+    if not config.norm_patch:
+        return target
+    mean = target.mean(dim=2, keepdim=True)
+    variance = target.var(dim=2, keepdim=True)
+    return (target - mean) / (variance + _EPSILON).sqrt()
 
 
 class TokenDecoder(nn.Module):

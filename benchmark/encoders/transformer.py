@@ -79,15 +79,25 @@ class TokenTransformer(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.apply(_initialise)
 
-    def forward(self, tokens: Tensor, grid: Size, prefix: Tensor | None = None) -> Tensor:
-        """Tokens (B, T, d) of a grid to tokens (B, P + T, d).
+    def forward(
+        self,
+        tokens: Tensor,
+        grid: Size,
+        prefix: Tensor | None = None,
+        visible: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens (B, T, d) of a grid to tokens (B, P + T, d), or (B, P + K, d).
 
         Args:
             tokens: One per position of the grid, in C order.
             grid: Tokens along each axis.
             prefix: Tokens without a position that go before them, (B, P, d).
+            visible: Positions of the K tokens of each person that enter the blocks, (B, K); all by
+                default.
         """
         tokens = tokens + self.position(grid)
+        if visible is not None:
+            tokens = tokens.gather(1, visible[:, :, None].expand(-1, -1, tokens.shape[2]))
         if prefix is not None:
             tokens = torch.cat([prefix, tokens], dim=1)
         return self.run(tokens)

@@ -47,7 +47,9 @@ class VolumeEncoder(Encoder):
         """Tokens along each axis for volumes of a shape (D, H, W); tokens lie in C order."""
         return size_of([-(-side // step) for side, step in zip(shape, self.patch, strict=True)])
 
-    def encode_masked(self, x: Tensor, hidden: Tensor, mask_token: Tensor) -> Encoded:
+    def encode_masked(
+        self, x: Tensor, hidden: Tensor, mask_token: Tensor, *, drop: bool = False
+    ) -> Encoded:
         """Encodes volumes of which some patches are hidden, for masked autoencoding.
 
         Args:
@@ -55,8 +57,10 @@ class VolumeEncoder(Encoder):
             hidden: Which patches are, (B, T) bool.
             mask_token: What an encoder with a transformer puts in their place, (d,); one without
                 sees the zeros.
+            drop: Whether an encoder with a transformer gets visible tokens alone, and the mask
+                token takes the others' places after the last block.
         """
-        del hidden, mask_token
+        del hidden, mask_token, drop
         return self.encode(x)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from benchmark.encoders.base import Encoded
 from benchmark.encoders.transformer import TokenTransformer, TransformerConfig, check_pooled
 from benchmark.encoders.volume import Size, VolumeEncoder, pad_to_multiple, size_of, to_patches
+from benchmark.errors import ConfigError
 
 __all__ = ["ViTEncoder", "VolumeViT", "VolumeViTConfig"]
 
@@ -58,17 +59,31 @@ class ViTEncoder(VolumeEncoder):
         tokens = self.embed(pad_to_multiple(x, self.patch))
         return self._transformed(tokens, self.token_grid(x.shape[2:]))
 
-    def encode_masked(self, x: Tensor, hidden: Tensor, mask_token: Tensor) -> Encoded:
-        """As :meth:`encode`, hidden tokens replaced before the first block."""
-        tokens = self.embed(pad_to_multiple(x, self.patch))
-        tokens = torch.where(hidden[:, :, None], mask_token.to(tokens.dtype), tokens)
-        return self._transformed(tokens, self.token_grid(x.shape[2:]))
+    def encode_masked(
+        self, x: Tensor, hidden: Tensor, mask_token: Tensor, *, drop: bool = False
+    ) -> Encoded:
+        """As :meth:`encode`, hidden tokens replaced before the first block or after the last.
 
-    def _transformed(self, tokens: Tensor, grid: Size) -> Encoded:
+        Raises:
+            ConfigError: Tokens are to be dropped, and not as many in each volume.
+        """
+        tokens = self.embed(pad_to_multiple(x, self.patch))
+        grid = self.token_grid(x.shape[2:])
+        masked = hidden[:, :, None]
+        if not drop:
+            return self._transformed(torch.where(masked, mask_token.to(tokens.dtype), tokens), grid)
+        visible = _positions(~hidden)
+        seen = self._transformed(tokens, grid, visible)
+        places = visible[:, :, None].expand_as(seen.tokens)
+        everywhere = mask_token.to(seen.tokens.dtype).expand(*hidden.shape, -1)
+        return Encoded(everywhere.scatter(1, places, seen.tokens), seen.pooled)
+
+    def _transformed(self, tokens: Tensor, grid: Size, visible: Tensor | None = None) -> Encoded:
         if self.cls is None:
-            tokens = self.transformer(tokens, grid)
+            tokens = self.transformer(tokens, grid, visible=visible)
             return Encoded(tokens, tokens.mean(dim=1))
-        tokens = self.transformer(tokens, grid, self.cls.expand(len(tokens), 1, -1))
+        cls = self.cls.expand(len(tokens), 1, -1)
+        tokens = self.transformer(tokens, grid, cls, visible)
         return Encoded(tokens[:, 1:], tokens[:, 0])
 
     @property
@@ -114,3 +129,11 @@ class VolumeViT(ViTEncoder):
         """Each patch's voxels through one linear layer."""
         out: Tensor = self.patch_embedding(to_patches(x, self.patch))
         return out
+
+
+def _positions(chosen: Tensor) -> Tensor:
+    """Positions of the chosen tokens, (B, K), from (B, T) bool."""
+    counts = chosen.sum(dim=1)
+    if bool((counts != counts[0]).any()):
+        raise ConfigError("masked.hidden: dropped needs blocks that divide the grid of patches")
+    return chosen.nonzero()[:, 1].view(len(chosen), -1)

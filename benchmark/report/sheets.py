@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
+from benchmark.report.lines import as_stored, elsewhere, left, less, of_first
 from benchmark.results.people import SUBGROUPS
 
 __all__ = ["Sheet", "all_sheets"]
@@ -157,25 +158,6 @@ def _share(row: Row) -> str:
     return "" if row["seed_share"] is None else f"{100 * row['seed_share']:.0f} %"
 
 
-def _of_first(content: Content, table: str) -> list[Row]:
-    first = {row_name(r) for r in content.ranked if r["position"] == 1}
-    return [r for r in content.of_ranked(table) if row_name(r) in first]
-
-
-def _as_stored(content: Content, table: str) -> Sequence[Row]:
-    return content.tables[table]
-
-
-def _elsewhere(content: Content, _: str) -> list[Row]:
-    """External and left-out sites as lines of one table."""
-    abroad = content.of_ranked("external_drop")
-    left = content.of_ranked("leave_site_out")
-    return [
-        *({**r, "where": r["external_cohort"], "there": r["external"]} for r in abroad),
-        *({**r, "where": "sites left out", "there": r["left_out"]} for r in left),
-    ]
-
-
 _METRIC: Final = "{metric}"  # stands for the title of the metric that ranks
 
 
@@ -212,7 +194,7 @@ _LAYOUTS: Final = (
             ("95 % interval", _between("ci_low", "ci_high")),
             ("", lambda r: "worst" if r["worst"] else ""),
         ),
-        _of_first,
+        of_first,
     ),
     _Layout(
         "subgroup_gaps",
@@ -267,7 +249,7 @@ _LAYOUTS: Final = (
             ("drop", _plain("drop", sign=True)),
             ("95 % interval", _between("drop_low", "drop_high", sign=True)),
         ),
-        _elsewhere,
+        elsewhere,
     ),
     _Layout(
         "left_out_sites",
@@ -296,7 +278,25 @@ _LAYOUTS: Final = (
             "n",
             ("", _plain("note")),
         ),
-        _as_stored,
+        as_stored,
+    ),
+    _Layout(
+        "missing_modalities",
+        "Modalities missing",
+        "The same fits, asked with modalities hidden. Drop: everything minus this, of everybody. "
+        "Complete cases have every modality. Single ones, all but one, and drops at random.",
+        (
+            ("row", row_name),
+            ("left", left),
+            "n",
+            (_METRIC, _or(_plain("score"), "status")),
+            ("95 % interval", _between("ci_low", "ci_high")),
+            ("drop", _plain("drop", sign=True)),
+            ("its interval", _between("drop_low", "drop_high", sign=True)),
+            ("complete cases", _plain("complete_n")),
+            ("their score", lambda r: number(r["complete_score"]) or r["complete_status"] or ""),
+        ),
+        less,
     ),
     _Layout(
         "seed_variance",
@@ -336,7 +336,7 @@ _LAYOUTS: Final = (
             ("correlation", _plain("correlation", 4)),
             ("people", _plain("n_common")),
         ),
-        _as_stored,
+        as_stored,
     ),
 )
 

@@ -82,6 +82,9 @@ class Ledger:
         trail: How it came about; None where no run made it.
         validation: The same columns for the validation people of each fold, ``fold`` and ``seed``
             included; None where they were not read or not stored.
+        missing: The same columns for answers with modalities missing, and ``shown`` and
+            ``n_shown`` as the runner writes them; None where they were not read or are not there.
+        missing_note: Why they are not there; empty where there could be none.
     """
 
     key: RowKey
@@ -89,6 +92,8 @@ class Ledger:
     facts: RowFacts = RowFacts()
     trail: Trail | None = None
     validation: pd.DataFrame | None = field(default=None, repr=False)
+    missing: pd.DataFrame | None = field(default=None, repr=False)
+    missing_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

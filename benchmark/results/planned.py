@@ -30,6 +30,13 @@ from benchmark.results.ledger import (
     prediction_columns,
     require_columns,
 )
+from benchmark.results.missing_answers import (
+    N_SHOWN,
+    SHOWN,
+    MissingAnswers,
+    open_modalities,
+    why_absent,
+)
 from benchmark.results.schema import EXTERNAL_PROTOCOL, read_result
 from benchmark.tasks import Task
 
@@ -47,7 +54,8 @@ class Workspace:
         gaps: Rows that are not.
         runs: One line per run.
         folder: Where it was read.
-        with_validation: Whether the validation people were read.
+        with_validation: Whether what the robustness tables need besides was read: the validation
+            people, and the answers with modalities missing.
     """
 
     ledgers: list[Ledger] = field(default_factory=list)
@@ -112,7 +120,8 @@ def read_runs(
         runs: ``runs/`` of a workspace.
         tasks: Known tasks.
         only: Which methods, protocols, cohorts and tasks.
-        with_validation: Read the validation people's predictions too, where they are stored.
+        with_validation: Read the validation people's predictions and the answers with modalities
+            missing too, where they are stored.
 
     Raises:
         ResultError: There is no plan, or a plan is not valid JSON.
@@ -196,6 +205,7 @@ class _MethodReader:
         self._tasks = tasks
         self._results: dict[str, dict[str, Any]] = {}
         self._predictions: dict[str, pd.DataFrame] = {}
+        self._missing = MissingAnswers(folder)
         self._evaluations = _evaluated(folder / "evaluations.jsonl")
         plans = [_read_plan(path) for path in folder.glob("plan*.json")]
         planned = {run["run_id"] for one in (plan, *plans) for run in one["runs"]}
@@ -218,7 +228,8 @@ class _MethodReader:
         except ResultError as error:
             return Gap(key, "failed", first_line(error), self._facts([]))
         frame = pd.concat(frames, ignore_index=True)
-        return Ledger(key, frame, facts, self._trail(slots), validation)
+        missing, note = self._missing_answers(key, slots)
+        return Ledger(key, frame, facts, self._trail(slots), validation, missing, note)
 
     def omitted(self) -> Iterator[Gap]:
         """Points that were too small to be run."""
@@ -294,9 +305,31 @@ class _MethodReader:
             return None
         return pd.concat(frames, ignore_index=True)
 
+    def _missing_answers(
+        self, key: RowKey, slots: Sequence[_Slot]
+    ) -> tuple[pd.DataFrame | None, str]:
+        """A row's answers with modalities missing, or why there are none."""
+        if not self._with_validation or slots[0].part != v.TEST:
+            return None, ""
+        try:
+            tables = [self._missing.of_run(s.run["run_id"]) for s in slots]
+            held = [(t, s) for t, s in zip(tables, slots, strict=True) if t is not None]
+            if len(held) < len(slots):
+                fitted = {t for s in slots for p in _parts(s.run) for t in p["tasks"]}
+                opened = open_modalities(key.track, [self._tasks[name] for name in fitted])
+                return None, why_absent(len(slots) - len(held), len(slots), opened)
+            frames = [self._share(table, key, slot, v.TEST) for table, slot in held]
+        except ResultError as error:  # a table less; the row's score does not need these answers
+            return None, first_line(error)
+        columns = prediction_columns(self._tasks[key.task].classes)
+        used = [v.PARTICIPANT_ID, "y_true", *columns, "seed", "fold", SHOWN, N_SHOWN]
+        return pd.concat(frames, ignore_index=True)[used], ""
+
     def _slot_frame(self, key: RowKey, slot: _Slot, part: str) -> pd.DataFrame:
+        return self._share(self._run_predictions(slot.run["run_id"]), key, slot, part)
+
+    def _share(self, whole: pd.DataFrame, key: RowKey, slot: _Slot, part: str) -> pd.DataFrame:
         run_id = slot.run["run_id"]
-        whole = self._run_predictions(run_id)
         frame = whole.loc[
             (whole["cohort"] == key.cohort) & (whole["task"] == slot.task) & (whole["part"] == part)
         ]

@@ -83,12 +83,15 @@ class EntryView:
         mean: Array = np.mean(values, axis=0)
         return mean
 
-    def score(self, metric: Metric, bootstrap: Array) -> MetricScore:
+    def score(
+        self, metric: Metric, bootstrap: Array, replicates: Array | None = None
+    ) -> MetricScore:
         """The metric with its interval.
 
         Args:
             metric: The metric.
             bootstrap: Weights of these people, shape (n, B).
+            replicates: What :meth:`resampled` gives for them, where it is known already.
         """
         values = self.plain(metric)
         score = float(values.mean())
@@ -97,7 +100,8 @@ class EntryView:
         elif metric.no_interval:
             interval = Interval(math.nan, math.nan, metric.no_interval)
         else:
-            replicates = self.resampled(metric, bootstrap)
+            if replicates is None:
+                replicates = self.resampled(metric, bootstrap)
             interval = bca_interval(score, replicates, self._jackknife(metric), self.strata)
         by_seed = [values[self.seeds == s].mean() for s in np.unique(self.seeds)]
         seed_sd = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else math.nan

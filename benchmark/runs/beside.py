@@ -79,11 +79,11 @@ def _dropped(
     rate: float,
     needs: int,
 ) -> dict[str, np.ndarray]:
-    """Whose modalities are dropped; the draw hangs on person, modality and rate alone.
+    """Whose modalities are dropped; the draw hangs on person and modality, so rates are nested.
 
     Where nothing is required, a person keeps the measured modality that was drawn last to go.
     """
-    draws = np.array([[_uniform(who, m, rate) for m in optional] for who in people])
+    draws = np.array([[_uniform(who, m) for m in optional] for who in people])
     has = np.stack([available[m] for m in optional], axis=1)
     gone = has & (draws < rate)
     if not needs:

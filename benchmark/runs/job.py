@@ -148,6 +148,11 @@ class Workspace:
         return self.root / "ablations"
 
     @property
+    def explanations(self) -> Path:
+        """Maps of evidence."""
+        return self.root / "explanations"
+
+    @property
     def features(self) -> Path:
         """Features of frozen encoders."""
         return self.root / "features"

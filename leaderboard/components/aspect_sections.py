@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-import pandas as pd
 import streamlit as st
 
-from benchmark.metrics import get_metric
 from benchmark.results.people import SUBGROUPS
 from leaderboard import formats, state
 from leaderboard.aspects import (
@@ -19,12 +16,8 @@ from leaderboard.aspects import (
     curves_in_order,
     group_rows,
     interval_cell,
-    lines_of,
     score_or_status,
-    why_empty,
 )
-from leaderboard.board_data import Robustness
-from leaderboard.charts.differences import differences, differences_alt_text
 from leaderboard.charts.few_label import MOST_CURVES, few_label, few_label_alt_text
 from leaderboard.charts.groups import groups, groups_alt_text
 from leaderboard.charts.palette import palette_for
@@ -38,59 +31,11 @@ from leaderboard.components.chart import show_chart
 from leaderboard.components.choice import choose
 from leaderboard.components.facts_table import facts_table
 from leaderboard.components.markup import chip
+from leaderboard.components.missing_section import missing_modalities
+from leaderboard.components.shown import Shown
 from leaderboard.rows import ORACLE, records
-from leaderboard.state import Selection
-from leaderboard.titles import metric_digits, metric_title
 
-__all__ = ["ASPECTS", "Shown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the page shows.
-
-    Attributes:
-        tables: The board's robustness tables.
-        rows: Rows of the cell, in display order, with ``key`` and ``label``.
-        where: The cell.
-        metric: The metric that ranks.
-    """
-
-    tables: Robustness
-    rows: pd.DataFrame
-    where: Selection
-    metric: str
-
-    @property
-    def title(self) -> str:
-        """The metric's title."""
-        return metric_title(self.metric)
-
-    @property
-    def digits(self) -> int:
-        """Digits after the point."""
-        return metric_digits(self.metric)
-
-    @property
-    def short(self) -> str:
-        """The metric's title without its direction: an axis of a phone holds some 25 letters."""
-        return get_metric(self.metric).title
-
-    def lines(self, name: str, *, any_protocol: bool = False) -> pd.DataFrame:
-        """Lines of a table about the rows shown."""
-        table = self.tables.tables[name]
-        return lines_of(table, self.rows, self.where, any_protocol=any_protocol)
-
-    def nothing(self, *names: str) -> None:
-        """Says why there is nothing to show."""
-        st.info(why_empty(self.tables.says, names))
-
-    def difference_chart(self, rows: pd.DataFrame, what: str) -> None:
-        """Shows differences with intervals."""
-        title = f"{what} in {self.short}"
-        if not rows.empty:
-            chart = differences(rows, title, palette_for(st.context.theme.type), digits=self.digits)
-            show_chart(chart, differences_alt_text(rows, title, self.digits))
+__all__ = ["ASPECTS"]
 
 
 def _subgroups(shown: Shown) -> None:
@@ -305,6 +250,7 @@ ASPECTS: Final[Mapping[str, tuple[str, Callable[[Shown], None]]]] = MappingProxy
     {
         "subgroups": ("Groups of people", _subgroups),
         "elsewhere": ("Another cohort, sites left out", _elsewhere),
+        "missing": ("Modalities missing", missing_modalities),
         "few-label": ("Few training labels", _few_label),
         "seeds": ("Seeds against samples", _seeds),
         "sites": ("Trace of the site", _sites),

@@ -8,9 +8,9 @@ import streamlit as st
 from leaderboard import formats
 from leaderboard.aspects import as_differences, interval_cell
 from leaderboard.board_data import Board, load_robustness
-from leaderboard.components.aspect_sections import Shown
 from leaderboard.components.facts_table import facts_table
 from leaderboard.components.filters import cell_filters
+from leaderboard.components.shown import Shown
 from leaderboard.rows import chosen_rows, in_display_order, labelled, records, split_quoted
 from leaderboard.titles import cohort_titles, higher_is_better, task_titles
 

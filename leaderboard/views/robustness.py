@@ -6,9 +6,10 @@ import streamlit as st
 
 from leaderboard import state
 from leaderboard.board_data import Board, load_robustness
-from leaderboard.components.aspect_sections import ASPECTS, Shown
+from leaderboard.components.aspect_sections import ASPECTS
 from leaderboard.components.choice import choose
 from leaderboard.components.filters import cell_filters
+from leaderboard.components.shown import Shown
 from leaderboard.rows import chosen_rows, in_display_order, is_scored, labelled, split_quoted
 from leaderboard.titles import cohort_titles, higher_is_better, task_titles
 

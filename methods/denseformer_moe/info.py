@@ -30,7 +30,7 @@ class BackboneConfig:
     stem_pool: bool = True
     blocks: list[int] = field(default_factory=lambda: [4])
     growth: int = 8
-    bottleneck: int = 4
+    bottleneck: int = 2
     norm: str = "batch"
     width: int = 96
     depth: int = 2
@@ -95,6 +95,7 @@ PAPER: dict[str, object] = {
     "backbone.stem": 64,
     "backbone.blocks": [6, 12],
     "backbone.growth": 32,
+    "backbone.bottleneck": 4,
     "backbone.width": 768,
     "backbone.depth": 12,
     "backbone.heads": 12,

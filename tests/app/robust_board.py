@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
-from board_workspace import FakeMethod, people, write_workspace
+from board_workspace import FakeMethod, people, write_missing, write_workspace
 
 from benchmark.results import PlanFilter, rank_workspace, score_workspace
 from benchmark.results.people import Background, people_table
@@ -24,6 +24,8 @@ METHODS = [
     FakeMethod("svm", skill=1.2, external={"external": ("dx3",)}, seeds=(0, 1, 2)),
     FakeMethod("cnn", skill=1.3, external={"external": ("dx3",)}),
     FakeMethod("weak", skill=0.4),
+    FakeMethod("two", track="t1w+report", skill=1.0),
+    FakeMethod("needy", track="t1w+report", skill=0.8),
 ]
 FACTS = {"profile": "smoke", "commit": "0123456789abcdef", "date": "2026-11-25"}
 
@@ -54,6 +56,7 @@ def write_robust_board(root: Path, *, protocols: bool = True) -> Path:
         protocols: Whether few-label and leave-site-out have been scored.
     """
     runs = write_workspace(root, METHODS)
+    write_missing(runs, "two")
     shutil.copytree(runs / "cnn", runs / "copied")
     plan = json.loads((runs / "copied" / "plan.json").read_text())
     (runs / "copied" / "plan.json").write_text(
@@ -71,7 +74,7 @@ def write_robust_board(root: Path, *, protocols: bool = True) -> Path:
             _score(root, plans, root / "protocols" / protocol / "scores")
     beside = {p: root / "protocols" / p / "scores" for p in ("few-label", "leave-site-out")}
     cohorts = {name: {"synthetic": True} for name in ("memory", "external")}
-    names = ("svm", "cnn", "weak", "copied")
+    names = ("svm", "cnn", "weak", "two", "needy", "copied")
     cards = [dict.fromkeys(CARD_COLUMNS, "") | {"method": n, "title": n.title()} for n in names]
     board = root / "board"
     rank_workspace(root / "scores", board, cards, cohorts=cohorts, facts=FACTS, beside=beside)

@@ -9,13 +9,29 @@ import pytest
 from robust_board import write_robust_board
 from test_pages import text
 
-from benchmark.results.robustness import TABLES
+from benchmark.results.robustness import TABLES, missing_modalities
 from leaderboard import state
-from leaderboard.aspects import as_differences, curves_in_order, group_rows, lines_of
+from leaderboard.aspects import (
+    DROP,
+    FULL,
+    PEOPLE,
+    as_differences,
+    curves_in_order,
+    group_rows,
+    left_title,
+    lines_of,
+    subsets_in_order,
+)
 from leaderboard.board_data import load_board, load_robustness
 from leaderboard.charts.differences import CLEAR, UNCLEAR, differences, differences_alt_text
 from leaderboard.charts.few_label import few_label, few_label_alt_text
 from leaderboard.charts.groups import groups, groups_alt_text
+from leaderboard.charts.missing import (
+    dropping,
+    dropping_alt_text,
+    subsets,
+    subsets_alt_text,
+)
 from leaderboard.charts.palette import palette_for
 from leaderboard.charts.spread import site_guess, two_spreads
 from leaderboard.components.aspect_sections import ASPECTS
@@ -120,6 +136,51 @@ def test_an_omitted_point_is_in_the_table_and_in_the_chart(open_page, robust):
     assert spec["layer"][2]["encoding"]["shape"]["scale"]["range"] == ["circle", "square"]
     assert few_label_alt_text(rows, "AUROC").count("1 % omitted") == 2
     assert len(few_label(rows.loc[rows["status"] == "done"], "AUROC", PALETTE).layer) == 3
+
+
+def test_missing_modalities_stand_beside_complete_cases_and_rows_without_answers(open_page, robust):
+    page = open_page("robustness", robust, show="missing", **WHERE)
+    assert not page.exception
+    assert page.selectbox(key=state.ROW).options == ["Two"]
+    left = cells(page, "Two by modalities left")
+    sets = ["everything", "report", "t1w"]
+    assert [line[:2] for line in left] == [[s, p] for s in sets for p in PEOPLE.values()]
+    stored = pd.read_parquet(robust / "missing_modalities.parquet")
+    own = stored.query("method == 'two' and task == 'dx3'").set_index(["shown", "people"])
+    scan = own.loc[("t1w", "complete")]
+    assert left[7][2] == f"{scan['score']:.3f}"
+    assert left[7][4].startswith(f"{scan['drop']:+.3f}")
+    assert left[7][5] == str(scan["n"])
+    curve = cells(page, "Two with modalities dropped at random")
+    assert [line[0] for line in curve] == ["everything"] * 3 + ["50 % dropped"] * 3
+    (without,) = cells(page, "Why a row was not asked")
+    assert without[0] == "Needy"
+    assert "does not cope with missing modalities" in without[1]
+
+
+def test_subsets_are_ordered_by_size_and_people_differ_by_shape(robust):
+    own = subsets_in_order(lines(robust, "missing_modalities").query("method == 'two'"))
+    assert list(dict.fromkeys(own["shown"])) == ["full", "report", "t1w", "drop-50"]
+    scored = own.query("status == 'done' and people != 'some'")
+    spec = subsets(scored, "AUROC", PALETTE).to_dict()
+    assert spec["layer"][0]["encoding"]["y"]["sort"] == list(dict.fromkeys(scored["left"]))
+    assert spec["layer"][1]["encoding"]["shape"]["scale"]["range"] == ["circle", "square"]
+    assert "report, complete (n " in subsets_alt_text(scored, "AUROC")
+    curve = scored.loc[scored["percent"].notna()]
+    spec = dropping(curve, "AUROC", PALETTE).to_dict()
+    assert spec["layer"][2]["encoding"]["x"]["axis"]["values"] == [0, 50]
+    assert "50 % dropped, everybody (n 240): " in dropping_alt_text(curve, "AUROC")
+    whole = ["fmri", "genetic", "report", "t1w"]
+    assert left_title("genetic+report+t1w", whole) == "without fmri"
+    assert left_title("genetic+t1w", whole) == "genetic, t1w"
+    assert left_title("t1w", ["t1w"]) == "t1w", "what was hidden has no name"
+
+
+def test_names_of_the_table_are_those_of_the_package_that_writes_it():
+    names = (missing_modalities.EVERYBODY, missing_modalities.COMPLETE, missing_modalities.SOME)
+    assert tuple(PEOPLE) == names
+    assert missing_modalities.FULL == FULL
+    assert missing_modalities._DROP.fullmatch(f"{DROP}50")
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,30 @@ def _write_run(
 
 def _labelled(frame: pd.DataFrame, cohort: str, task: str, part: str) -> pd.DataFrame:
     return frame.assign(cohort=cohort, task=task, part=part, session_id="ses-01")
+
+
+def write_missing(runs: Path, method: str) -> None:
+    """Writes what a method answers with the scan, the report or a half of both missing.
+
+    Every seventh person has no scan, every fourth no report; what is missing blurs the answer.
+    """
+    for path in sorted((runs / method).glob("*/predictions.parquet")):
+        frame = pd.read_parquet(path)
+        frame = frame[frame["part"] == "test"]
+        place = frame["participant_id"].str[-4:].astype(int)
+        has = {"report": place % 4 != 0, "t1w": place % 7 != 0}
+        half = {name: mask & (place % 2 == k) for k, (name, mask) in enumerate(has.items())}
+        left = {"report": {"report": has["report"]}, "t1w": {"t1w": has["t1w"]}, "drop-50": half}
+        tables = []
+        for shown, masks in left.items():
+            n_shown = sum(mask.astype(int) for mask in masks.values())
+            tables.append(_blurred(frame, n_shown).assign(shown=shown, n_shown=n_shown))
+        pd.concat(tables, ignore_index=True).to_parquet(path.with_name("missing.parquet"))
+
+
+def _blurred(frame: pd.DataFrame, n_shown: pd.Series) -> pd.DataFrame:
+    columns = [c for c in frame if str(c).startswith("prob_") and frame[c].notna().all()]
+    share = np.where(n_shown > 0, 0.6, 0.0)[:, None]
+    noise = np.random.default_rng(len(frame)).dirichlet(np.ones(len(columns)), len(frame))
+    blurred = (share * frame[columns] + (1 - share) * noise).to_numpy()
+    return frame.assign(**{name: blurred[:, k] for k, name in enumerate(columns)})

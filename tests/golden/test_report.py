@@ -273,3 +273,32 @@ def test_the_verb(board, tmp_path, monkeypatch, capsys):
     before = (tmp_path / "reports" / f"{MEMORY}-ad_cn.html").read_bytes()
     assert main(asked) == 0  # again: the same bytes
     assert (tmp_path / "reports" / f"{MEMORY}-ad_cn.html").read_bytes() == before
+
+
+def test_a_sheet_of_missing_modalities_keeps_complete_cases_beside_everybody(content):
+    key = {"method": "resnet3d", "track": "t1w", "derived_from": "", "drop": 0.1}
+    ends = dict.fromkeys(("ci_low", "ci_high", "drop_low", "drop_high"))
+
+    def line(shown, size, people, score, n, percent=None):
+        said = {"status": "suppressed" if score is None else "done", "n": n, "percent": percent}
+        known = {"shown": shown, "n_modalities": size, "people": people, "score": score}
+        return {**key, **ends, **said, **known}
+
+    stored = [
+        line("full", 4, "everybody", 0.9, 40, 0),
+        line("full", 4, "complete", None, 8, 0),
+        line("a", 1, "everybody", 0.7, 40),
+        line("a", 1, "complete", 0.75, 20),
+        line("a", 1, "some", 0.8, 30),
+        line("a+b", 2, "everybody", 0.8, 40),
+        line("drop-50", None, "everybody", 0.6, 40, 50),
+    ]
+    tables = {**content.tables, "missing_modalities": tuple(stored)}
+    sheet = next(
+        s for s in all_sheets(replace(content, tables=tables)) if s.name == "missing_modalities"
+    )
+    assert [row[1] for row in sheet.rows] == ["everything", "a", "50 % dropped"]
+    assert sheet.rows[0][-2:] == ("8", "suppressed")
+    assert sheet.rows[1][2:4] == ("40", "0.700")
+    assert sheet.rows[1][-2:] == ("20", "0.750")
+    assert sheet.rows[2][-2:] == ("", "")

@@ -15,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 
 sys.path.insert(0, str(Path(__file__).parent))
-from board_workspace import FakeMethod, people, write_workspace
+from board_workspace import FakeMethod, people, write_missing, write_workspace
 
 from benchmark.errors import ResultError
 from benchmark.results import rank_workspace, score_workspace
@@ -75,6 +75,7 @@ def also_as(runs: Path, method: str, protocol: str) -> None:
 def board(tmp_path_factory):
     root = tmp_path_factory.mktemp("robustness")
     runs = write_workspace(root, METHODS)
+    write_missing(runs, "weak")
     also_as(runs, "cnn", "few-label-10")
     also_as(runs, "weak", "leave-site-out")
     copy = runs / "copied"  # the same predictions under another name

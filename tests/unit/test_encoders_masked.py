@@ -11,10 +11,19 @@ import torch
 from test_encoders_volume import GRID, SMALL, small, volumes
 from training_toy import context, toy_people
 
-from benchmark.encoders import MaskedAutoencoder, MaskedConfig, PretrainingConfig, pretrain
+from benchmark.config import CONFIGS, load_profile
+from benchmark.encoders import (
+    MaskedAutoencoder,
+    MaskedConfig,
+    PretrainingConfig,
+    build_encoder,
+    pretrain,
+)
 from benchmark.encoders.masked import image_mask, keyed_mask, masked_loss
+from benchmark.encoders.pretraining import preparation
 from benchmark.encoders.transformer import TransformerConfig
 from benchmark.errors import BenchmarkError, ConfigError, MethodError, UnknownNameError
+from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.training.config import TrainerConfig
 
 DECODER = TransformerConfig(width=16, depth=1, heads=2)
@@ -90,9 +99,10 @@ def test_a_single_block_cannot_be_masked() -> None:
 # Nothing leaks -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["replaced", "dropped"])
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_hidden_content_changes_no_output_bit_for_bit(name: str) -> None:
-    model, x, hidden = autoencoder(name, context="both"), volumes(2), mask()
+def test_hidden_content_changes_no_output_bit_for_bit(name: str, kind: str) -> None:
+    model, x, hidden = autoencoder(name, context="both", hidden=kind), volumes(2), mask()
     other = scrambled(x, hidden)
     assert not torch.equal(x, other)
     one, two = model.encode(x, hidden), model.encode(other, hidden)
@@ -120,6 +130,31 @@ def test_hidden_tokens_are_the_mask_token_before_the_first_block(name: str) -> N
     expected = model.mask_token.expand(int(hidden.sum()), -1)
     assert torch.equal(seen[0][hidden], expected)
     assert not (seen[0][~hidden] == model.mask_token).all(dim=1).any()
+
+
+@pytest.mark.parametrize("pooled", ["mean", "cls"])
+def test_dropped_tokens_leave_the_others_as_if_they_were_alone(pooled: str) -> None:
+    """The blocks see visible tokens alone: attention has as many rows as there are of them."""
+    torch.manual_seed(0)
+    config = MaskedConfig(decoder=DECODER, hidden="dropped")
+    model = MaskedAutoencoder(small("volume_vit", pooled=pooled), config, GRID).eval()
+    model.encoder.save_attention = True
+    x, hidden = volumes(2), mask()
+    encoded = model.encode(x, hidden)
+    assert {m.shape[2] for m in model.encoder.attention_maps} == {3 + (pooled == "cls")}
+    assert torch.equal(encoded.tokens[hidden], model.mask_token.expand(18, -1))
+    if pooled == "mean":
+        seen = encoded.tokens[~hidden].view(2, 3, -1)
+        torch.testing.assert_close(encoded.pooled, seen.mean(dim=1))
+    nothing = torch.zeros_like(hidden)
+    torch.testing.assert_close(model.encode(x, nothing).tokens, model.encoder(x).tokens)
+
+
+def test_dropped_tokens_need_as_many_in_every_volume() -> None:
+    model, uneven = autoencoder("volume_vit", hidden="dropped"), mask()
+    uneven[0] = True
+    with pytest.raises(ConfigError, match="blocks that divide the grid"):
+        model.encode(volumes(2), uneven)
 
 
 def test_validation_masks_are_fixed_and_training_masks_are_drawn() -> None:
@@ -197,6 +232,7 @@ def test_positions_and_vectors_do_not_decay() -> None:
     [
         ({"ratio": 1.0}, ConfigError, r"ratio must be in \(0, 1\)"),
         ({"brain_share": 1.0}, ConfigError, r"brain_share must be in \[0, 1\)"),
+        ({"hidden": "drop"}, UnknownNameError, "'dropped'"),
         ({"loss": "l2"}, UnknownNameError, "'l1'"),
         ({"context": "token"}, UnknownNameError, "'tokens'"),
         ({"block": [0, 1, 1]}, ConfigError, "at least 1"),
@@ -271,3 +307,21 @@ def test_pooling_comes_before_the_encoder(tmp_path: Path) -> None:
     pooled = replace(CONFIG, pool=[2, 1, 1], trainer=replace(CONFIG.trainer, epochs=1))
     encoder = pretrain(toy_people(9, 0), toy_people(3, 1), pooled, context(tmp_path))
     assert encoder.transformer.position.grid == (2, 4, 3)
+
+
+RECIPES = sorted((CONFIGS / "pretraining").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_whole(path: Path) -> None:
+    config = resolve_pretraining(path.stem, load_profile("mini")).config
+    config.masked.check()
+    config.trainer.check()
+    shape = preparation(config, 5.0).shape((32, 40, 32))
+    encoder = build_encoder(config.encoder, config.settings, shape)
+    assert sum(p.numel() for p in encoder.parameters()) < 600_000
+    assert encoder(torch.zeros(1, 1, *shape)).pooled.shape == (1, encoder.width)
+
+
+def test_there_are_recipes() -> None:
+    assert {path.stem for path in RECIPES} >= {"t1w_conv", "t1w_dense_vit", "t1w_vit"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,14 @@ from torch.nn.functional import interpolate
 from benchmark.encoders import (
     ConvEncoder,
     ConvEncoderConfig,
-    DenseViT,
-    DenseViTConfig,
     PrepareVolumes,
     ReconstructionDecoder,
     SegmentationDecoder,
     SwinEncoder,
     SwinEncoderConfig,
     VolumeEncoder,
-    VolumeViT,
-    VolumeViTConfig,
     build_encoder,
 )
-from benchmark.encoders.dense_vit import dense_vit_paper
 from benchmark.encoders.transformer import PositionEmbedding, sine_positions
 from benchmark.encoders.volume import cropped, from_patches, pad_to_multiple, to_patches
 from benchmark.errors import ConfigError, MethodError, UnknownNameError
@@ -38,7 +32,6 @@ SMALL = {
     "dense_vit": {"width": 24, "stem": 4, "blocks": [1, 1], "growth": 4, "bottleneck": 2},
     "conv": {"widths": [2, 4, 8, 12], "blocks": [1, 1, 1, 1]},
 }
-needs_einops = pytest.mark.skipif(find_spec("einops") is None, reason="einops is not installed")
 
 
 def small(name: str, seed: int = 0, **others: object) -> VolumeEncoder:
@@ -335,7 +328,6 @@ def _widest_at_full_size(module: nn.Module, x: torch.Tensor) -> int:
     return max(widths)
 
 
-@needs_einops
 @pytest.mark.slow
 def test_the_swin_encoder_gives_maps_for_the_same_decoders() -> None:
     encoder = SwinEncoder(SwinEncoderConfig(feature_size=12)).eval()
@@ -393,89 +385,3 @@ def test_settings_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         build_encoder(name, settings, (16, 16, 16))
-
-
-def test_swin_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.encoders.conv_encoder.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install einops"):
-        SwinEncoder(SwinEncoderConfig())
-
-
-# The paper's scale -------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_papers_scale() -> None:
-    with torch.device("meta"):
-        dense = DenseViT(dense_vit_paper())
-        vit = VolumeViT(
-            VolumeViTConfig(
-                grid=[32, 256, 256], patch=[4, 16, 16], width=768, depth=12, heads=12, mlp_ratio=4.0
-            )
-        )
-        assert dense(torch.zeros(1, 1, 96, 96, 96)).tokens.shape == (1, 216, 768)
-        assert vit(torch.zeros(1, 1, 32, 256, 256)).tokens.shape == (1, 2048, 768)
-    assert dense.token_grid((96, 96, 96)) == (6, 6, 6)
-    assert count(dense) == pytest.approx(88.2e6, rel=0.01)
-    assert count(vit) == pytest.approx(87.4e6, rel=0.01)
-
-
-@needs_einops
-@pytest.mark.slow
-def test_the_papers_swin_encoder() -> None:
-    encoder = SwinEncoder(SwinEncoderConfig())
-    assert encoder.widths == (48, 48, 96, 192, 384, 768)
-    assert 30e6 < count(encoder) < 62e6
-
-
-def test_the_small_scale_is_small() -> None:
-    assert count(DenseViT(DenseViTConfig())) < 250_000
-    assert count(VolumeViT(VolumeViTConfig())) < 250_000
-
-
-# Pyramids that begin below full resolution --------------------------------------------------------
-
-
-@pytest.mark.parametrize("norm", ["group", "batch"])
-def test_a_pyramid_may_begin_at_half_resolution(norm: str) -> None:
-    config = ConvEncoderConfig(widths=[4, 8, 16], blocks=[0, 1, 1], stride=2, norm=norm)
-    encoder, x = ConvEncoder(config), torch.randn(2, 1, 16, 18, 16)
-    h, skips = encoder.encode_maps(x)
-    assert encoder.patch == (8, 8, 8)
-    assert h.shape == (2, 16, 2, 3, 2)
-    assert [s.shape[1:] for s in skips] == [(4, 8, 12, 8), (8, 4, 6, 4)]
-    segment = SegmentationDecoder(encoder.widths, 2, encoder.stride, [0, 1], norm)
-    assert segment(h, skips, x.shape[2:]).shape == (2, 2, 16, 18, 16)
-    rebuild = ReconstructionDecoder(encoder.widths, encoder.stride, [0, 0], norm)
-    assert rebuild(h).shape == (2, 1, 16, 24, 16)
-    kinds = {type(m).__name__ for m in [*encoder.modules(), *segment.modules()]}
-    assert ("BatchNorm3d" in kinds) == (norm == "batch")
-    assert ("GroupNorm" in kinds) == (norm == "group")
-
-
-def test_each_position_gives_its_own_voxels() -> None:
-    decoder = ReconstructionDecoder([2, 4], stride=2, blocks=[0]).eval()
-    with torch.no_grad():
-        decoder.last[2].conv.weight.zero_()
-        decoder.last[2].conv.bias.copy_(torch.arange(8.0))
-        out = decoder(torch.randn(1, 4, 1, 1, 1))
-    block = out[0, 0, :2, :2, :2]
-    assert block.flatten().tolist() == list(range(8))
-    assert torch.equal(out[0, 0, 2:, :2, 2:], block)
-
-
-def test_numbers_of_blocks_strides_and_norms_are_checked() -> None:
-    with pytest.raises(ConfigError, match="as many numbers of blocks"):
-        SegmentationDecoder([4, 8, 16], blocks=[1])
-    with pytest.raises(ConfigError, match="stride of 1 or 2"):
-        ConvEncoder(ConvEncoderConfig(stride=3))
-    with pytest.raises(UnknownNameError, match="norm"):
-        ConvEncoder(ConvEncoderConfig(norm="batsh"))
-
-
-def test_a_scale_without_blocks_is_no_mere_convolution() -> None:
-    encoder = ConvEncoder(ConvEncoderConfig(widths=[4, 8], blocks=[0, 1])).eval()
-    x = torch.randn(1, 1, 4, 4, 4)
-    once, twice = (encoder.encode_maps(v).skips[0] for v in (x, -x))
-    assert once.min() >= 0
-    assert not torch.allclose(once, -twice)

@@ -42,8 +42,22 @@ def _ledger(method, protocol="3fold", cohort="memory", *, seed=0, people=slice(N
     )
 
 
+def _asked_again(ledger, share=0.5):
+    """With answers for which the scan, the report or a half of both was missing."""
+    place = ledger.frame["participant_id"].str[-2:].astype(int)
+    left = {"t1w": place % 7 > 0, "report": place % 4 > 0, "drop-50": place % 2 > 0}
+    tables = []
+    for shown, known in left.items():
+        p1 = np.where(known, share * ledger.frame["prob_1"] + (1 - share) / 2, 0.5)
+        less = ledger.frame.assign(prob_0=1 - p1, prob_1=p1, shown=shown)
+        tables.append(less.assign(n_shown=known.astype(int)))
+    return replace(ledger, missing=pd.concat(tables, ignore_index=True))
+
+
 def _ledgers():
     found = [_ledger(method) for method in METHODS]
+    found[0] = _asked_again(found[0])
+    found[2] = replace(found[2], missing_note="2 of 3 runs hold no missing.parquet")
     found += [_ledger("partial", people=slice(0, 80))]
     found += [_ledger(method, "leave-site-out", seed=3) for method in ("cnn", "svm")]
     found += [_ledger(method, "external", "abroad", seed=4) for method in ("cnn", "svm")]
@@ -97,6 +111,9 @@ CHANGES = {
     "the left-out row": (lambda x: _swap(x, _ledger("svm", "leave-site-out", seed=7)), 1),
     "the copy is none any more": (lambda x: _swap(x, replace(_ledger("volumes"), key=x[1].key)), 1),
     "validation": (_without_validation, 1),
+    "answers with modalities missing": (lambda x: [_asked_again(x[0], 0.3), *x[1:]], 1),
+    "no such answers any more": (lambda x: [replace(x[0], missing=None), *x[1:]], 1),
+    "why there are none": (lambda x: [*x[:2], replace(x[2], missing_note=""), *x[3:]], 1),
     "a trail": (lambda x: [replace(x[0], trail=Trail(3, 9, 6)), *x[1:]], 1),
     "a new method": (lambda x: [*x, _ledger("new")], 1),
     "a method less": (lambda x: x[1:], 0),
@@ -147,6 +164,8 @@ def test_other_people_settings_code_or_a_damaged_table_keep_nothing(
     tmp_path, looked_at, monkeypatch
 ):
     first = _write(tmp_path, _ledgers(), _people())
+    lines = pd.read_parquet(tmp_path / "scores" / "robustness" / "missing_modalities.parquet")
+    assert lines.groupby("method").size().to_dict() == {"cnn": 12, "svm": 1}
     everyone, inside = len(looked_at), len(looked_at) - 2
 
     def again(background=None):

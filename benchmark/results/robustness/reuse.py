@@ -1,6 +1,7 @@
 """Keeps the lines of rows that have not changed since the tables were written.
 
-The lines of a row follow from its ledger (validation people and trail included), from the people,
+The lines of a row follow from its ledger (validation people, answers with modalities missing and
+trail included), from the people,
 labels and strata of its cell, what is known of these people, the task, the settings and the code.
 Where all of these have the digest that was written down beside the tables, the lines are taken from
 there; a pair of rows is kept where both are. A cell with a faulty row is looked at whole. The
@@ -156,8 +157,9 @@ def marks_of(ledgers: Sequence[Ledger], scored: CellMemory | None, people: str) 
 
 
 def _row_digest(ledger: Ledger, known: str) -> str:
-    validation = "" if ledger.validation is None else table_digest(ledger.validation)
-    return hashlib.sha256(repr((known, ledger.trail, validation)).encode()).hexdigest()
+    beside = ["" if x is None else table_digest(x) for x in (ledger.validation, ledger.missing)]
+    rests_on = (known, ledger.trail, beside, ledger.missing_note)
+    return hashlib.sha256(repr(rests_on).encode()).hexdigest()
 
 
 def _by_cell(table: pd.DataFrame) -> dict[_Cell, pd.DataFrame]:

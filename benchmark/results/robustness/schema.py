@@ -2,7 +2,8 @@
 
 Every table opens with the row's key (``cohort task track protocol method derived_from``) unless it
 is about pairs. ``status`` is "done", "suppressed" (fewer than 10 people in a class), "undefined"
-(no value on these people) or "omitted" (no run could be made); ``note`` says why.
+(no value on these people), "omitted" (no run could be made) or "missing" (the runs hold no such
+answers); ``note`` says why.
 """
 
 from __future__ import annotations
@@ -123,6 +124,23 @@ _ALL: dict[str, dict[str, str]] = {
         "percent": "Int64",
         **_INTERVAL,
         "n": "Int64",
+        **_SAID,
+    },
+    # One line per row, modalities that were left and set of people; drop: full set minus this.
+    "missing_modalities": {
+        **_KEY,
+        **_METRIC,
+        "shown": "str",  # as the ledger has it (`report+t1w`, `drop-50`), or `full`
+        "n_modalities": "Int64",  # in `shown`; none where they were dropped at random
+        "percent": "Int64",  # dropped at random; 0 for `full`, none for other subsets
+        "people": "str",  # "everybody", "complete" (have them all), "some" (are left one or more)
+        "n": "Int64",
+        "n_smallest_class": "Int64",
+        **_INTERVAL,
+        "ci_method": "str",
+        "drop": "float64",
+        "drop_low": "float64",
+        "drop_high": "float64",
         **_SAID,
     },
     # Spread between training seeds beside the spread between samples of people.

@@ -26,6 +26,7 @@ from benchmark.results.robustness.duplicates import (
     most_apart,
     read_said,
 )
+from benchmark.results.robustness.missing_modalities import missing_lines
 from benchmark.results.robustness.optimism import honesty_line
 from benchmark.results.robustness.reuse import (
     Before,
@@ -60,6 +61,7 @@ _EMPTY: Final[Mapping[str, str]] = {
     "leave_site_out": "there are no runs of protocol leave-site-out yet",
     "left_out_sites": "there are no runs of protocol leave-site-out yet",
     "few_label": "there are no runs of protocol few-label-<percent> yet",
+    "missing_modalities": "no row's track opens two modalities, or its runs were not asked",
     "seed_variance": "nothing is scored",
     "honesty": "nothing is scored",
     "duplicates": "no two rows say the same of the same people",
@@ -297,6 +299,7 @@ class RobustnessTables:
         self._add("age_matched", [age_matched_line(subject)])
         self._add("site_trace", [site_trace_line(subject)])
         self._add("seed_variance", [seed_variance_line(subject)])
+        self._add("missing_modalities", missing_lines(subject))
         honesty = honesty_line(subject, n_resamples=self.n_resamples, seed=self.seed)
         self._add("honesty", [honesty])
 
@@ -333,13 +336,15 @@ class RobustnessTables:
 
 _OF_ONE_CELL = (
     *("subgroups", "subgroup_gaps", "age_matched", "site_trace", "seed_variance", "honesty"),
-    "duplicates",
+    *("missing_modalities", "duplicates"),
 )
 _ORDER = (
     *(
         "variable",
         "group",
         "percent",
+        "shown",
+        "people",
         "site",
         "external_cohort",
         "method_a",
