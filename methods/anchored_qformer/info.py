@@ -178,6 +178,7 @@ class AnchoredConfig:
         fusion: The second stage.
         pretrained: Pretraining whose weights the volume encoder starts from, or a folder; "":
             scratch.
+        complete_only: Learn from people who have every modality only, for comparison.
         task_weights: By task, the weight of its loss in both stages, 1 where it is not named; a
             task that a fit does not have may be named.
         trainer: The training loop of the second stage.
@@ -193,6 +194,7 @@ class AnchoredConfig:
     genetics_stage: StageConfig = field(default_factory=lambda: _small_stage(8, 3e-4))
     fusion: FusionConfig = field(default_factory=FusionConfig)
     pretrained: str = "t1w_vit"
+    complete_only: bool = False
     task_weights: dict[str, float] = field(default_factory=lambda: {"conversion": 0.2})
     trainer: TrainerConfig = field(default_factory=_fusion)
 

@@ -51,13 +51,14 @@ class AnchoredQFormer(TorchMethod):
         return columns
 
     def usable(self, samples: Samples) -> np.ndarray:
-        """Who has a label and anything to learn it from, (N,) bool."""
+        """Who has a label and anything, or all, to learn it from, (N,) bool."""
         labelled = np.zeros(samples.n, dtype=bool)
         for task in self._tasks:
             labelled |= samples.labels(task)[1]
-        seen = np.zeros(samples.n, dtype=bool)
-        for modality in ("clinical", "report", "t1w", "fmri", "genetic"):
-            seen |= samples.has(modality)
+        has = [mask for mask in samples.available.values() if mask.any()]
+        seen = np.any(has, axis=0) if has else np.zeros(samples.n, dtype=bool)
+        if self.config.complete_only:
+            seen = np.all(has, axis=0) & seen
         return labelled & seen
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
@@ -67,17 +68,20 @@ class AnchoredQFormer(TorchMethod):
 
     # Two stages ----------------------------------------------------------------------------------
 
-    def train(self, train: BatchSource, val: BatchSource, run: RunContext) -> None:
+    def train(
+        self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext
+    ) -> None:
         """Trains each modality alone, then all together on what the frozen encoders make."""
         model = self._fitted()
+        sources = [self.source(part, tasks) for part in (train, val)]
         self._tell_cut(run)
         for number, (modality, unimodal) in enumerate(model.unimodal.items()):
-            parts = [_with(part, unimodal.reader.there(part.inputs)) for part in (train, val)]
+            parts = [_with(part, unimodal.reader.there(part.inputs)) for part in sources]
             model.learned[number] = len(parts[0]) > 0
             if len(parts[0]):
                 self._first_stage(modality, unimodal, parts[0], parts[1], run)
         model.begin_second_stage()
-        kept = [self._kept(part) for part in (train, val)]
+        kept = [self._kept(part) for part in sources]
         Trainer(model, self, kept[0], kept[1], self.trainer, run, "fusion").fit()
 
     def _stage(self, modality: str) -> StageConfig:
