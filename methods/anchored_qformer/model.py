@@ -68,9 +68,7 @@ class AnchoredQFormer(TorchMethod):
 
     # Two stages ----------------------------------------------------------------------------------
 
-    def train(
-        self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext
-    ) -> None:
+    def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """Trains each modality alone, then all together on what the frozen encoders make."""
         model = self._fitted()
         sources = [self.source(part, tasks) for part in (train, val)]
