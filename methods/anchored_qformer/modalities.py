@@ -18,7 +18,7 @@ from benchmark.encoders import (
     TextEncoder,
     TimeSeriesEncoder,
     TokenEncoder,
-    VolumeAnchor,
+    VolumeTokens,
     build_encoder,
 )
 
@@ -91,10 +91,6 @@ class TextReader(Reader):
 class VolumeReader(Reader):
     """T1w volumes."""
 
-    def __init__(self, encoder: VolumeAnchor, prepare: PrepareVolumes) -> None:
-        super().__init__(encoder)
-        self.prepare = prepare
-
     def columns(self, samples: Samples) -> Columns:
         """Volumes as stored, lazy."""
         return {"t1w": samples.arrays["t1w"]}
@@ -105,7 +101,7 @@ class VolumeReader(Reader):
 
     def embed(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Patches of volumes brought to one size and scale, with their positions."""
-        return self.encoder.embed(self.prepare(inputs["t1w"]))
+        return self.encoder.embed(inputs["t1w"])
 
 
 class SeriesReader(Reader):
@@ -196,4 +192,4 @@ def _volumes(config: AnchoredConfig, samples: Samples) -> Reader:
     smri = config.smri
     prepare = PrepareVolumes(samples.spacing_mm, grid=smri.grid, fit=smri.fit)
     shape = prepare.shape(samples.arrays["t1w"].shape)
-    return VolumeReader(VolumeAnchor(build_encoder(smri.encoder, smri.settings, shape)), prepare)
+    return VolumeReader(VolumeTokens(build_encoder(smri.encoder, smri.settings, shape), prepare))
