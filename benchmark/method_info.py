@@ -22,13 +22,14 @@ class MethodInfo:
         requires: Modalities without which it cannot predict a person; such people are left out of
             its rows.
         copes_with_missing: Whether it can be fitted where a cohort lacks some sources of its track
-            (``requires`` excepted). If not, it is simply not entered there.
+            (``requires`` excepted). If not, it is simply not entered there. Whoever lacks all that
+            a track opens is left out of its rows.
         multitask: Whether one fit serves all tasks of a cohort, or of a suite, at once.
         suite: Name of the cohorts and tasks that one fit spans (``configs/suite``); empty: each
             cohort by itself.
         config: Dataclass of its settings with their defaults, or None.
         variants: Further board rows of the same method: row name -> settings that differ; the
-            keys ``track``, ``title``, ``suite`` and ``multitask`` set those of the row.
+            keys ``track``, ``title``, ``suite``, ``multitask`` and ``tasks`` set those of the row.
         paper: Citation.
         doi: DOI of the paper.
         bibtex: BibTeX entry.

@@ -18,7 +18,7 @@ from benchmark.registry import load_method_class
 from benchmark.runs.rows import Row, resolve_row
 from benchmark.samples import Samples, build_samples
 from benchmark.samples.align import align_samples
-from benchmark.samples.build import modality_mask
+from benchmark.samples.build import modality_mask, seen_mask
 from benchmark.store import Cohort
 from benchmark.tasks import TASKS, Task, get_task, labels_for
 from benchmark.tracks import get_track
@@ -60,7 +60,7 @@ class Bench:
         opened = get_track(track)
         return tuple(
             task
-            for task in (get_task(name) for name in self.row.info.tasks if name in TASKS)
+            for task in (get_task(name) for name in self.row.tasks if name in TASKS)
             if self.row.info.copes_with_missing or not task.forbidden_sources & opened
         )
 
@@ -79,11 +79,13 @@ class Bench:
 
     # People --------------------------------------------------------------------------------------
 
-    def people(self, group: Group, part: str) -> tuple[str, ...]:
-        """Ids of the people of a part who have a label and what the method requires."""
+    def people(self, group: Group, part: str, track: str = "") -> tuple[str, ...]:
+        """Ids of the people of a part with a label, what is required, and anything to see."""
         usable = np.any([labels_for(task, self.cohort.visits).mask for task in group], axis=0)
         for modality in self.row.info.requires:
             usable &= modality_mask(self.cohort, modality)
+        closed = (task.forbidden_sources for task in group)
+        usable &= seen_mask(self.cohort, get_track(track or self.row.track).difference(*closed))
         block = np.arange(len(usable)) // 10 % 10  # blocks of ten hold every diagnosis
         start, stop = _SHARES[part]
         ids = self.cohort.index_visits[v.PARTICIPANT_ID].to_numpy()
@@ -93,7 +95,7 @@ class Bench:
         """Training or validation people."""
         return build_samples(
             self.cohort,
-            self.people(group, part),
+            self.people(group, part, track),
             get_track(track or self.row.track),
             group,
             with_labels=True,
@@ -103,7 +105,7 @@ class Bench:
         """Test people as a run hands them over: no labels, aligned with the training people."""
         samples = build_samples(
             cohort or self.cohort,
-            self.people(group, v.TEST),
+            self.people(group, v.TEST, track),
             get_track(track or self.row.track),
             group,
             with_labels=False,

@@ -16,7 +16,7 @@ from benchmark.config import Profile, load_profile, load_suite, method_config
 from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.method_info import MethodInfo
 from benchmark.runs.checkpoints import is_recipe
-from benchmark.runs.rows import resolve_row
+from benchmark.runs.rows import resolve_row, tasks_of_row
 from benchmark.tasks import TASKS
 from benchmark.tracks import SOURCES, TRACKS
 from benchmark.vocabulary import MODALITIES
@@ -65,7 +65,11 @@ def names_known(bench: Bench) -> str:
     info = bench.row.info
     where = f"{info.folder}/info.py"
     for field, values, known in (
-        ("tasks", info.tasks, TASKS),
+        (
+            "tasks",
+            [t for row in (info.name, *info.variants) for t in tasks_of_row(info, row)],
+            TASKS,
+        ),
         ("tracks", info.tracks, TRACKS),
         ("requires", info.requires, MODALITIES),
     ):

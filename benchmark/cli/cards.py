@@ -46,7 +46,7 @@ def _card(row: Row, profile: Profile) -> dict[str, Any]:
         "licence": info.licence,
         "contact": info.contact,
         "tracks": ", ".join(info.tracks),
-        "tasks": ", ".join(info.tasks),
+        "tasks": ", ".join(row.tasks),
         "requires": ", ".join(info.requires),
         "pretraining": ", ".join(info.pretraining),
         "tuned": row.tuned,

@@ -46,7 +46,7 @@ def _text(value: Any) -> str:
 
 def _methods() -> list[dict[str, Any]]:
     from benchmark.registry import registry
-    from benchmark.runs.rows import tuned_rows
+    from benchmark.runs.rows import tasks_of_row, tuned_rows
 
     found = registry()
     rows: list[dict[str, Any]] = []
@@ -54,7 +54,12 @@ def _methods() -> list[dict[str, Any]]:
         for name in (info.name, *info.variants):
             track = str(info.variants.get(name, {}).get("track", info.tracks[0]))
             title = str(info.variants.get(name, {}).get("title", info.title))
-            row = {"name": name, "title": title, "track": track, "tasks": list(info.tasks)}
+            row = {
+                "name": name,
+                "title": title,
+                "track": track,
+                "tasks": list(tasks_of_row(info, name)),
+            }
             rows.append(row | {"status": "available"})
     rows += [{"name": name, "title": f"tuned: {path}"} for name, path in tuned_rows().items()]
     for label, trace in found.unavailable.items():

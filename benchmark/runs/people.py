@@ -12,7 +12,7 @@ from benchmark.errors import MethodError
 from benchmark.registry import get_method
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.samples import Samples, build_samples
-from benchmark.samples.build import modality_mask
+from benchmark.samples.build import modality_mask, seen_mask
 from benchmark.samples.concat import concat_samples
 from benchmark.splitting import read_split
 from benchmark.store import Cohort
@@ -87,11 +87,16 @@ class Cell:
 
 
 def _usable(cohort: Cohort, part: Part, job: Job) -> set[str]:
-    """People with a label of at least one task and every modality that the method requires."""
+    """People with a label of at least one task and every modality that the method requires.
+
+    Whoever lacks all that the track opens is left out: nothing of them could be seen.
+    """
     index = cohort.index_visits
     labelled = np.any([labels_for(t, cohort.visits).mask for t in tasks_of([part])], axis=0)
     for modality in get_method(job.method).requires:
         labelled &= modality_mask(cohort, modality)
+    closed = (task.forbidden_sources for task in tasks_of((part, *job.parts)))
+    labelled &= seen_mask(cohort, get_track(job.track).difference(*closed))
     evaluated = (index[v.PART] == v.EVALUATE).to_numpy()
     return set(index.loc[labelled & evaluated, v.PARTICIPANT_ID])
 

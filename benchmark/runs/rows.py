@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from benchmark.method_info import MethodInfo
 from benchmark.registry import get_method
 from benchmark.tracks import get_track
 
-__all__ = ["Row", "resolve_row", "tuned_rows"]
+__all__ = ["Row", "resolve_row", "tasks_of_row", "tuned_rows"]
 
-_ROW_KEYS = ("track", "title", "suite", "multitask")
+_ROW_KEYS = ("track", "title", "suite", "multitask", "tasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ class Row:
     def pretrained(self) -> str:
         """What the fit starts from: a pretraining's name, a folder of weights, or "" (scratch)."""
         return str(self.config.get("pretrained") or "")
+
+
+def tasks_of_row(info: MethodInfo, row: str) -> tuple[str, ...]:
+    """Tasks that a row of a method answers: the variant's own, or the method's."""
+    own = info.variants.get(row, {}).get("tasks", info.tasks)
+    if isinstance(own, str) or not isinstance(own, Iterable):
+        raise ConfigError(f"row {row!r}: tasks must be several names, got {own!r}")
+    return tuple(str(task) for task in own)
 
 
 def tuned_rows(configs: Path = CONFIGS) -> dict[str, Path]:
@@ -102,7 +110,8 @@ def resolve_row(
     for layer in layers:
         settings.update(flat_keys(layer))
     config = method_config(info.config, settings, f"settings of {name!r}")
-    tasks = tuple(task for task in tuned.get("tasks", info.tasks) if task in info.tasks)
+    own = tasks_of_row(info, source)
+    tasks = tuple(task for task in tuned.get("tasks", own) if task in own)
     study = tuned.get("study") or {}
     suite = str(variant.get("suite", info.suite))
     return Row(

@@ -16,7 +16,7 @@ from benchmark.store import Cohort
 from benchmark.tasks import Task, labels_for
 from benchmark.tracks import SOURCES
 
-__all__ = ["build_samples", "modality_mask"]
+__all__ = ["build_samples", "modality_mask", "seen_mask"]
 
 _KEYS = [v.PARTICIPANT_ID, v.SESSION_ID]
 _TABLES = {"t1w": "regions", "biomarker": "biomarkers"}
@@ -112,6 +112,18 @@ def modality_mask(cohort: Cohort, modality: str) -> np.ndarray:
             values = table[[column]] if column else table
             return values.notna().any(axis=1).to_numpy()
     return np.zeros(len(index), dtype=bool)
+
+
+def seen_mask(cohort: Cohort, sources: frozenset[str]) -> np.ndarray:
+    """Of whom some sources show anything at all, shape (N,), bool.
+
+    Everybody where a source is no modality (age, sex), or where there are no sources.
+    """
+    modalities = [SOURCES[source].modality for source in sources]
+    if not modalities or not all(modalities):
+        return np.ones(len(cohort.index_visits), dtype=bool)
+    seen: np.ndarray = np.any([modality_mask(cohort, m) for m in modalities], axis=0)
+    return seen
 
 
 def _known(index: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:

@@ -207,10 +207,9 @@ def _cohort_and_tasks(
 ) -> tuple[str, tuple[str, ...]]:
     if request.task:
         get_task(request.task)
-        if request.task not in row.info.tasks:
+        if request.task not in row.tasks:
             raise ConfigError(
-                f"method {row.name!r} has no task {request.task!r}; it has "
-                f"{', '.join(row.info.tasks)}"
+                f"method {row.name!r} has no task {request.task!r}; it has {', '.join(row.tasks)}"
             )
     cells = [
         (cohort, tasks)
@@ -240,7 +239,7 @@ def _plans(request: SweepRequest, profile: Profile) -> Mapping[str, CohortPlan]:
 def _groups(plan: CohortPlan, request: SweepRequest, row: Row) -> list[tuple[str, ...]]:
     if request.task:
         return [(request.task,)] if request.task in (*plan.fit, *plan.derive) else []
-    tasks = tuple(task for task in plan.fit if task in row.info.tasks)
+    tasks = tuple(task for task in plan.fit if task in row.tasks)
     if row.multitask:
         return [tasks] if tasks else []
     return [(task,) for task in tasks]

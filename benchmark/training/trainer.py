@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +51,7 @@ class _State:
     best_loss: float = math.inf
     best_epoch: int = 0
     best: dict[str, Tensor] | None = None
+    kept: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
 class Trainer:
@@ -64,6 +65,9 @@ class Trainer:
         config: Settings.
         run: Seed, device, folder of the checkpoint, log.
         stage: Name of this training where a method has several, e.g. a pretraining.
+
+    Attributes:
+        kept: By epoch, the learned parameters by name, as they were validated; after :meth:`fit`.
 
     Raises:
         ConfigError: A setting is out of range, or the device is not there.
@@ -82,6 +86,8 @@ class Trainer:
         config.check()
         self.config, self.run, self.stage = config, run, stage
         self.learner, self.train, self.val = learner, train, val
+        self.keep_epochs: frozenset[int] = frozenset()
+        self.kept: dict[int, dict[str, Tensor]] = {}
         self.device = resolve_device(run.device)
         self.precision = Precision(run.precision, self.device)
         self.team = join_team(config.distributed, self.device)
@@ -106,12 +112,17 @@ class Trainer:
             )
         return nn.parallel.DistributedDataParallel(model)
 
-    def fit(self) -> nn.Module:
+    def fit(self, keep_epochs: Sequence[int] = ()) -> nn.Module:
         """Trains to the end and returns the model in eval mode.
+
+        Args:
+            keep_epochs: Epochs after which the learned weights are kept for inspection, as far as
+                the training reaches them.
 
         Raises:
             MethodError: The loss is not finite, has the wrong shape or reaches no parameter.
         """
+        self.keep_epochs = frozenset(keep_epochs)
         with torch.random.fork_rng(self._cuda_devices()):
             state = self._resume()
             if state.epoch == 0:
@@ -119,6 +130,7 @@ class Trainer:
             while not self._is_over(state):
                 self._epoch(state)
                 self._save(state)
+        self.kept = state.kept
         if self.config.keep == "best" and state.best is not None:
             _restore(self.model, state.best)
         elif self._average is not None:
@@ -155,6 +167,10 @@ class Trainer:
         self._refuse_divergence("training", train_loss, epoch)
         validation_loss = self.validate()
         state.epoch += 1
+        if state.epoch in self.keep_epochs:
+            learned = {n for n, p in self.model.named_parameters() if p.requires_grad}
+            judged = dict(self._judged().named_parameters())
+            state.kept[state.epoch] = _copy({name: judged[name] for name in sorted(learned)})
         if validation_loss is not None:
             self._refuse_divergence("validation", validation_loss, epoch)
             if validation_loss < state.best_loss:
@@ -288,7 +304,8 @@ class Trainer:
 
     def _identity(self) -> str:
         shapes = [(n, list(p.shape)) for n, p in self.model.state_dict().items()]
-        facts = (asdict(self.config), self.run.seed, self.run.precision, shapes)
+        kept = sorted(self.keep_epochs)
+        facts = (asdict(self.config), self.run.seed, self.run.precision, shapes, kept)
         return f"{key(facts, len(self.train), len(self.val), self.team.size):016x}"
 
     def _save(self, state: _State) -> None:

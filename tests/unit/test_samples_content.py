@@ -18,6 +18,7 @@ from benchmark.errors import SampleError
 from benchmark.runs.job import Workspace
 from benchmark.samples import LazyRows, Samples, build_samples
 from benchmark.samples.align import align_samples
+from benchmark.samples.build import modality_mask, seen_mask
 from benchmark.samples.concat import concat_samples
 from benchmark.store import Cohort
 from benchmark.tasks import get_task, labels_for
@@ -281,3 +282,13 @@ def test_arrays_of_another_grid_are_refused() -> None:
         concat_samples([of((2, 2, 2), 4.0), of((2, 2, 2), 5.0)])
     with pytest.raises(SampleError, match="voxels of 5 mm, training had 4 mm"):
         align_samples(of((2, 2, 2), 5.0), like=of((2, 2, 2), 4.0))
+
+
+def test_whoever_lacks_all_that_a_track_opens_has_nothing_to_see(cohort: Cohort) -> None:
+    image, report = modality_mask(cohort, "t1w"), modality_mask(cohort, "report")
+    assert not (image | report).all()
+    assert (image != report).any()
+    np.testing.assert_array_equal(seen_mask(cohort, get_track("t1w")), image)
+    np.testing.assert_array_equal(seen_mask(cohort, get_track("t1w+report")), image | report)
+    for track in ("t1w+clinical", "demographic", "none"):  # age and sex are there for everybody
+        assert seen_mask(cohort, get_track(track)).all()

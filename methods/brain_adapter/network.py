@@ -1,0 +1,218 @@
+"""The network: adapter, frozen encoder, projections to one space, classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from benchmark.api import MethodError, Task
+from benchmark.encoders import (
+    Encoded,
+    PrepareVolumes,
+    VolumeEncoder,
+    VolumeTokens,
+    add_lora,
+    build_encoder,
+)
+from benchmark.encoders.released import RELEASED, build
+from benchmark.encoders.tokens import TokenEncoder
+from benchmark.encoders.volume_vit import ViTEncoder
+from methods.brain_adapter.adapter import Adapter, AveragePool
+from methods.brain_adapter.contrast import Temperature
+from methods.brain_adapter.info import BrainAdapterConfig
+
+__all__ = ["IMAGE", "KINDS", "READ_OUTS", "SCALE", "TEXT", "Network", "Projection"]
+
+KINDS = ("adapter", "lora", "finetune", "none")
+READ_OUTS = ("tokens", "pooled")
+IMAGE, TEXT, SCALE = "image", "text", "scale"
+
+
+class Frozen(nn.Module):
+    """Keeps a network as it is: no gradient to its parameters, eval mode even under ``train()``.
+
+    Gradients still pass through it to what lies in front.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body.requires_grad_(requires_grad=False)
+        self.train(mode=False)
+
+    def forward(self, x: Tensor) -> Encoded:
+        """What the network makes of its input."""
+        out: Encoded = self.body(x)
+        return out
+
+    def train(self, mode: bool = True) -> Frozen:
+        """As in torch, but the network stays in eval mode."""
+        super().train(mode)
+        self.body.eval()
+        return self
+
+
+class Projection(nn.Module):
+    """Frozen features to unit vectors of the shared space.
+
+    Features are first brought to mean 0 and deviation 1 over the training people, measured once
+    before training: what differs between people is small against what all share, and a unit vector
+    would show the latter alone.
+
+    Args:
+        features: Of the frozen encoder, d.
+        width: Of the shared space, p.
+        dropout: Share of projected features dropped in training.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, features: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
+        self.linear = nn.Linear(features, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def measure(self, features: Tensor) -> None:
+        """Sets mean and deviation to those of people's features, (N, d)."""
+        spread, mean = torch.std_mean(features.double(), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0))
+
+    def forward(self, x: Tensor, available: Tensor) -> Tensor:
+        """Features (B, d) to unit vectors (B, p); zero where not available (B,)."""
+        x = self.linear((x - self.mean) / self.spread)
+        return normalize(self.dropout(x), dim=1) * available[:, None].to(x.dtype)
+
+
+class Network(nn.Module):
+    """From a volume, a report's features, or both, to one output per task (B, K).
+
+    Args:
+        config: Settings.
+        tasks: What it must answer.
+        spacing_mm: Voxel size of stored volumes.
+        shape: Sides of stored volumes; None: no volumes are seen.
+        text_width: Features of a report; 0: no reports are seen.
+    """
+
+    def __init__(
+        self,
+        config: BrainAdapterConfig,
+        tasks: Sequence[Task],
+        spacing_mm: float,
+        shape: Sequence[int] | None,
+        text_width: int,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.has_image, self.has_text = shape is not None, text_width > 0
+        width = config.projection
+        if shape is not None:
+            self._see_volumes(config, spacing_mm, shape)
+        if self.has_text:
+            self.text = Projection(text_width, width, config.dropout)
+        if self.has_image and self.has_text:
+            self.temperature = Temperature()
+        joint = width * (self.has_image + self.has_text)
+        self.heads = nn.ModuleDict({t.name: nn.Linear(joint, t.n_outputs) for t in tasks})
+        for projection in self.projections:
+            projection.requires_grad_(config.train_projections)
+
+    def _see_volumes(
+        self, config: BrainAdapterConfig, spacing_mm: float, shape: Sequence[int]
+    ) -> None:
+        self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
+        stride = config.adapter.stride
+        seen = PrepareVolumes(spacing_mm, pool=stride).shape(self.prepare.shape(shape))
+        self.adapter = _adapter(config)
+        encoder = _encoder(config, seen)
+        grid = encoder.token_grid(seen)
+        self.n_tokens = grid[0] * grid[1] * grid[2]
+        self.vit = _tuned(encoder, config)
+        features = encoder.width * (self.n_tokens if config.read_out == "tokens" else 1)
+        self.image = Projection(features, config.projection, config.dropout)
+
+    @property
+    def encoder(self) -> VolumeEncoder:
+        """The encoder of volumes, frozen or not."""
+        return self.vit.body if isinstance(self.vit, Frozen) else self.vit
+
+    @property
+    def projections(self) -> list[Projection]:
+        """Of volumes and of reports, those that there are."""
+        return [m for m in self.children() if isinstance(m, Projection)]
+
+    def encode(self, volumes: Tensor) -> Tensor:
+        """What is read of the encoder for volumes as stored, (B, d), or of all tokens (B, T d)."""
+        x = self.prepare(volumes)  # b 1 d h w
+        encoded = self.vit(self.adapter(x))  # tokens b t d, pooled b d
+        if self.config.read_out == "pooled":
+            return encoded.pooled
+        return encoded.tokens[:, -self.n_tokens :].flatten(1)  # without a cls token
+
+    def image_features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """As :meth:`encode`; where features were computed beforehand, those."""
+        return inputs["image"] if "image" in inputs else self.encode(inputs["t1w"])
+
+    def embeddings(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Unit vectors of volume and report, (B, p) each; zero where missing."""
+        out = {}
+        if self.has_image:
+            out[IMAGE] = self.image(self.image_features(inputs), inputs["t1w_available"])
+        if self.has_text:
+            out[TEXT] = self.text(inputs["report"], inputs["report_available"])
+        return out
+
+    def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Both vectors side by side, (B, 2 p)."""
+        return torch.cat(list(self.embeddings(inputs).values()), dim=1)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One output per task (B, K), and the vectors that the contrastive loss compares."""
+        vectors = self.embeddings(inputs)
+        joint = torch.cat(list(vectors.values()), dim=1)  # b 2p
+        outputs: dict[str, Tensor] = {task: head(joint) for task, head in self.heads.items()}
+        if self.has_image and self.has_text:
+            outputs |= vectors | {SCALE: self.temperature()}
+        return outputs
+
+
+def _adapter(config: BrainAdapterConfig) -> nn.Module:
+    own = config.adapter
+    if own.kind not in KINDS:
+        raise MethodError(f"adapter.kind is {own.kind!r}, expected one of {', '.join(KINDS)}")
+    if config.read_out not in READ_OUTS:
+        raise MethodError(f"read_out is {config.read_out!r}, expected {' or '.join(READ_OUTS)}")
+    if own.kind != "adapter":
+        return AveragePool(own.stride)
+    return Adapter(own.channels, own.bottleneck, own.kernel, own.stride, own.groups)
+
+
+def _encoder(config: BrainAdapterConfig, seen: Sequence[int]) -> VolumeEncoder:
+    if config.encoder not in RELEASED:
+        return build_encoder(config.encoder, config.settings, config.encoder_grid or seen)
+    encoder = build(config.encoder, **config.settings)
+    if not isinstance(encoder, VolumeEncoder):
+        raise MethodError(f"encoder {config.encoder!r} does not take volumes")
+    return encoder
+
+
+def _tuned(encoder: VolumeEncoder, config: BrainAdapterConfig) -> nn.Module:
+    if config.adapter.kind == "finetune":
+        return encoder
+    if config.adapter.kind == "lora":
+        joined = encoder if isinstance(encoder, TokenEncoder) else _tokens_of(encoder)
+        add_lora(joined, config.adapter.rank, config.adapter.alpha)
+        return encoder
+    return Frozen(encoder)
+
+
+def _tokens_of(encoder: VolumeEncoder) -> VolumeTokens:
+    if not isinstance(encoder, ViTEncoder):
+        raise MethodError("adapter.kind=lora needs an encoder with a transformer")
+    return VolumeTokens(encoder, PrepareVolumes(0.0))
