@@ -71,12 +71,15 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.act = nn.GELU()
+        self.last_maps = nn.GELU()  # a module of its own, so that its output can be looked at
 
     def maps(self, x: Tensor) -> Tensor:
         """The maps before the last layer, (B, C, D', H', W')."""
         x = self.act(self.norm(self.convolution(x)))  # b c d' h' w'
-        return self.act(self.widen(self.act(self.narrow(x))))
+        out: Tensor = self.last_maps(self.widen(self.act(self.narrow(x))))
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         """Volumes (B, 1, D, H, W) to what the frozen encoder sees, (B, 1, D', H', W')."""
-        return self.pool(x) + self.out(self.maps(x))
+        out: Tensor = self.pool(x) + self.out(self.maps(x))
+        return out

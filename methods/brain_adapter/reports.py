@@ -72,6 +72,8 @@ class ReportFeatures:
 @functools.lru_cache(maxsize=1)
 def _loaded(folder: str, layers: int, max_tokens: int) -> tuple[TextEncoder, str]:
     """The encoder, frozen, and its fingerprint; kept, since one process serves many small fits."""
-    encoder = TextEncoder(Path(folder) if folder else None, layers=layers or None, max_tokens=max_tokens)
+    encoder = TextEncoder(
+        Path(folder) if folder else None, layers=layers or None, max_tokens=max_tokens
+    )
     encoder.freeze()
     return encoder, fingerprint(encoder, folder, layers, max_tokens)

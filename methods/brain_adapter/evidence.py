@@ -1,0 +1,94 @@
+"""Where the network looks: attention of the transformer, and GradCAM through the adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from captum.attr import LayerGradCam
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from benchmark.api import Task
+from methods.brain_adapter.network import Network
+
+__all__ = ["attention", "gradcam", "rollout"]
+
+
+@torch.no_grad()
+def attention(network: Network, volumes: Tensor) -> dict[str, Tensor]:
+    """How much of each patch the transformer's tokens take in.
+
+    Args:
+        network: A network in eval mode that sees volumes.
+        volumes: As stored, (B, 1, D, H, W).
+
+    Returns:
+        ``attention``, of the last block, averaged over heads and tokens, and ``rollout``, through
+        all blocks, (B, T) each in C order of the patches. Where the encoder is read by its cls
+        token, that token's attention alone.
+    """
+    encoder = network.encoder
+    encoder.save_attention = True
+    try:
+        network.encode(volumes)
+        maps = list(encoder.attention_maps)
+    finally:
+        encoder.save_attention = False
+    n = network.n_tokens
+    by_cls = maps[0].shape[-1] > n and network.config.read_out == "pooled"
+    rows = slice(0, 1) if by_cls else slice(-n, None)
+
+    def seen(matrix: Tensor) -> Tensor:
+        return matrix[:, rows, -n:].mean(dim=1)  # b t
+
+    return {"attention": seen(maps[-1].mean(dim=1)), "rollout": seen(rollout(maps))}
+
+
+def rollout(maps: list[Tensor]) -> Tensor:
+    """Attention through all blocks, each mixed with its residual connection.
+
+    Args:
+        maps: One (B, heads, T, T) a block, the first one first.
+
+    Returns:
+        Shape (B, T, T), rows summing to 1: what a token holds of each token at the input.
+
+    References:
+        Abnar and Zuidema 2020, 10.18653/v1/2020.acl-main.385, section 3.
+    """
+    own = torch.eye(maps[0].shape[-1], device=maps[0].device)
+    rolled = own.expand_as(maps[0].mean(dim=1))
+    for block in maps:
+        rolled = (block.mean(dim=1) + own) / 2 @ rolled
+    return rolled
+
+
+def gradcam(network: Network, inputs: Mapping[str, Tensor], task: Task) -> Tensor:
+    """Evidence for a task's last class, or for its value, on the stored grid, (B, D, H, W).
+
+    The adapter's maps before its last layer, weighed by the gradient of the class's log odds, which
+    reaches them through the frozen encoder. Not negative.
+
+    Args:
+        network: A network in eval mode with an adapter.
+        inputs: Of the network, ``t1w`` as stored among them.
+        task: The task.
+
+    References:
+        Selvaraju et al. 2017, Grad-CAM, 10.1109/ICCV.2017.74.
+    """
+
+    def evidence(volumes: Tensor) -> Tensor:
+        answer = network({**inputs, "t1w": volumes})[task.name].float()  # b k
+        if not task.classes:
+            return answer[:, 0]
+        return answer[:, -1] - answer[:, :-1].logsumexp(dim=1)
+
+    stored = inputs["t1w"]
+    layer = network.adapter.last_maps
+    maps = LayerGradCam(evidence, layer).attribute(stored, relu_attributions=True)  # b 1 i j k
+    shape = network.prepare.shape(stored.shape[2:])
+    maps = interpolate(maps.detach(), size=shape, mode="trilinear", align_corners=False)
+    maps = maps * inputs["t1w_available"][:, None, None, None, None]
+    return network.prepare.restored(maps, stored)[:, 0]
