@@ -1,0 +1,386 @@
+"""Brain-Adapter: what is frozen stays frozen, what is learned is what should be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training_toy import context, toy_people
+
+from benchmark.encoders import FeatureStore
+from benchmark.errors import MethodError
+from benchmark.samples.hide import hide
+from benchmark.tasks import get_task
+from benchmark.training.batches import epoch_batches
+from benchmark.training.config import AugmentConfig, TrainerConfig
+from methods.brain_adapter.adapter import Adapter
+from methods.brain_adapter.contrast import Temperature, clip_loss
+from methods.brain_adapter.evidence import rollout
+from methods.brain_adapter.info import AdapterConfig, BrainAdapterConfig, paper_config
+from methods.brain_adapter.model import BrainAdapter
+from methods.brain_adapter.network import Network
+from methods.brain_adapter.reports import ReportFeatures, sentences
+
+SHAPE = (8, 16, 16)
+TASK = get_task("dx3")
+TRAINER = TrainerConfig(epochs=2, batch_size=8, lr=1e-2, ema_decay=0.8, keep="last")
+
+
+@pytest.fixture(autouse=True)
+def text_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports become counts of letters: the real encoder has tests of its own."""
+
+    def features(_self: ReportFeatures, reports) -> np.ndarray:
+        rows = [[r.count(letter) for letter in "abcdefgh"] for r in reports]
+        return np.array(rows, dtype=np.float32).reshape(-1, 8)
+
+    monkeypatch.setattr(ReportFeatures, "__call__", features)
+    monkeypatch.setattr(ReportFeatures, "width", property(lambda _: 8))
+
+
+def people(n: int = 24, seed: int = 0, *, reports: bool = True):
+    """Toy people; the report of every fifth is missing."""
+    samples = toy_people(n, seed, SHAPE)
+    if not reports:
+        return samples
+    texts = ["" if i % 5 == 4 else "abc" * (i % 4) + "defgh"[: i % 6] + "a" for i in range(n)]
+    there = np.array([bool(t) for t in texts])
+    return replace(
+        samples, texts={"report": texts}, available={**samples.available, "report": there}
+    )
+
+
+def config(kind: str = "adapter", **more: object) -> BrainAdapterConfig:
+    return BrainAdapterConfig(
+        pretrained="",
+        settings={"patch": [4, 8, 8], "width": 12, "depth": 1, "heads": 2},
+        adapter=AdapterConfig(kind=kind, channels=4, bottleneck=2, groups=2),
+        projection=6,
+        trainer=more.pop("trainer", TRAINER),
+        embedding_epochs=[1, 2],
+        **more,
+    )
+
+
+def fitted(folder: Path, settings: BrainAdapterConfig, *, reports: bool = True, **others):
+    folder.mkdir(exist_ok=True)
+    method = BrainAdapter(settings)
+    train, val = people(24, 0, reports=reports), people(10, 1, reports=reports)
+    method.fit(train, val, [TASK], context(folder, **others))
+    return method
+
+
+def network(kind: str = "adapter", text: int = 8, **more: object) -> Network:
+    torch.manual_seed(0)
+    return Network(config(kind, **more), [TASK], 5.0, SHAPE, text)
+
+
+def batch(n: int = 4) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "t1w": torch.rand(n, 1, *SHAPE, generator=generator) + 0.3,
+        "t1w_available": torch.ones(n, dtype=torch.bool),
+        "report": torch.randn(n, 8, generator=generator),
+        "report_available": torch.ones(n, dtype=torch.bool),
+    }
+
+
+# Frozen ------------------------------------------------------------------------------------------
+
+
+def test_frozen_parameters_and_buffers_are_the_same_bits_after_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: dict[str, torch.Tensor] = {}
+    train = BrainAdapter.train
+
+    def watched(self, *args) -> None:
+        before.update({n: t.clone() for n, t in self.model.state_dict().items()})
+        train(self, *args)
+
+    monkeypatch.setattr(BrainAdapter, "train", watched)
+    method = fitted(tmp_path, config())
+    after = method.model.state_dict()
+    learned = {n for n, p in method.model.named_parameters() if p.requires_grad}
+    frozen = set(after) - learned
+    assert {n for n in after if n.startswith("vit.")} <= frozen
+    assert {"image.mean", "image.spread", "text.mean", "text.spread"} <= frozen
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert all(not torch.equal(before[name], after[name]) for name in learned)
+
+
+def test_the_frozen_encoder_is_in_eval_mode_under_train() -> None:
+    model = network()
+    model.train()
+    assert model.training and model.adapter.training  # noqa: PT018
+    assert not any(module.training for module in model.encoder.modules())
+    assert not any(p.requires_grad for p in model.encoder.parameters())
+    assert any(module.training for module in network("finetune").train().encoder.modules())
+
+
+def test_a_gradient_reaches_the_adapter_through_the_frozen_encoder() -> None:
+    model = network()
+    torch.nn.init.normal_(model.adapter.out.weight)
+    outputs = model(batch())
+    outputs["dx3"].square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.adapter.parameters())
+    assert all(p.grad is None for p in model.encoder.parameters())
+
+
+# The adapter -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stride", [(2, 1, 1), (4, 1, 1)])
+def test_the_adapter_is_an_average_pool_at_first(stride: tuple[int, ...]) -> None:
+    x = torch.randn(2, 1, 8, 5, 6)
+    adapter = Adapter(16, 8, (4, 3, 3), stride, groups=4)
+    expected = x.reshape(2, 1, 8 // stride[0], stride[0], 5, 6).mean(dim=3)
+    assert torch.allclose(adapter(x), expected, atol=1e-6)
+    torch.nn.init.normal_(adapter.out.weight)
+    assert not torch.allclose(adapter(x), expected, atol=1e-2)
+
+
+def test_a_kernel_that_cannot_meet_the_pool_is_refused() -> None:
+    with pytest.raises(MethodError, match=r"adapter.kernel \[3, 3, 3\] must exceed"):
+        Adapter(16, 8, [3, 3, 3], [2, 1, 1], groups=4)
+    with pytest.raises(MethodError, match=r"adapter\.kind is 'prompt'"):
+        network("prompt")
+
+
+def test_low_rank_updates_change_nothing_at_first_and_load_pretrained_weights(
+    tmp_path: Path,
+) -> None:
+    from methods.brain_adapter.image_features import load_encoder
+
+    plain, lora = network("none"), network("lora")
+    torch.save(plain.encoder.state_dict(), tmp_path / "weights.pt")
+    load_encoder(lora.encoder, tmp_path)
+    volumes = batch()["t1w"]
+    assert torch.allclose(plain.encode(volumes), lora.encode(volumes), atol=1e-6)
+    learned = [n for n, p in lora.encoder.named_parameters() if p.requires_grad]
+    assert learned and all("lora_" in name for name in learned)  # noqa: PT018
+    torch.save({"strange": torch.zeros(1)}, tmp_path / "weights.pt")
+    with pytest.raises(MethodError, match="not the encoder's weights"):
+        load_encoder(lora.encoder, tmp_path)
+
+
+def test_tlp_trains_exactly_the_projections_more_than_fpm() -> None:
+    def learned(trained: bool) -> dict[str, int]:
+        model = network(train_projections=trained)
+        return {n: p.numel() for n, p in model.named_parameters() if p.requires_grad}
+
+    tlp, fpm = learned(True), learned(False)
+    more = {name: n for name, n in tlp.items() if name not in fpm}
+    assert more.keys() == {
+        f"{part}.linear.{k}" for part in ("image", "text") for k in ("weight", "bias")
+    }
+    features = (
+        12 * 4 * 2 * 2
+    )  # width times a grid of 1 x 2 x 2 tokens after pooling by 2, 8 x 16 x 16
+    assert fpm.keys() <= tlp.keys()
+    assert sum(tlp.values()) - sum(fpm.values()) == sum(more.values())
+    assert more["text.linear.weight"] == 6 * 8
+    assert more["image.linear.weight"] == 6 * 12 * 4  # 1 x 2 x 2 patches of 12 features
+
+
+# The contrastive loss ----------------------------------------------------------------------------
+
+
+def unit(n: int, p: int, seed: int) -> torch.Tensor:
+    x = torch.randn(n, p, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return x / x.norm(dim=1, keepdim=True)
+
+
+def test_the_contrastive_loss_is_symmetric_and_that_of_a_float64_reference() -> None:
+    v, t, everybody = unit(7, 5, 0), unit(7, 5, 1), torch.ones(7, dtype=torch.bool)
+    scale = torch.tensor(1 / 0.07, dtype=torch.float64)
+    s = (scale * v @ t.T).numpy()
+    rows = -np.log(np.exp(np.diag(s)) / np.exp(s).sum(axis=1))
+    columns = -np.log(np.exp(np.diag(s)) / np.exp(s).sum(axis=0))
+    expected = (rows.mean() + columns.mean()) / 2
+    assert clip_loss(v, t, scale, everybody).item() == pytest.approx(expected, rel=1e-12)
+    assert clip_loss(t, v, scale, everybody).item() == pytest.approx(expected, rel=1e-12)
+    single = clip_loss(v.float(), t.float(), scale.float(), everybody)
+    assert single.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [2, 8])
+def test_uniform_similarity_costs_the_logarithm_of_the_batch(n: int) -> None:
+    same = torch.ones(n, 3) / math.sqrt(3)
+    loss = clip_loss(same, same, torch.tensor(14.0), torch.ones(n, dtype=torch.bool))
+    assert loss.item() == pytest.approx(math.log(n), rel=1e-6)
+
+
+def test_one_pair_or_none_costs_exactly_nothing() -> None:
+    v = unit(3, 4, 0).requires_grad_()
+    for paired in ([False, True, False], [False, False, False]):
+        loss = clip_loss(v, unit(3, 4, 1), torch.tensor(14.0), torch.tensor(paired))
+        assert loss.item() == 0.0
+        assert torch.autograd.grad(loss, v)[0].abs().sum() == 0
+
+
+def test_whoever_lacks_a_modality_takes_no_part() -> None:
+    v, t = unit(6, 4, 0), unit(6, 4, 1)
+    paired = torch.tensor([True, True, False, True, True, False])
+    scale = torch.tensor(14.0, dtype=torch.float64)
+    alone = clip_loss(v[paired], t[paired], scale, torch.ones(4, dtype=torch.bool))
+    assert clip_loss(v, t, scale, paired).item() == pytest.approx(alone.item(), rel=1e-12)
+
+
+def test_the_temperature_starts_at_its_published_value_and_is_limited() -> None:
+    temperature = Temperature()
+    assert temperature().item() == pytest.approx(1 / 0.07, rel=1e-6)
+    with torch.no_grad():
+        temperature.tau.fill_(9.0)
+    assert temperature().item() == pytest.approx(100.0, rel=1e-5)
+
+
+def test_nobody_is_in_a_batch_twice() -> None:
+    for rows in epoch_batches(50, 8, seed=0, epoch=3):
+        assert len(set(rows.tolist())) == len(rows)
+
+
+# What is missing ---------------------------------------------------------------------------------
+
+
+def test_the_content_of_a_missing_modality_changes_nothing() -> None:
+    model = network().eval()
+    seen = batch()
+    seen["report_available"] = torch.tensor([True, False, True, False])
+    other = {**seen, "report": torch.where(seen["report_available"][:, None], seen["report"], 9.0)}
+    assert torch.equal(model(seen)["dx3"], model(other)["dx3"])
+    assert model(seen)["text"][1].abs().sum() == 0
+
+
+def test_people_are_answered_with_either_modality_and_left_out_with_neither(tmp_path: Path) -> None:
+    method = fitted(tmp_path, config())
+    test = people(10, 2).without_labels()
+    everybody = np.ones(10, dtype=bool)
+    for modality in ("t1w", "report"):
+        answer = method.predict(hide(test, {modality: everybody}), [TASK])["dx3"].probabilities
+        assert np.isfinite(answer).all()
+    labelled = people(10, 2)
+    neither = np.arange(10) < 3
+    bare = hide(labelled, {"t1w": neither, "report": neither})
+    assert not method.usable(bare)[:3].any()
+    assert method.usable(bare)[5:].any()
+
+
+# As a method -------------------------------------------------------------------------------------
+
+
+def test_what_it_shows(tmp_path: Path) -> None:
+    method = fitted(tmp_path, config())
+    test = people(10, 2).without_labels()
+    shown = method.expose(test)
+    assert {name: values.shape for name, values in shown.items()} == {
+        "similarity": (10,),
+        "embedding_epoch_1": (10, 12),
+        "embedding_epoch_2": (10, 12),
+        "attention": (10, 4),
+        "rollout": (10, 4),
+    }
+    for name in ("attention", "rollout"):
+        np.testing.assert_allclose(shown[name].sum(axis=1), 1, rtol=1e-5)
+    assert (np.abs(shown["similarity"]) <= 1 + 1e-6).all()
+    assert (shown["similarity"][~test.has("report")] == 0).all()
+    np.testing.assert_array_equal(shown["embedding_epoch_2"], method.embed(test))
+    assert not np.array_equal(shown["embedding_epoch_1"], shown["embedding_epoch_2"])
+    method.save(tmp_path)
+    loaded = BrainAdapter.load(tmp_path)
+    again = loaded.expose(test)
+    assert all(np.array_equal(shown[name], again[name]) for name in shown)
+
+
+def test_the_evidence_is_a_map_of_the_stored_grid(tmp_path: Path) -> None:
+    method = fitted(tmp_path, config(), reports=False)
+    test = people(5, 2, reports=False).without_labels()
+    maps = method.explain(test, TASK)
+    assert maps.shape == (5, *SHAPE)
+    assert np.isfinite(maps).all()
+    assert (maps >= 0).all()
+    assert maps.any()
+    with pytest.raises(NotImplementedError, match="adapter's maps"):
+        fitted(tmp_path / "none", config("none"), reports=False).explain(test, TASK)
+
+
+def test_rollout_of_even_attention_is_even_but_for_the_residual() -> None:
+    maps = [torch.full((1, 2, 3, 3), 1 / 3)] * 2
+    expected = torch.full((3, 3), 0.25) + torch.eye(3) * 0.25
+    assert torch.allclose(rollout(maps)[0], expected)
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_the_same_seed_gives_the_same_bits(tmp_path: Path, reports: bool) -> None:
+    one, two = (fitted(tmp_path / name, config(), reports=reports) for name in ("one", "two"))
+    states = one.model.state_dict(), two.model.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_computing_features_once_changes_no_number(tmp_path: Path) -> None:
+    still = AugmentConfig(flip=0.0, shift_voxels=0.0)
+    trainer = replace(TRAINER, augment=still)
+    answers = []
+    test = people(9, 2, reports=False).without_labels()
+    for store in (None, tmp_path / "store", tmp_path / "store"):
+        settings = config("none", trainer=trainer, cache_image=True)
+        method = fitted(tmp_path / "run", settings, reports=False, features=store)
+        answers.append(method.predict(test, [TASK])["dx3"].probabilities)
+        (tmp_path / "run" / "fit.checkpoint.pt").unlink()
+    assert np.array_equal(answers[0], answers[1])
+    assert np.array_equal(answers[1], answers[2])
+    live = fitted(tmp_path / "live", config("none", trainer=trainer), reports=False)
+    np.testing.assert_allclose(
+        live.predict(test, [TASK])["dx3"].probabilities, answers[0], rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["adapter", "lora", "finetune"])
+def test_features_that_would_change_are_not_computed_once(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(MethodError, match=r"cache_image needs adapter\.kind=none"):
+        fitted(tmp_path, config(kind, cache_image=True), reports=False)
+
+
+def test_sentences_end_where_a_space_follows() -> None:
+    assert sentences(" One. Scored 27.5 of 30? Yes!  Done ") == [
+        "One.",
+        "Scored 27.5 of 30?",
+        "Yes!",
+        "Done",
+    ]
+    with pytest.raises(MethodError, match=r"text\.unit is 'word'"):
+        ReportFeatures(replace(BrainAdapterConfig().text, unit="word"), FeatureStore())
+
+
+# The paper's scale -------------------------------------------------------------------------------
+
+
+def test_parameters_of_the_default_scale() -> None:
+    model = Network(BrainAdapterConfig(), [TASK], 5.0, (32, 40, 32), 384)
+    learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    adapter = sum(p.numel() for p in model.adapter.parameters())
+    assert adapter == (36 + 1) * 16 + 2 * 16 + (16 * 8 + 8) + (8 * 16 + 16) + (16 + 1)
+    projections = (80 * 96 + 1) * 64 + (384 + 1) * 64
+    assert learned == adapter + projections + (128 + 1) * 3 + 1
+    assert sum(p.numel() for p in model.encoder.parameters()) == 182_112
+
+
+@pytest.mark.slow
+def test_the_papers_scale_goes_forward_and_back() -> None:
+    model = Network(paper_config(), [TASK], 1.0, (256, 256, 256), 4096).train()
+    assert sum(p.numel() for p in model.encoder.parameters()) == 87_979_776
+    seen = {
+        "t1w": torch.rand(1, 1, 256, 256, 256),
+        "t1w_available": torch.ones(1, dtype=torch.bool),
+        "report": torch.randn(1, 4096),
+        "report_available": torch.ones(1, dtype=torch.bool),
+    }
+    torch.nn.init.normal_(model.adapter.out.weight, std=0.01)
+    outputs = model(seen)
+    assert outputs["image"].shape == outputs["text"].shape == (1, 768)
+    outputs["dx3"].sum().backward()
+    assert all(p.grad is not None for p in model.adapter.parameters())
