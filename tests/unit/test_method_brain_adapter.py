@@ -178,9 +178,6 @@ def test_tlp_trains_exactly_the_projections_more_than_fpm() -> None:
     assert more.keys() == {
         f"{part}.linear.{k}" for part in ("image", "text") for k in ("weight", "bias")
     }
-    features = (
-        12 * 4 * 2 * 2
-    )  # width times a grid of 1 x 2 x 2 tokens after pooling by 2, 8 x 16 x 16
     assert fpm.keys() <= tlp.keys()
     assert sum(tlp.values()) - sum(fpm.values()) == sum(more.values())
     assert more["text.linear.weight"] == 6 * 8
