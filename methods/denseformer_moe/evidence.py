@@ -38,7 +38,7 @@ def token_attention(backbone: DenseViT) -> Iterator[Reader]:
 
 
 def gradcam(model: nn.Module, inputs: Mapping[str, Tensor], task: Task) -> Tensor:
-    """Evidence for a task's last class, or for its value, on the stored grid, (B, D, H, W).
+    """Evidence against a task's first class, or for its value, on the stored grid, (B, D, H, W).
 
     Args:
         model: The network in eval mode.
@@ -53,7 +53,7 @@ def gradcam(model: nn.Module, inputs: Mapping[str, Tensor], task: Task) -> Tenso
         answer = model({**inputs, "t1w": volumes})[task.name].float()  # b k
         if not task.classes:
             return answer[:, 0]
-        return answer[:, -1] - answer[:, :-1].logsumexp(dim=1)
+        return answer[:, 1:].logsumexp(dim=1) - answer[:, 0]
 
     backbone, stored = model.backbone, inputs["t1w"]
     layer = backbone.get_submodule(backbone.gradcam_layer)

@@ -76,9 +76,9 @@ class DenseFormerMoE(TorchMethod):
         return {ROUTING: torch.cat(routing).numpy(), "attention": torch.cat(attention).numpy()}
 
     def explain(self, samples: Samples, task: Task) -> np.ndarray:
-        """GradCAM of the task's last class (or of its value) at the stem, (N, D, H, W), 0 or more.
+        """GradCAM at the stem, (N, D, H, W), 0 or more.
 
-        What is differentiated is the class's log odds against the others.
+        What is differentiated is the value, or the log odds of all other classes against the first.
         """
         model = self._fitted().eval()
         maps = [gradcam(model, batch.inputs, task) for batch in self._batches(samples)]

@@ -57,15 +57,12 @@ class AtrophyRule:
             nobody has a label.
         sd: Standard deviation of the residuals.
         threshold: Residuals below this many standard deviations are atrophy.
-        weights: Weight of both classes, so that they count alike and all labels together as much
-            as one per training person.
     """
 
     covariates: list[str] = field(default_factory=list)
     coefficients: list[float] = field(default_factory=list)
     sd: float = 1.0
     threshold: float = -1.5
-    weights: list[float] = field(default_factory=lambda: [1.0, 1.0])
 
     @staticmethod
     def learn(train: Samples, tasks: Sequence[Task], threshold: float) -> AtrophyRule:
@@ -88,13 +85,7 @@ class AtrophyRule:
         residuals = voxels[reference] - design[reference] @ solved
         freedom = max(int(reference.sum()) - len(solved), 1)
         sd = float(np.sqrt((residuals**2).sum() / freedom)) or 1.0
-        rule = AtrophyRule(used, solved.tolist(), sd, threshold)
-        labels = rule.labels(train, tasks)
-        counts = np.bincount(labels[labels >= 0], minlength=2)
-        if not counts.all():
-            return AtrophyRule(threshold=threshold)
-        rule.weights = (train.n / (2 * counts)).tolist()
-        return rule
+        return AtrophyRule(used, solved.tolist(), sd, threshold)
 
     def labels(self, samples: Samples, tasks: Sequence[Task]) -> np.ndarray:
         """1 with atrophy, 0 without, -1 where unknown; (N,) int64."""
@@ -146,17 +137,15 @@ def segmentation_loss(
     return loss * (rows.sum() / len(rows))
 
 
-def atrophy_loss(logits: Tensor, labels: Tensor, weights: Sequence[float]) -> Tensor:
+def atrophy_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy, a mean over the batch; who has no label adds exactly 0.
 
     Args:
         logits: Shape (B, 2).
         labels: 0, 1, or -1 where unknown, (B,).
-        weights: Weight of both classes.
     """
     each = cross_entropy(logits.float(), labels.clamp_min(0), reduction="none")
-    weight = torch.tensor(weights, dtype=each.dtype, device=each.device)[labels.clamp_min(0)]
-    return torch.where(labels >= 0, each * weight, 0.0).mean()
+    return torch.where(labels >= 0, each, 0.0).mean()
 
 
 def dice(found: Tensor, masks: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class NeuroBridgeConfig:
         tasks_move_segmentation: Whether gradients of the tasks reach the segmentation through the
             stream that it weighs; if not, it stays a segmentation.
         mask_ratio: Share of the patches that are hidden from the encoder for reconstruction.
-        reconstruct_share: Share of each batch that is also seen masked and reconstructed.
+        reconstruct_share: Share of each batch that is also seen masked and reconstructed; 0: none.
         atrophy_threshold: Below how many standard deviations of the healthy a hippocampus counts
             as atrophied.
         guides_in_fusion: What the three guiding losses count in the fused phase, as a multiple of
@@ -107,8 +107,15 @@ def paper_config() -> NeuroBridgeConfig:
     )
 
 
-_UNGUIDED = {
-    f"trainer.balance.weights.{name}": 0.0 for name in ("segmentation", "atrophy", "reconstruction")
+# Nothing of masks: the first stream's weights over space are learned from the task alone.
+_UNGUIDED: dict[str, object] = {
+    "trainer.balance.weights.segmentation": 0.0,
+    "trainer.balance.weights.atrophy": 0.0,
+    "trainer.balance.weights.reconstruction": 0.0,
+    "reconstruct_share": 0.0,
+    "atlas": False,
+    "volume_in_stream": False,
+    "tasks_move_segmentation": True,
 }
 
 INFO = register(

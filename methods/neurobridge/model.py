@@ -122,10 +122,11 @@ class NeuroBridge(TorchMethod):
             return tasks
         guides = {
             SEGMENTATION: self._segmentation_loss(outputs, batch),
-            ATROPHY: atrophy_loss(outputs[ATROPHY], batch.targets[ATROPHY], self._rule.weights),
+            ATROPHY: atrophy_loss(outputs[ATROPHY], batch.targets[ATROPHY]),
         }
         if batch.training:
-            guides[RECONSTRUCTION] = outputs[RECONSTRUCTION].mean()
+            none = outputs[ATROPHY].sum()[None] * 0.0
+            guides[RECONSTRUCTION] = outputs.get(RECONSTRUCTION, none).mean()
         if not self._in_guided_phase:
             guides = {name: loss * self.config.guides_in_fusion for name, loss in guides.items()}
         return guides | tasks
@@ -146,7 +147,7 @@ class NeuroBridge(TorchMethod):
         return {
             SEGMENTATION: bool((batch.targets[KNOWN] > 0).any()),
             ATROPHY: bool((batch.targets[ATROPHY] >= 0).any()),
-            RECONSTRUCTION: True,
+            RECONSTRUCTION: self.config.reconstruct_share > 0,
             **tasks,
         }
 

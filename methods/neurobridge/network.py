@@ -11,6 +11,7 @@ from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
+from benchmark.api import MethodError
 from benchmark.encoders import (
     PrepareVolumes,
     ReconstructionDecoder,
@@ -28,6 +29,7 @@ ATROPHY = "atrophy"
 SEGMENTATION = "segmentation"
 RECONSTRUCTION = "reconstruction"
 GATE, FUSED = "gate", "fused"
+ENCODERS = ("conv", "swin")
 STREAMS = (SEGMENTATION, ATROPHY, RECONSTRUCTION)
 _EPSILON = 1e-6
 _LEAST_SHARE = 1e-3  # of training people, in the atlas: nowhere is the hippocampus ruled out
@@ -41,6 +43,9 @@ class Network(nn.Module):
         outputs: By task, the number of its outputs.
         shape: Sides of volumes as stored, in voxels.
         spacing_mm: Voxel size of the store.
+
+    Raises:
+        MethodError: The encoder is not one that gives a pyramid of maps.
     """
 
     atlas: Tensor
@@ -58,6 +63,11 @@ class Network(nn.Module):
         self.config = config
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         prepared = self.prepare.shape(shape)
+        if config.encoder not in ENCODERS:
+            raise MethodError(
+                f"neurobridge: encoder {config.encoder!r} gives no pyramid of maps; expected "
+                f"{' or '.join(ENCODERS)}"
+            )
         self.encoder = encoder = build_encoder(config.encoder, config.settings, prepared)
         decoding = (encoder.stride, config.decoder_blocks or None, config.norm)
         self.segmentation = SegmentationDecoder(encoder.widths, 2, *decoding)
@@ -115,7 +125,7 @@ class Network(nn.Module):
         out[SEGMENTATION] = cropped(segmentation, x.shape[2:])
         out[ATROPHY] = self.atrophy(streams[:, STREAMS.index(ATROPHY)])
         out[GATE], out[FUSED] = gate, z
-        if self.training:
+        if self.training and self.config.reconstruct_share > 0:
             out[RECONSTRUCTION] = self.reconstruction_errors(whole)
         return out
 

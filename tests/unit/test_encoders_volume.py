@@ -24,7 +24,7 @@ from benchmark.encoders import (
 from benchmark.encoders.transformer import PositionEmbedding, sine_positions
 from benchmark.encoders.volume import cropped, from_patches, pad_to_multiple, to_patches
 from benchmark.errors import ConfigError, MethodError, UnknownNameError
-from benchmark.training.volumes import white_level
+from benchmark.training.volumes import head_scale, white_level
 
 GRID = (16, 24, 16)
 SMALL = {
@@ -190,6 +190,28 @@ def test_maps_over_prepared_volumes_return_to_their_place(settings: dict, blur: 
     assert (back - expected)[inside].abs().mean() < blur * expected[inside].std()
     moved = prepare.normalise(head)
     assert (moved - expected)[inside].abs().mean() > 0.2 * expected[inside].std()
+
+
+def test_masks_move_as_the_volumes_that_they_belong_to() -> None:
+    axes = (torch.linspace(-1, 1, n) for n in (32, 40, 32))
+    i, j, k = torch.meshgrid(*axes, indexing="ij")
+    head = torch.zeros(2, 1, 32, 40, 32)
+    head[0, 0], head[1, 0] = (i**2 + j**2 + k**2 < 0.9).float(), (i**2 + j**2 + k**2 < 0.4).float()
+    ball = ((i - 0.1) ** 2 + j**2 + k**2 < 0.1).float().expand_as(head).clone()
+    marked = head + ball  # a bright ball, whose mask must stay on it
+    prepare = PrepareVolumes(5.0)
+    level = white_level(marked)[:, None, None, None, None]
+    found = (prepare(marked) > (1.5 / level - 0.6) / 0.5).float()
+    carried = prepare.carried(ball, marked)
+    assert 0 <= carried.min() <= carried.max() <= 1
+    scale = head_scale(marked / level, 5.0)
+    assert scale[0] > 1 > scale[1]
+    shares = carried.sum(dim=(1, 2, 3, 4)) / ball.sum(dim=(1, 2, 3, 4))
+    torch.testing.assert_close(shares, scale**-3, rtol=0.05, atol=0)
+    for one, other in zip(found, (carried > 0.5).float(), strict=True):
+        both = (one * other).sum()
+        assert 2 * both / (one.sum() + other.sum()) > 0.85
+    assert torch.equal(PrepareVolumes(0.0).carried(ball, marked), ball)
 
 
 # Positions and attention -------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Joint adaptation of encoders of four modalities: Q-formers write into each one's input."""

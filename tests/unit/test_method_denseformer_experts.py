@@ -1,0 +1,93 @@
+"""The experts of DenseFormer-MoE: gates, and what keeps experts in use."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from methods.denseformer_moe.experts import (
+    Gate,
+    Routing,
+    balance_loss,
+    chance_of_choice,
+    squared_variation,
+    switch_balance,
+    top_weights,
+)
+from methods.denseformer_moe.info import ExpertsConfig
+
+
+@pytest.mark.parametrize("chosen", [1, 2, 3, 8])
+def test_rows_sum_to_one_with_exactly_k_non_zeros(chosen: int) -> None:
+    torch.manual_seed(1)
+    gate = Gate(12, ExpertsConfig(number=8, chosen=chosen))
+    nn.init.normal_(gate.clean.weight)
+    for training in (True, False):
+        weights = gate.train(training)(torch.randn(50, 12)).weights
+        torch.testing.assert_close(weights.sum(dim=1), torch.ones(50))
+        assert ((weights > 0).sum(dim=1) == chosen).all()
+
+
+def test_equal_logits_still_choose_k_and_noise_is_drawn_in_training_only() -> None:
+    gate = Gate(12, ExpertsConfig())  # its matrices are 0
+    f = torch.randn(400, 12)
+    assert ((gate.eval()(f).weights > 0).sum(dim=1) == 2).all()
+    assert torch.equal(gate(f).weights, gate(f).weights)
+    torch.manual_seed(0)
+    noisy = gate.train()(f)
+    assert not torch.equal(noisy.weights, gate(f).weights)
+    share = (noisy.weights > 0).float().mean(dim=0)
+    torch.testing.assert_close(share, torch.full((4,), 0.5), atol=0.1, rtol=0)
+
+
+def test_a_soft_gate_weighs_every_expert() -> None:
+    gate = Gate(12, ExpertsConfig(gate="soft"))
+    nn.init.normal_(gate.clean.weight)
+    weights = gate(torch.randn(20, 12)).weights
+    assert (weights > 0).all()
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(20))
+
+
+def test_the_chance_of_choice_is_how_often_fresh_noise_would_choose() -> None:
+    torch.manual_seed(0)
+    clean, sd = torch.randn(3, 5), torch.rand(3, 5) + 0.5
+    noisy = clean + torch.randn(3, 5) * sd
+    found = chance_of_choice(clean, noisy, sd, 2)
+    for expert in range(5):
+        draws = noisy.expand(40_000, 3, 5).clone()
+        draws[:, :, expert] = clean[:, expert] + torch.randn(40_000, 3) * sd[:, expert]
+        chosen = (draws.argsort(dim=2, descending=True)[:, :, :2] == expert).any(dim=2)
+        torch.testing.assert_close(found[:, expert], chosen.float().mean(0), atol=0.01, rtol=0)
+    assert torch.equal(chance_of_choice(clean, noisy, sd, 5), torch.ones(3, 5))
+
+
+def test_squared_variation_of_uniform_and_of_one_hot() -> None:
+    assert squared_variation(torch.full((8,), 3.0)) == 0
+    assert squared_variation(torch.eye(8)[2]) == pytest.approx(8.0)
+    assert squared_variation(torch.zeros(8)) == 0
+    assert squared_variation(torch.tensor([5.0])) == 0
+
+
+def test_the_switch_loss_is_one_if_uniform_and_e_if_one_expert_has_all() -> None:
+    uniform = torch.full((16, 8), 1 / 8)
+    assert switch_balance(torch.eye(8).repeat(2, 1), uniform) == pytest.approx(1.0)
+    one = torch.eye(8)[:1].repeat(16, 1)
+    assert switch_balance(one, one) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("kind", ["cv2", "switch"])
+def test_balance_counts_those_who_have_the_label(kind: str) -> None:
+    torch.manual_seed(0)
+
+    def routing() -> Routing:
+        logits = torch.randn(6, 4)
+        weights = top_weights(logits, 2)
+        return Routing(weights, logits.sigmoid(), logits.softmax(dim=1))
+
+    one, two = routing(), routing()
+    mask = torch.tensor([1.0, 1, 0, 1, 0, 0])
+    loss = balance_loss([one, two], [mask, 1 - mask], kind)
+    unseen = Routing(*(torch.where(mask[:, None] > 0, a, 9.0) for a in one))
+    assert torch.equal(balance_loss([unseen, two], [mask, 1 - mask], kind), loss)
+    assert balance_loss([one, two], [0 * mask, 0 * mask], kind) == 0
