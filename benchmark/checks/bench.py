@@ -15,7 +15,7 @@ from benchmark.config import load_profile, typed
 from benchmark.method import Method, RunContext
 from benchmark.prediction import Prediction
 from benchmark.registry import load_method_class
-from benchmark.runs.rows import Row, resolve_row
+from benchmark.runs.rows import Row, is_open, resolve_row
 from benchmark.samples import Samples, build_samples
 from benchmark.samples.align import align_samples
 from benchmark.samples.build import modality_mask, seen_mask
@@ -57,11 +57,10 @@ class Bench:
 
     def tasks(self, track: str) -> Group:
         """Declared tasks that the track leaves open."""
-        opened = get_track(track)
         return tuple(
             task
             for task in (get_task(name) for name in self.row.tasks if name in TASKS)
-            if self.row.info.copes_with_missing or not task.forbidden_sources & opened
+            if is_open(self.row.info, task.name, track)
         )
 
     def groups(self, track: str, *, every: bool = False) -> list[Group]:

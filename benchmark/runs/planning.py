@@ -9,7 +9,7 @@ from benchmark.config import CohortPlan, Profile, load_suite
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.runs.readiness import ready_cohort, ready_split
-from benchmark.runs.rows import Row
+from benchmark.runs.rows import Row, is_open
 from benchmark.samples.build import modality_mask
 from benchmark.splitting import FEW_LABEL_PERCENTS, PROTOCOLS
 from benchmark.splitting.protocols import EXTERNAL
@@ -290,8 +290,7 @@ class _Planner:
 
 
 def _answers(row: Row, task: str) -> bool:
-    closed = get_task(task).forbidden_sources & get_track(row.track)
-    return task in row.tasks and (row.info.copes_with_missing or not closed)
+    return task in row.tasks and is_open(row.info, task, row.track)
 
 
 def _external(

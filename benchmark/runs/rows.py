@@ -13,9 +13,10 @@ from benchmark.config import CONFIGS, Profile, flat_keys, method_config
 from benchmark.errors import ConfigError
 from benchmark.method_info import MethodInfo
 from benchmark.registry import get_method
+from benchmark.tasks import get_task
 from benchmark.tracks import get_track
 
-__all__ = ["Row", "resolve_row", "tasks_of_row", "tuned_rows"]
+__all__ = ["Row", "is_open", "resolve_row", "tasks_of_row", "tuned_rows"]
 
 _ROW_KEYS = ("track", "title", "suite", "multitask", "tasks")
 
@@ -60,6 +61,17 @@ def tasks_of_row(info: MethodInfo, row: str) -> tuple[str, ...]:
     if isinstance(own, str) or not isinstance(own, Iterable):
         raise ConfigError(f"row {row!r}: tasks must be several names, got {own!r}")
     return tuple(str(task) for task in own)
+
+
+def is_open(info: MethodInfo, task: str, track: str) -> bool:
+    """Whether a method can answer a task in a track.
+
+    Where the task closes some of the track's sources, it must cope with missing ones, and something
+    must be left to see.
+    """
+    sources = get_track(track)
+    left = sources - get_task(task).forbidden_sources
+    return left == sources or (info.copes_with_missing and bool(left))
 
 
 def tuned_rows(configs: Path = CONFIGS) -> dict[str, Path]:
