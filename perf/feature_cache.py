@@ -35,9 +35,7 @@ TASK = get_task("dx3")
 LIMIT = 10.0
 STILL = AugmentConfig(flip=0.0, shift_voxels=0.0)
 RESULT = Path(__file__).parent / "results" / "feature_cache.json"
-_WORDS = (
-    "reports denies trouble with memory words money driving sleep mood over the past year".split()
-)
+_WORDS = ["reports", "denies", "trouble", "with", "memory", "words", "money", "sleep", "mood"]
 
 
 def people(folder: Path, n: int, seed: int, *, volumes: bool) -> Samples:
@@ -76,7 +74,7 @@ def measured(folder: Path, n: int, *, volumes: bool) -> dict[str, float]:
     )
     method, ends = BrainAdapter(config), []
     (folder / "run").mkdir(exist_ok=True)
-    method._reports.width  # the encoder is loaded before the clock starts
+    assert method._reports.width  # loads the encoder before the clock starts
     run = RunContext(
         seed=0,
         folder=folder / "run",
