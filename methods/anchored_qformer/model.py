@@ -51,15 +51,14 @@ class AnchoredQFormer(TorchMethod):
         return columns
 
     def usable(self, samples: Samples) -> np.ndarray:
-        """Who has a label and anything, or all, to learn it from, (N,) bool."""
+        """Who has a label, (N,) bool; whom nothing is known of is left out of both stages."""
         labelled = np.zeros(samples.n, dtype=bool)
         for task in self._tasks:
             labelled |= samples.labels(task)[1]
-        has = [mask for mask in samples.available.values() if mask.any()]
-        seen = np.any(has, axis=0) if has else np.zeros(samples.n, dtype=bool)
         if self.config.complete_only:
-            seen = np.all(has, axis=0) & seen
-        return labelled & seen
+            measured = [mask for mask in samples.available.values() if mask.any()]
+            labelled &= np.all(measured, axis=0)
+        return labelled
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """Keeps the training texts, whose length is told once there is a tokenizer."""
@@ -79,8 +78,13 @@ class AnchoredQFormer(TorchMethod):
             if len(parts[0]):
                 self._first_stage(modality, unimodal, parts[0], parts[1], run)
         model.begin_second_stage()
-        kept = [self._kept(part) for part in sources]
+        kept = [self._kept(_with(part, self._seen(part))) for part in sources]
         Trainer(model, self, kept[0], kept[1], self.trainer, run, "fusion").fit()
+
+    def _seen(self, source: BatchSource) -> np.ndarray:
+        """Who has any modality, (N,) bool."""
+        readers = [unimodal.reader for unimodal in self._fitted().unimodal.values()]
+        return np.any([reader.there(source.inputs) for reader in readers], axis=0)
 
     def _stage(self, modality: str) -> StageConfig:
         stage: StageConfig = getattr(self.config, f"{modality}_stage")
