@@ -112,7 +112,8 @@ def test_the_ledger_holds_every_eligible_person_once(
     for task in ("dx3", "conversion"):
         labels = labels_for(get_task(task), cohort.visits)
         truth = dict(zip(index["participant_id"], labels.values, strict=True))
-        eligible = set(index.loc[labels.mask & (index["part"] == "evaluate"), "participant_id"])
+        seen = (index["part"] == "evaluate") & (index["t1w_row"] >= 0)  # all that the track opens
+        eligible = set(index.loc[labels.mask & seen, "participant_id"])
         test = whole.query("task == @task and part == 'test'")
         assert Counter(test["participant_id"]) == dict.fromkeys(eligible, 1)
         np.testing.assert_array_equal(test["y_true"], test["participant_id"].map(truth))
@@ -121,7 +122,8 @@ def test_the_ledger_holds_every_eligible_person_once(
     external = whole.query("part == 'external'")
     assert set(external["cohort"]) == {EXTERNAL}
     assert set(external["task"]) == {"dx3"}
-    assert len(external) == 3 * 16
+    outside = Cohort(fresh_workspace.data / EXTERNAL).index_visits
+    assert len(external) == 3 * int((outside["t1w_row"] >= 0).sum())
     for name, ledger in ledgers(fresh_workspace).items():
         fold = split.fold(records(fresh_workspace)[name]["fold"])
         inside = ledger.query("part != 'external'")
