@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -115,6 +116,26 @@ def first_line(error: object) -> str:
     """The first line of a message, for a table's cell."""
     lines = str(error or "").strip().splitlines()
     return lines[0] if lines else ""
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Reads a table that a run left.
+
+    Args:
+        path: The parquet file.
+        columns: Columns that it must have.
+
+    Raises:
+        ResultError: It cannot be read, or lacks a column.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ResultError(
+            f"{path}: cannot be read ({first_line(error)}); rerun with `neurodx run`"
+        ) from None
+    require_columns(frame, columns, str(path))
+    return frame
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:

@@ -9,8 +9,7 @@ from typing import Final
 import pandas as pd
 
 from benchmark import vocabulary as v
-from benchmark.errors import ResultError
-from benchmark.results.ledger import first_line, require_columns
+from benchmark.results.ledger import read_table
 from benchmark.tasks import Task
 from benchmark.tracks import SOURCES, TRACKS
 
@@ -19,6 +18,7 @@ __all__ = ["N_SHOWN", "SHOWN", "MissingAnswers", "open_modalities", "why_absent"
 SHOWN: Final = "shown"
 N_SHOWN: Final = "n_shown"
 _FILE: Final = "missing.parquet"
+_NEEDED: Final = ("cohort", "task", v.PART, v.PARTICIPANT_ID, SHOWN, N_SHOWN)
 
 
 class MissingAnswers:
@@ -40,20 +40,8 @@ class MissingAnswers:
         """
         if run_id not in self._tables:
             path = self._folder / run_id / _FILE
-            self._tables[run_id] = _read(path) if path.exists() else None
+            self._tables[run_id] = read_table(path, _NEEDED) if path.exists() else None
         return self._tables[run_id]
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ResultError(
-            f"{path}: cannot be read ({first_line(error)}); rerun with `neurodx run`"
-        ) from None
-    needed = ["cohort", "task", v.PART, v.PARTICIPANT_ID, SHOWN, N_SHOWN]
-    require_columns(table, needed, str(path))
-    return table
 
 
 def open_modalities(track: str, tasks: Iterable[Task]) -> frozenset[str]:

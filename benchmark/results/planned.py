@@ -28,6 +28,7 @@ from benchmark.results.ledger import (
     Trail,
     first_line,
     prediction_columns,
+    read_table,
     require_columns,
 )
 from benchmark.results.missing_answers import (
@@ -274,14 +275,8 @@ class _MethodReader:
     def _run_predictions(self, run_id: str) -> pd.DataFrame:
         if run_id not in self._predictions:
             path = self._folder / run_id / "predictions.parquet"
-            try:
-                frame = pd.read_parquet(path)
-            except (OSError, ValueError) as error:
-                raise ResultError(
-                    f"{path}: cannot be read ({first_line(error)}); rerun with `neurodx run`"
-                ) from None
-            require_columns(frame, ["cohort", "task", "part", "participant_id"], str(path))
-            self._predictions[run_id] = frame
+            needed = ["cohort", "task", "part", "participant_id"]
+            self._predictions[run_id] = read_table(path, needed)
         return self._predictions[run_id]
 
     def _trail(self, slots: Sequence[_Slot]) -> Trail:
