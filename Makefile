@@ -31,7 +31,7 @@ repro: .venv/ready        ## reproduce the leaderboard: data, splits, fits, scor
 	@$(BIN)/neurodx repro --profile $(PROFILE)
 
 test: .venv/ready-dev     ## the fast tests (under 3 minutes)
-	@$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not e2e'
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not e2e'
 
 test-slow: .venv/ready-dev ## tests that take minutes
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m slow

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from benchmark.lean_monai import lean_monai
+
 if TYPE_CHECKING:
     from benchmark.encoders.base import Encoded, Encoder, load_state
     from benchmark.encoders.conv_encoder import (
@@ -96,6 +98,8 @@ _HOMES = {
     "load_state": "benchmark.encoders.base",
     "pretrain": "benchmark.encoders.pretraining",
 }
+
+lean_monai()
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,7 @@ def _cases() -> Iterator[object]:
     for info in registry().methods.values():
         for row in (info.name, *info.variants):
             # A variant that no profile plans is larger than the rest; it is tried in the slow tier.
-            marks = [pytest.mark.xdist_group(row)]
-            marks += [] if row == info.name or row in PLANNED else [pytest.mark.slow]
+            marks = [] if row == info.name or row in PLANNED else [pytest.mark.slow]
             for rule in rules_for(row, info.name):
                 yield pytest.param(row, rule, marks=marks, id=f"{row}-{rule.name}")
 

@@ -21,7 +21,7 @@ DRIVER = Path(__file__).with_name("app_browser.mjs")
 CHROMIUM = "/usr/bin/chromium"
 START_SECONDS = 90
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.e2e
 
 
 def _absent() -> str:

@@ -24,7 +24,7 @@ parent.postMessage([document.documentElement.scrollWidth, innerWidth,
 FRAME = """<script>onmessage = e => document.title = "found " + e.data</script>
 <iframe src="inner.html" width="{width}" height="800" style="border:0"></iframe>"""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+import pytest
 
 UNIT = Path(__file__).resolve().parents[1] / "unit"
 sys.path.insert(0, str(UNIT))
@@ -18,6 +19,8 @@ sys.path.insert(0, str(UNIT))
 from sweep_workspace import COHORT, install_probe, make_workspace  # noqa: E402
 
 GIVE_UP_SECONDS = 120
+
+pytestmark = pytest.mark.e2e
 
 
 def command(root: Path, trials: int) -> list[str]:

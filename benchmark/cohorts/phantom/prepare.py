@@ -28,7 +28,7 @@ from benchmark.store.writer import CohortWriter
 
 __all__ = ["prepare_cohort"]
 
-_CHUNK: Final = 20
+_CHUNK: Final = 10
 _TICK_SECONDS: Final = 1.0
 _PRELOAD: Final = ("benchmark.cohorts.phantom.participant",)
 _Made = list[Participant]
