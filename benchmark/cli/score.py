@@ -74,10 +74,17 @@ def run(args: argparse.Namespace) -> int:
     protocol = other_protocol(args.protocol, profile)
     scores_folder = workspace.scores_of(protocol)
     plans = plan_files(protocol)
-    started = time.perf_counter()
+    since = time.perf_counter()
+
+    def say(done: str) -> None:
+        nonlocal since
+        now = time.perf_counter()
+        console.print(f"score: {done} in {now - since:.0f} s")
+        since = now
+
     with console.status("asking the oracle"):
         oracle = oracle_rows(workspace, profile.methods, plans)
-    console.print(f"score: {len(oracle)} oracle rows in {time.perf_counter() - started:.0f} s")
+    say(f"{len(oracle)} oracle rows")
     only = PlanFilter(methods=frozenset(profile.methods), plans=plans)
     with console.status("reading the runs"):
         runs = read_runs(workspace.runs, TASKS, only, with_validation=True)
@@ -89,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
             n_resamples=args.resamples or profile.n_resamples,
             extra=oracle,
         )
-    console.print(f"score: {len(scores)} scores in {time.perf_counter() - started:.0f} s")
+    say(f"{len(scores)} scores")
     with console.status("robustness"):
         people = Background.read(workspace.data, workspace.splits, profile.cohorts)
         write_robustness(runs, scores_folder, people, extra=oracle, before=before)
-    console.print(f"score: robustness tables in {time.perf_counter() - started:.0f} s")
+    say("robustness tables")
     return 0

@@ -48,13 +48,8 @@ def background() -> Background:
     return Background({"memory": people_table(visits)}, {"memory": [small]})
 
 
-def write_robust_board(root: Path, *, protocols: bool = True) -> Path:
-    """Writes a board.
-
-    Args:
-        root: The workspace.
-        protocols: Whether few-label and leave-site-out have been scored.
-    """
+def write_robust_board(root: Path) -> Path:
+    """Writes a board, few-label and leave-site-out included, into a workspace."""
     runs = write_workspace(root, METHODS)
     write_missing(runs, "two")
     shutil.copytree(runs / "cnn", runs / "copied")
@@ -66,19 +61,23 @@ def write_robust_board(root: Path, *, protocols: bool = True) -> Path:
         frame = pd.read_parquet(path)
         pd.concat([frame, frame.assign(part="validation")]).to_parquet(path)
     _score(root, ("plan.json",), root / "scores")
-    if protocols:
-        for protocol, percents in (("few-label", (10, 50)), ("leave-site-out", (0,))):
-            for method in ("svm", "cnn"):
-                _plan_as(runs / method, protocol, percents)
-            plans = ("plan.json", f"plan.{protocol}.json")
-            _score(root, plans, root / "protocols" / protocol / "scores")
-    beside = {p: root / "protocols" / p / "scores" for p in ("few-label", "leave-site-out")}
+    for protocol, percents in (("few-label", (10, 50)), ("leave-site-out", (0,))):
+        for method in ("svm", "cnn"):
+            _plan_as(runs / method, protocol, percents)
+        plans = ("plan.json", f"plan.{protocol}.json")
+        _score(root, plans, root / "protocols" / protocol / "scores")
+    return rank(root)
+
+
+def rank(root: Path, board: str = "board", protocols: str = "protocols") -> Path:
+    """Writes the board of a scored workspace; of other protocols, what that folder holds."""
+    beside = {p: root / protocols / p / "scores" for p in ("few-label", "leave-site-out")}
     cohorts = {name: {"synthetic": True} for name in ("memory", "external")}
     names = ("svm", "cnn", "weak", "two", "needy", "copied")
     cards = [dict.fromkeys(CARD_COLUMNS, "") | {"method": n, "title": n.title()} for n in names]
-    board = root / "board"
-    rank_workspace(root / "scores", board, cards, cohorts=cohorts, facts=FACTS, beside=beside)
-    return board
+    folder = root / board
+    rank_workspace(root / "scores", folder, cards, cohorts=cohorts, facts=FACTS, beside=beside)
+    return folder
 
 
 def _score(root: Path, plans: tuple[str, ...], scores: Path) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 import pytest
-from robust_board import write_robust_board
+from robust_board import rank, write_robust_board
 from test_pages import text
 
 from benchmark.results.robustness import TABLES, missing_modalities
@@ -48,9 +48,9 @@ def robust(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
+def plain(robust):
     """A board without runs of other protocols."""
-    return write_robust_board(tmp_path_factory.mktemp("plain"), protocols=False)
+    return rank(robust.parent, "plain", protocols="not scored")
 
 
 def cells(page, caption: str) -> list[list[str]]:

@@ -19,6 +19,8 @@ from benchmark.runs.job import Workspace
 from benchmark.runs.rows import resolve_row
 from benchmark.runs.runner import run_row
 
+pytestmark = pytest.mark.e2e
+
 PATIENCE_S = 120
 RUN = """
 import json, signal, sys

@@ -25,6 +25,8 @@ from benchmark.results import rank_workspace, score_workspace  # noqa: E402
 from benchmark.splitting import make_split, read_split  # noqa: E402
 from benchmark.store import Cohort  # noqa: E402
 
+pytestmark = pytest.mark.e2e
+
 PATIENCE_S = 120
 BLOCK = """
 import sys, threading

@@ -280,6 +280,7 @@ def test_a_device_that_is_not_there_says_what_to_do(name: str, message: str) -> 
         resolve_device(name)
 
 
+@pytest.mark.e2e
 def test_two_processes_train_like_one(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from test_training_loop import fit_linear\n"
