@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchmark.lean_monai import lean_monai
-
 if TYPE_CHECKING:
     from benchmark.errors import MethodError, SampleError
     from benchmark.method import Method, RunContext
@@ -70,8 +68,6 @@ _HOMES = {
     "register": "benchmark.registry",
     "tabular_preprocessor": "benchmark.sklearn_method",
 }
-
-lean_monai()
 
 
 def __getattr__(name: str) -> Any:

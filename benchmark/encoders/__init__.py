@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchmark.lean_monai import lean_monai
-
 if TYPE_CHECKING:
     from benchmark.encoders.base import Encoded, Encoder, load_state
     from benchmark.encoders.conv_encoder import (
@@ -98,8 +96,6 @@ _HOMES = {
     "load_state": "benchmark.encoders.base",
     "pretrain": "benchmark.encoders.pretraining",
 }
-
-lean_monai()
 
 
 def __getattr__(name: str) -> Any:
