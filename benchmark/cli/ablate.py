@@ -15,9 +15,9 @@ docs/ablations.md (profile mini) and to the board.
 
 examples:
   neurodx ablate --list
-  neurodx ablate --only moe_over_shared
+  neurodx ablate --only experts_over_shared
   neurodx ablate                              every claim
-  neurodx ablate --profile twins --only nq_saturates
+  neurodx ablate --profile twins --only queries_saturate
 """
 _PAGE = "docs/ablations.md"
 
