@@ -56,11 +56,6 @@ INFO = register(
                 "title": "3D ResNet, table concatenated",
                 "conditioning": "concat",
             },
-            "resnet_image_only": {
-                "title": "3D ResNet of DAFT, image alone",
-                "conditioning": "none",
-                "track": "t1w",
-            },
         },
         paper="Wolf, Poelsterl and Wachinger 2022, DAFT: A universal module to interweave tabular "
         "data and 3D images in CNNs; first in Poelsterl, Wolf and Wachinger, MICCAI 2021 "

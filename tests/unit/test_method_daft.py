@@ -303,10 +303,8 @@ def test_rows_differ_in_the_conditioning_alone() -> None:
         "daft": "daft",
         "film": "film",
         "resnet_concat": "concat",
-        "resnet_image_only": "none",
     }
     same = [{**row.config, "conditioning": ""} for row in rows.values()]
     assert all(config == same[0] for config in same)
     tracks = {name: row.track for name, row in rows.items()}
-    assert tracks.pop("resnet_image_only") == "t1w"
     assert set(tracks.values()) == {"t1w+clinical"}
