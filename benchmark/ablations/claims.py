@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +65,11 @@ class Claim:
     protocol: str = ""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     reading: str = ""
+
+    def standing_in(self, stand_ins: Mapping[str, str]) -> Claim:
+        """The same claim on the cohorts that take the place of the board's in a profile."""
+        cohort, external = (stand_ins.get(name, name) for name in (self.cohort, self.external))
+        return dataclasses.replace(self, cohort=cohort, external=external)
 
     def check(self, name: str) -> None:
         """Refuses a claim that cannot be tested.

@@ -54,6 +54,7 @@ def plan_study(claims: Mapping[str, Claim], profile: Profile, workspace: Workspa
     """
     jobs: dict[str, Job] = {}
     runs: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    claims = {name: claim.standing_in(profile.stand_ins) for name, claim in claims.items()}
     for name, claim in claims.items():
         for arm_name, arm in claim.arms.items():
             for task in dict.fromkeys(_fitted(claim, profile).values()):

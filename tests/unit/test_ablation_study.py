@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -96,6 +97,26 @@ def test_a_misspelt_kind_or_claim_suggests_the_nearest() -> None:
         claim(kind="ordr")
     with pytest.raises(UnknownNameError):
         load_claims("no_such_claim_at_all")
+
+
+@pytest.mark.usefixtures("probe_site")
+def test_where_twins_stand_in_a_claim_is_tested_on_them(
+    fresh_workspace: Workspace, tiny_profile: Profile
+) -> None:
+    claims = {
+        "one": claim(
+            cohort="phantom-memory",
+            kind="transfer",
+            external=EXTERNAL,
+            tasks=["dx3"],
+            arms={"a": Arm("probe")},
+        )
+    }
+    profile = dataclasses.replace(tiny_profile, stand_ins={"phantom-memory": TINY})
+    study = plan_study(claims, profile, fresh_workspace)
+    assert study.claims["one"].cohort == TINY
+    assert {part.cohort for job in study.jobs.values() for part in job.parts} == {TINY}
+    assert study.claims["one"].external == EXTERNAL
 
 
 def test_every_claim_of_the_project_names_rows_that_exist() -> None:
