@@ -16,7 +16,7 @@ from benchmark.api import MethodError
 
 from .info import ExpertsConfig
 
-__all__ = ["Experts", "Gate", "Routing", "check", "routing_loss", "squared_variation"]
+__all__ = ["Experts", "Gate", "Routing", "check", "mlp", "routing_loss", "squared_variation"]
 
 _LEAST_NOISE = 1e-2  # as in the code that goes with Shazeer et al. 2017
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
@@ -24,7 +24,7 @@ class RecordConfig:
     layers: int = 0
     max_tokens: int = 128
     hidden: int = 64
-    dropout: float = 0.5
+    dropout: float = 0.7
 
 
 @dataclass
@@ -89,7 +89,7 @@ class FusionConfig:
     width: int = 64
     depth: int = 1
     heads: int = 4
-    dropout: float = 0.3
+    dropout: float = 0.5
 
 
 @dataclass
@@ -113,6 +113,10 @@ class ExpertsConfig:
     specialise_weight: float = 1e-2
 
 
+def _trainer(epochs: int) -> TrainerConfig:
+    return replace(cnn_trainer(epochs), weight_decay=0.05)
+
+
 @dataclass
 class FlexConfig:
     """Settings of Flex-MoE.
@@ -124,12 +128,12 @@ class FlexConfig:
         genetics: Encoder of genotypes.
         fusion: Tokens of modalities and the blocks over them.
         experts: The sparse mixture of experts.
-        rate: Learning rate of all but the volume encoder, as a multiple of ``trainer.lr``.
+        rate: Learning rate of all but the volume encoder, as a multiple of the stage's ``lr``.
         task_weights: By task, the weight of its loss, 1 where it is not named; a task that a fit
             does not have may be named.
-        least_complete: Fewest training people with every modality for whom there is a first stage.
-        complete: The training loop of the first stage, on people who have every modality; 0 epochs
-            are not possible, ``least_complete`` switches it off.
+        least_complete: Fewest training people with every modality for whom there is a first stage;
+            a number above theirs leaves it out.
+        complete: The training loop of the first stage, on people who have every modality.
         trainer: The training loop of the second stage, on everybody.
     """
 
@@ -139,11 +143,11 @@ class FlexConfig:
     genetics: TokensConfig = field(default_factory=TokensConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     experts: ExpertsConfig = field(default_factory=ExpertsConfig)
-    rate: float = 0.2
+    rate: float = 0.06
     task_weights: dict[str, float] = field(default_factory=lambda: {"conversion": 0.2})
     least_complete: int = 32
-    complete: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=4))
-    trainer: TrainerConfig = field(default_factory=lambda: cnn_trainer(epochs=14))
+    complete: TrainerConfig = field(default_factory=lambda: _trainer(4))
+    trainer: TrainerConfig = field(default_factory=lambda: _trainer(14))
 
 
 INFO = register(

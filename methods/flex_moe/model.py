@@ -29,6 +29,7 @@ class FlexMoE(TorchMethod):
         super().__init__(config)
         self._store = FeatureStore()
         self._measured: Samples | None = None
+        self._lr = self.trainer.lr  # of the stage that runs
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """Notes where features of sentences are kept, and from whom statistics are taken."""
@@ -73,8 +74,10 @@ class FlexMoE(TorchMethod):
         first = train.subset(self._complete(train))
         if len(first) >= self.config.least_complete:
             parts = [self.source(p, tasks) for p in (first, val.subset(self._complete(val)))]
+            self._lr = self.config.complete.lr
             Trainer(model, self, parts[0], parts[1], self.config.complete, run, "complete").fit()
         parts = [self.source(part, tasks) for part in (train, val)]
+        self._lr = self.trainer.lr
         Trainer(model, self, parts[0], parts[1], self.trainer, run).fit()
 
     def _complete(self, samples: Samples) -> np.ndarray:
@@ -102,14 +105,14 @@ class FlexMoE(TorchMethod):
         return torch.stack(losses).sum()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """The volume encoder has ``trainer.lr``; vectors, bank and places do not decay."""
+        """The volume encoder has the stage's rate; vectors, bank and places do not decay."""
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
             volume = name.startswith(f"tokens.{SMRI}.reader.")
             decays = parameter.ndim > 1 and not name.startswith(("bank.", "place"))
             groups.setdefault((volume, decays), []).append(parameter)
         return [
-            {"params": members, "lr": self.trainer.lr * (1.0 if volume else self.config.rate)}
+            {"params": members, "lr": self._lr * (1.0 if volume else self.config.rate)}
             | ({} if decays else {"weight_decay": 0.0})
             for (volume, decays), members in groups.items()
         ]
