@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.api import MethodError, RunContext, Samples, TrainerConfig
+from benchmark.api import MethodError, RunContext, Samples, Trainer, TrainerConfig
 from benchmark.encoders import FeatureStore
 from benchmark.samples import LazyRows
 from benchmark.samples.hide import hide
@@ -303,7 +303,7 @@ def quick(**experts: object) -> FlexConfig:
     config.record.layers = 1
     config.fmri.width = config.genetics.width = 8
     config.least_complete = 8
-    config.complete = TrainerConfig(epochs=1, batch_size=8, lr=1e-3)
+    config.complete = TrainerConfig(epochs=2, batch_size=8, lr=1e-3)
     config.trainer = TrainerConfig(epochs=2, batch_size=8, lr=1e-3)
     return config
 
@@ -366,3 +366,28 @@ def test_without_experts_there_is_one_mlp_and_no_routing(tmp_path: Path) -> None
     made.fit(people(42, 0), people(12, 1), TASKS[:1], RunContext(seed=0, folder=tmp_path))
     assert not any("experts" in name for name, _ in made.model.named_parameters())
     assert set(made.expose(people(9, 2).without_labels())) == {"combination"}
+
+
+@pytest.mark.parametrize("epochs", [1, 3])  # of the first stage's two, of all four
+def test_a_fit_that_is_killed_in_either_stage_goes_on_to_the_same_bits(
+    epochs: int, method: FlexMoE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit() -> FlexMoE:
+        made, context = FlexMoE(quick()), RunContext(seed=0, folder=tmp_path, checkpoint_seconds=0)
+        made.fit(people(42, 0), people(12, 1), TASKS, context)
+        return made
+
+    saved, save = [], Trainer._save
+
+    def killed(self: Trainer, state: object) -> None:
+        save(self, state)
+        saved.append(state)
+        if len(saved) == epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit()
+    went_on, whole = fit().model.state_dict(), method.model.state_dict()
+    assert all(torch.equal(went_on[name], tensor) for name, tensor in whole.items())
