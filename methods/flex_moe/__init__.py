@@ -1,0 +1,1 @@
+"""Flex-MoE: a bank for missing modalities and experts for combinations of modalities."""

@@ -1,0 +1,393 @@
+"""Flex-MoE: what stands for a missing modality, who goes to which expert, who is learned first."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.api import MethodError, RunContext, Samples, Trainer, TrainerConfig
+from benchmark.encoders import FeatureStore
+from benchmark.samples import LazyRows
+from benchmark.samples.hide import hide
+from benchmark.tasks import get_task
+from methods.flex_moe.combinations import assigned_experts, combination
+from methods.flex_moe.experts import Experts, Gate, Routing, routing_loss, squared_variation
+from methods.flex_moe.info import ExpertsConfig, FlexConfig, FusionConfig
+from methods.flex_moe.modalities import Columns, Reader
+from methods.flex_moe.model import FlexMoE
+from methods.flex_moe.network import Network
+from methods.flex_moe.records import number_columns, numbers, report_features
+
+TASKS = [get_task("dx3"), get_task("conversion")]
+NAMES = ("record", "smri", "fmri", "genetics")
+SUBSETS = [there for there in itertools.product([True, False], repeat=4) if any(there)]
+
+
+class Plain(Reader):
+    """A modality that is a vector of five numbers."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.reads, self.width = (name,), 6
+        self.layer = torch.nn.Linear(5, 6)
+
+    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
+        raise NotImplementedError
+
+    def there(self, columns: Columns) -> np.ndarray:
+        raise NotImplementedError
+
+    def encode(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.layer(inputs[self.reads[0]])
+
+
+def small(missing: str = "bank", number: int = 16, **experts: object) -> FlexConfig:
+    return FlexConfig(
+        fusion=FusionConfig(missing=missing, tokens=2, width=8, heads=2, dropout=0.0, bank_sd=1.0),
+        experts=ExpertsConfig(**({"number": number, "chosen": 3, "hidden": 8} | experts)),
+    )
+
+
+def network(config: FlexConfig | None = None) -> Network:
+    torch.manual_seed(0)
+    return Network({m: Plain(m) for m in NAMES}, TASKS, config or small()).eval()
+
+
+def batch(there: list[tuple[bool, ...]]) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(1)
+    inputs = {m: torch.randn(len(there), 5, generator=g) for m in NAMES}
+    masks = torch.tensor(there)
+    return inputs | {f"{m}_is_there": masks[:, k] for k, m in enumerate(NAMES)}
+
+
+def scrambled(inputs: dict[str, Tensor], value: float) -> dict[str, Tensor]:
+    """The same with other content wherever a modality is missing."""
+    return inputs | {
+        m: inputs[m].masked_fill(~inputs[f"{m}_is_there"][:, None], value) for m in NAMES
+    }
+
+
+# What is missing ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["bank", "zeros"])
+@pytest.mark.parametrize("training", [True, False])
+def test_what_a_missing_modality_holds_changes_nothing(missing: str, training: bool) -> None:
+    inputs = batch(SUBSETS * 2)
+    model = network(small(missing)).train(training)
+    answers = []
+    for value in (0.0, 1e9, float("nan")):
+        torch.manual_seed(3)  # noise of the gates
+        answers.append(model(scrambled(inputs, value)))
+    for name in answers[0]:
+        assert all(torch.equal(answers[0][name], other[name]) for other in answers[1:]), name
+    assert all(torch.isfinite(answers[0][task.name]).all() for task in TASKS)
+
+
+def test_the_bank_stands_exactly_where_something_is_missing() -> None:
+    model, inputs = network(), batch(SUBSETS)
+    there = model.there(inputs)
+    codes = combination(there)
+    with torch.no_grad():
+        tokens = model.embedded(inputs, there)  # b m p d
+        whole = model.embedded(inputs, torch.ones_like(there))
+    for person, code in enumerate(codes.tolist()):
+        for m in range(4):
+            expected = whole[person, m] if there[person, m] else model.bank.vectors[code, m]
+            torch.testing.assert_close(tokens[person, m], expected)
+
+
+def test_bank_vectors_learn_only_from_people_who_lack_the_modality() -> None:
+    people = [(True, True, True, True), (True, False, True, True), (False, True, False, True)]
+    model = network().train()
+    outputs = model(batch(people * 2))
+    (outputs["dx3"].square().sum() + outputs["conversion"].square().sum()).backward()
+    gradient = model.bank.vectors.grad.abs().amax(dim=(2, 3))  # code m
+    expected = torch.zeros(16, 4, dtype=torch.bool)
+    expected[0b1101, 1] = True
+    expected[0b1010, 0] = expected[0b1010, 2] = True
+    assert torch.equal(gradient > 0, expected)
+
+
+def test_without_a_bank_zeros_stand_for_the_missing() -> None:
+    model, inputs = network(small("zeros")), batch(SUBSETS)
+    assert not any("bank" in name for name in model.state_dict())
+    there = model.there(inputs)
+    with torch.no_grad():
+        tokens = model.embedded(inputs, there)
+    assert not tokens[~there].any()
+    assert (tokens[there].flatten(1).abs().sum(dim=1) > 0).all()
+
+
+def test_another_bank_moves_those_who_lack_something_and_nobody_else() -> None:
+    model, inputs = network(), batch(SUBSETS)
+    with torch.no_grad():
+        before = model(inputs)["dx3"]
+        model.bank.vectors.add_(torch.randn_like(model.bank.vectors))
+        moved = (model(inputs)["dx3"] != before).any(dim=1)
+    assert torch.equal(moved, ~model.there(inputs).all(dim=1))
+
+
+def test_whoever_has_nothing_gets_even_odds() -> None:
+    model, inputs = network(), batch([(False,) * 4, (True, False, False, False)])
+    with torch.no_grad():
+        p = model(inputs)["dx3"].softmax(dim=1)
+    assert torch.equal(p[0], torch.full((3,), 1 / 3))
+    assert not torch.allclose(p[1], p[0])
+
+
+def test_a_modality_that_nobody_in_training_had_counts_as_missing() -> None:
+    model, inputs = network(), batch([(True, True, True, True)])
+    model.learned[2] = False
+    with torch.no_grad():
+        assert model(inputs)["combination"].tolist() == [0b1011]
+        other = inputs | {"fmri": inputs["fmri"] + 1}
+        assert torch.equal(model(inputs)["dx3"], model(other)["dx3"])
+
+
+# Experts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("chosen", [1, 3, 16])
+def test_gates_take_exactly_k_experts_and_sum_to_one(training: bool, chosen: int) -> None:
+    torch.manual_seed(0)
+    gate = Gate(8, ExpertsConfig(chosen=chosen)).train(training)
+    weights = gate(torch.randn(5, 7, 8)).weights
+    assert torch.equal((weights > 0).sum(dim=-1), torch.full((5, 7), chosen))
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(5, 7))
+
+
+def test_sparse_experts_are_the_weighed_sum_of_all() -> None:
+    torch.manual_seed(0)
+    experts = Experts(8, ExpertsConfig(number=5, chosen=2, hidden=4), dropout=0.0).eval()
+    x = torch.randn(3, 4, 8)
+    with torch.no_grad():
+        out, routing = experts(x, torch.ones(3, dtype=torch.bool))
+        every = torch.stack([expert(x) for expert in experts.members], dim=-2)  # b t e d
+        torch.testing.assert_close(out, (routing.weights[..., None] * every).sum(dim=-2))
+
+
+@pytest.mark.parametrize("modalities", [1, 2, 3, 4])
+def test_each_combination_has_its_own_expert_while_they_suffice(modalities: int) -> None:
+    combinations = 2**modalities - 1
+    target = assigned_experts(modalities, max(2, combinations))[1:].tolist()
+    assert len(set(target)) == combinations
+    assert target[-1] == 0  # of everything
+    few = assigned_experts(modalities, 2)[1:-1]
+    assert (few == 1).all()  # the first stays that of everything
+    assert max(assigned_experts(4, 5)) == 4
+
+
+def routing_of(logits: Tensor) -> Routing:
+    top = torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+    return Routing(top, top, logits)
+
+
+def test_the_s_router_learns_the_expert_of_a_combination_and_only_there() -> None:
+    config = ExpertsConfig(number=16, chosen=1, balance_weight=0.0, specialise_weight=1.0)
+    target, code = assigned_experts(4, 16), torch.tensor([15, 0, 6, 3])
+    logits = torch.zeros(4, 2, 16, requires_grad=True)
+    loss = routing_loss(routing_of(logits), code, target, config)
+    torch.testing.assert_close(loss, torch.tensor(16.0).log())
+    loss.backward()
+    assert not logits.grad[:2].any()  # who has everything, and who has nothing
+    for person in (2, 3):
+        falls = (logits.grad[person] < 0).nonzero()[:, 1].unique().tolist()
+        assert falls == [target[code[person]]]
+
+
+def test_the_g_router_is_even_over_all_experts_for_the_complete() -> None:
+    config = ExpertsConfig(number=4, chosen=1, balance_weight=1.0, specialise_weight=0.0)
+    target = assigned_experts(2, 4)
+    even = 5.0 * torch.eye(4)[:, None]  # 4 people, one expert each
+    one = 5.0 * torch.eye(4)[[2, 2, 2, 2]][:, None]
+    complete = torch.full((4,), 3)
+    assert routing_loss(routing_of(even), complete, target, config) == 0
+    assert routing_loss(routing_of(one), complete, target, config) == pytest.approx(8)
+    assert squared_variation(torch.tensor([4.0, 0, 0, 0])) == pytest.approx(4)
+    nobody = torch.zeros(4, dtype=torch.int64)
+    assert routing_loss(routing_of(one), nobody, target, config) == 0
+
+
+def test_two_routers_part_by_whether_everything_is_there() -> None:
+    torch.manual_seed(0)
+    config = ExpertsConfig(number=6, chosen=2, hidden=4, shared_router=False)
+    experts, x = Experts(8, config, 0.0).eval(), torch.randn(2, 3, 8)
+    routing = experts(x, torch.tensor([True, False]))[1]
+    assert torch.equal(routing.logits[0], experts.general(x).logits[0])
+    assert torch.equal(routing.logits[1], experts.special(x).logits[1])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("missing", "mean"), ("tokens", 0), ("heads", 3), ("number", 1), ("chosen", 17)],
+)
+def test_settings_that_cannot_work_are_named(setting: str, value: object) -> None:
+    config = FlexConfig()
+    part = "experts" if setting in ("number", "chosen") else "fusion"
+    setattr(config, part, replace(getattr(config, part), **{setting: value}))
+    with pytest.raises(MethodError, match=rf"{part}\.{setting}"):
+        network(config)
+
+
+# Records -----------------------------------------------------------------------------------------
+
+
+def test_numbers_keep_their_gaps_and_sex_is_a_number() -> None:
+    demographics = pd.DataFrame({"age_years": [60.0, np.nan], "sex": ["F", None]})
+    samples = Samples(
+        n=2, tables={"demographics": demographics, "clinical": pd.DataFrame({"faq_total": [3, 4]})}
+    )
+    columns = number_columns(samples)
+    assert columns == ["age_years", "sex", "faq_total"]
+    np.testing.assert_array_equal(numbers(samples, columns), [[60, 1, 3], [np.nan, np.nan, 4]])
+
+
+def test_a_report_is_the_mean_of_its_sentences() -> None:
+    config, store = FlexConfig().record, FeatureStore()
+    config.layers = 1
+    a, b, both, none = report_features(
+        ["Low mood.", "No falls.", "Low mood. No falls.", ""], config, store
+    )
+    np.testing.assert_allclose(both, (a + b) / 2, rtol=1e-5)
+    assert not none.any()
+
+
+# Whole fits --------------------------------------------------------------------------------------
+
+
+def people(n: int, seed: int) -> Samples:
+    g = np.random.default_rng(seed)
+    y = np.arange(n) % 3 * 1.0
+    has = {
+        "fmri": np.arange(n) % 4 != 3,
+        "genetic": np.arange(n) % 5 != 4,
+        "clinical": np.arange(n) % 7 != 6,
+        "report": np.zeros(n, dtype=bool),
+    }
+    series = g.normal(size=(n, 12, 4)).astype(np.float32)
+    series[:, :, 1] += y[:, None] * series[:, :, 0]
+    snps = g.integers(0, 3, (n, 5)).astype(np.int8)
+    conversion = np.where(y == 1, np.arange(n) // 3 % 2, np.nan)
+
+    def rows(array: np.ndarray, there: np.ndarray) -> LazyRows:
+        return LazyRows([array], np.zeros(n, dtype=int), np.where(there, np.arange(n), -1))
+
+    return Samples(
+        n=n,
+        tables={
+            "clinical": pd.DataFrame({"faq_total": np.where(has["clinical"], 5 * y + 1, np.nan)}),
+            "genetic": pd.DataFrame({"apoe_e4": np.where(has["genetic"], y % 3, np.nan)}),
+        },
+        arrays={"fmri": rows(series, has["fmri"]), "snps": rows(snps, has["genetic"])},
+        available=has,
+        names={"snps": [f"rs{i}" for i in range(5)]},
+        _labels={
+            "dx3": (y, np.ones(n, dtype=bool)),
+            "conversion": (conversion, ~np.isnan(conversion)),
+        },
+        _targets={},
+    )
+
+
+def quick(**experts: object) -> FlexConfig:
+    config = small(**experts)
+    config.record.layers = 1
+    config.fmri.width = config.genetics.width = 8
+    config.least_complete = 8
+    config.complete = TrainerConfig(epochs=2, batch_size=8, lr=1e-3)
+    config.trainer = TrainerConfig(epochs=2, batch_size=8, lr=1e-3)
+    return config
+
+
+@pytest.fixture(scope="module")
+def method(tmp_path_factory: pytest.TempPathFactory) -> FlexMoE:
+    made = FlexMoE(quick())
+    folder = tmp_path_factory.mktemp("flex")
+    made.fit(people(42, 0), people(12, 1), TASKS, RunContext(seed=0, folder=folder))
+    return made
+
+
+def test_everybody_is_predicted_with_every_subset_of_modalities(method: FlexMoE) -> None:
+    some = people(12, 2).without_labels()
+    answers = []
+    for gone in itertools.product([True, False], repeat=3):
+        names = ("clinical", "fmri", "genetic")
+        hidden = {m: np.full(12, g) for m, g in zip(names, gone, strict=True)}
+        p = method.predict(hide(some, hidden), TASKS)["dx3"].probabilities
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+        answers.append(p)
+    np.testing.assert_array_equal(answers[0], np.full((12, 3), 1 / 3))
+    assert not any(np.array_equal(answers[7], other) for other in answers[:7])
+
+
+def test_what_is_exposed_has_one_row_a_person(method: FlexMoE) -> None:
+    shown = method.expose(people(9, 2).without_labels())
+    assert shown["routing"].shape == (9, 16)
+    np.testing.assert_allclose(shown["routing"].sum(axis=1), 1, rtol=1e-5)
+    assert shown["combination"].tolist() == [7, 7, 7, 5, 3, 7, 6, 5, 7]
+    assert method.embed(people(9, 2).without_labels()).shape == (9, 3 * 8)
+
+
+def test_statistics_are_those_of_training_people_who_have_the_modality(method: FlexMoE) -> None:
+    train = people(42, 0)
+    faq = train.tables["clinical"]["faq_total"].dropna()
+    reader = method.model.tokens["record"].reader
+    assert reader.mean[-1] == pytest.approx(faq.mean(), rel=1e-5)
+    assert reader.sd[-1] == pytest.approx(faq.std(ddof=0), rel=1e-5)
+    dosages = train.array("snps")[train.has("genetic")]
+    np.testing.assert_allclose(
+        method.model.tokens["genetics"].reader.encoder.mean_dosage, dosages.mean(axis=0), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(("least", "stages"), [(8, {"complete", "fit"}), (99, {"fit"})])
+def test_people_with_everything_come_first_if_there_are_enough(
+    least: int, stages: set[str], tmp_path: Path
+) -> None:
+    config = quick()
+    config.least_complete = least
+    made = FlexMoE(config)
+    made.fit(people(42, 0), people(12, 1), TASKS, RunContext(seed=0, folder=tmp_path))
+    found = {path.name.split(".")[0] for path in tmp_path.glob("*.checkpoint.pt")}
+    assert found == stages
+
+
+def test_without_experts_there_is_one_mlp_and_no_routing(tmp_path: Path) -> None:
+    made = FlexMoE(quick(number=0))
+    made.fit(people(42, 0), people(12, 1), TASKS[:1], RunContext(seed=0, folder=tmp_path))
+    assert not any("experts" in name for name, _ in made.model.named_parameters())
+    assert set(made.expose(people(9, 2).without_labels())) == {"combination"}
+
+
+@pytest.mark.parametrize("epochs", [1, 3])  # of the first stage's two, of all four
+def test_a_fit_that_is_killed_in_either_stage_goes_on_to_the_same_bits(
+    epochs: int, method: FlexMoE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit() -> FlexMoE:
+        made, context = FlexMoE(quick()), RunContext(seed=0, folder=tmp_path, checkpoint_seconds=0)
+        made.fit(people(42, 0), people(12, 1), TASKS, context)
+        return made
+
+    saved, save = [], Trainer._save
+
+    def killed(self: Trainer, state: object) -> None:
+        save(self, state)
+        saved.append(state)
+        if len(saved) == epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit()
+    went_on, whole = fit().model.state_dict(), method.model.state_dict()
+    assert all(torch.equal(went_on[name], tensor) for name, tensor in whole.items())
