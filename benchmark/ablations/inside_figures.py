@@ -11,12 +11,14 @@ import pandas as pd
 from benchmark.ablations.inside_tables import NEIGHBOURS
 from benchmark.method_info import BY_CLASS, ROUTING
 from benchmark.report.svg import Figure, circle, diamond, line, rect, text
+from benchmark.tasks import get_task
 
 __all__ = ["arm_name", "inside_figures", "one_fit", "own_rows"]
 
 WIDTH: Final = 460
 _EDGE: Final = 12
-_LABEL: Final = 120
+_LABEL: Final = 164
+_HEAD: Final = 40
 _ROW: Final = 17
 _CELL: Final = 34
 _KINDS: Final = ("mark", "other", "hollow")
@@ -70,9 +72,10 @@ def _figure(insides: pd.DataFrame, embeddings: pd.DataFrame) -> Figure | None:
     return Figure(name, str(title), said, WIDTH, math.ceil(y + 8), marks)
 
 
-def _head(row: pd.Series, y: float, what: str = "") -> list[str]:
-    task = f", {row['task']}" if what == "" else what
-    return [rect(0, y, WIDTH, 20), text(_EDGE, y + 14, f"{arm_name(row)}{task}", "bold")]
+def _head(row: pd.Series, y: float, more: str) -> list[str]:
+    where = ", ".join(part for part in (row["cohort"], more) if part)
+    name = text(_EDGE, y + 14, f"{row['row']} ({row['arm']})", "bold")
+    return [rect(0, y, WIDTH, _HEAD - 6), name, text(_EDGE, y + 29, where, "faint")]
 
 
 def _shape(x: float, y: float, number: int, radius: float) -> str:
@@ -97,8 +100,8 @@ def _means(lines: pd.DataFrame) -> tuple[list[str], float, str]:
     marks: list[str] = []
     y, said = 4.0, []
     for _, rows in own_rows(lines):
-        marks += _head(rows.iloc[0], y)
-        y += 26
+        marks += _head(rows.iloc[0], y, rows["task"].iloc[0])
+        y += _HEAD
         classes = list(dict.fromkeys(rows["group"]))
         for item in dict.fromkeys(rows["item"]):
             marks.append(text(_EDGE, y + 12, str(item), "faint"))
@@ -121,9 +124,9 @@ def _matrices(lines: pd.DataFrame) -> tuple[list[str], float, str]:
     y, said = 4.0, []
     for _, rows in own_rows(lines):
         own = one_fit(rows)
-        fit = f", seed {own['seed'].iloc[0]}, fold {own['fold'].iloc[0]}"
+        fit = f"seed {own['seed'].iloc[0]}, fold {own['fold'].iloc[0]}; experts:"
         marks += _head(own.iloc[0], y, fit)
-        y += 26
+        y += _HEAD
         experts = list(dict.fromkeys(own["item"]))
         width = min(80.0, (WIDTH - _LABEL - _EDGE) / len(experts))
         for k, expert in enumerate(experts):
@@ -150,12 +153,13 @@ def _filled(x: float, y: float, width: float, height: float, share: float) -> st
 def _maps(points: pd.DataFrame) -> tuple[list[str], float, str]:
     marks: list[str] = []
     y, said = 4.0, []
-    for _, rows in own_rows(points):
+    first_tasks = points.groupby("row")["task"].transform("first")  # the app has the others
+    for _, rows in own_rows(points[points["task"] == first_tasks]):
         first = rows.iloc[0]
-        fit = f", {first['task']}, seed {first['seed']}, fold {first['fold']}"
+        fit = f"{first['task']}, seed {first['seed']}, fold {first['fold']}"
         marks += _head(first, y, fit)
-        y += 26
-        classes = sorted(set(rows["group"]))
+        y += _HEAD
+        classes = list(get_task(first["task"]).classes)
         x = float(_EDGE)
         for number, name in enumerate(classes):
             marks += [_shape(x + 4, y + 8, number, 4), text(x + 14, y + 12, name)]
