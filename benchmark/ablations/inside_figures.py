@@ -116,7 +116,11 @@ def _means(lines: pd.DataFrame) -> tuple[list[str], float, str]:
         y += 4
     for value, anchor in ((low, "start"), (high, "end")):
         marks.append(text(at(value), y + 10, f"{value:.3f}", "faint", anchor))
-    return marks, y + 14, f"Means with 95 % intervals of {', '.join(said)}; the table has them."
+    return (
+        marks,
+        y + 14,
+        f"Means with 95 % intervals of {', '.join(dict.fromkeys(said))}; the table has them.",
+    )
 
 
 def _matrices(lines: pd.DataFrame) -> tuple[list[str], float, str]:
@@ -142,7 +146,11 @@ def _matrices(lines: pd.DataFrame) -> tuple[list[str], float, str]:
             y += _CELL
         said.append(str(own["row"].iloc[0]))
         y += 6
-    return marks, y, f"Weight of each expert for each task in one fit of {', '.join(said)}."
+    return (
+        marks,
+        y,
+        f"Weight of each expert for each task in one fit of {', '.join(dict.fromkeys(said))}.",
+    )
 
 
 def _filled(x: float, y: float, width: float, height: float, share: float) -> str:
@@ -178,4 +186,4 @@ def _maps(points: pd.DataFrame) -> tuple[list[str], float, str]:
         said.append(f"{first['row']} on {first['task']}")
         y += side + 26
     kinds = "Maps (t-SNE) of the same people after each epoch, classes by colour and shape, of "
-    return marks, y, f"{kinds}{', '.join(said)}."
+    return marks, y, f"{kinds}{', '.join(dict.fromkeys(said))}."

@@ -28,7 +28,7 @@ _READING: Final = {
     OVERLAP: "Overlap of two tasks' experts (1: the same experts with the same weights, 0: none in "
     "common), mean over all fits, and the least and the most.",
     NEIGHBOURS: "Share of a person's 10 nearest people of the same fold who are of the same class, "
-    "in the embedding itself, beside that by chance.",
+    "in the embedding itself, beside that by chance. The interval holds given the others.",
 }
 _MAPS: Final = (
     "Maps by t-SNE (from principal components, always the same seed; perplexity a fifth of the "

@@ -20,6 +20,7 @@ from benchmark.ablations.report import publish
 from benchmark.ablations.study import Study
 from benchmark.ablations.summaries import class_means, layout, neighbours, overlaps, routing
 from benchmark.api import MethodInfo, Shown
+from benchmark.cli import main
 from benchmark.errors import MethodError, ResultError
 from benchmark.registry import get_method
 from benchmark.runs.job import Job, Part, Workspace
@@ -230,3 +231,34 @@ def test_methods_of_the_project_declare_what_they_expose() -> None:
         "brain_adapter": "embedding",
     }
     assert {name: get_method(name).exposes[0].kind for name in kinds} == kinds
+
+
+def test_the_verb_writes_tables_page_and_figures_and_names_what_is_missing(
+    study, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    plan, workspace = study
+    workspace.board.mkdir()
+    line = {"claim": "one", "task": "dx3", "metric": "roc_auc", "cohort": COHORT, "kind": "order"}
+    line |= {"seeds": 3, "lower": "without", "higher": "with", "score_lower": 0.6, "n": 24}
+    line |= {"score_higher": 0.7, "difference": 0.1, "low": 0.02, "high": 0.18}
+    stand_ins = {
+        "benchmark.ablations.claims.load_claims": lambda *_: plan.claims,
+        "benchmark.ablations.study.plan_study": lambda *_: plan,
+        "benchmark.ablations.study.run_study": lambda *_, **__: {},
+        "benchmark.ablations.study.study_lines": lambda *_: [("one", [line])],
+        "benchmark.runs.workspace.workspace_of": lambda _: workspace,
+        "benchmark.registry.ROOT": workspace.root,
+    }
+    for name, value in stand_ins.items():
+        monkeypatch.setattr(name, value)
+    assert main(["ablate", "--profile", "mini"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "inside: bare: memory dx3+conversion; other pd_hc, fold 0, seed 0: 'gate' is" in said
+    page = (workspace.root / "docs" / "ablations.md").read_text()
+    assert page.index("# Published claims") < page.index("## Inside the methods")
+    drawn = sorted(path.name for path in (workspace.root / "docs" / "figures").iterdir())
+    assert drawn == [
+        *("ablations_embedding_epoch.svg", "ablations_gate.svg", "ablations_routing.svg")
+    ]
+    for folder in (workspace.ablations, workspace.board):
+        assert {*INSIDE_TABLES, "ablations.parquet"} <= {path.name for path in folder.iterdir()}
