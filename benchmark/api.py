@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmark.errors import MethodError, SampleError
     from benchmark.method import Method, RunContext
-    from benchmark.method_info import MethodInfo
+    from benchmark.method_info import MethodInfo, Shown
     from benchmark.prediction import Prediction
     from benchmark.registry import register
     from benchmark.samples.samples import Samples
@@ -36,6 +36,7 @@ __all__ = [
     "RunContext",
     "SampleError",
     "Samples",
+    "Shown",
     "SklearnMethod",
     "Task",
     "TorchMethod",
@@ -59,6 +60,7 @@ _HOMES = {
     "RunContext": "benchmark.method",
     "SampleError": "benchmark.errors",
     "Samples": "benchmark.samples.samples",
+    "Shown": "benchmark.method_info",
     "SklearnMethod": "benchmark.sklearn_method",
     "Task": "benchmark.tasks",
     "TorchMethod": "benchmark.training.torch_method",

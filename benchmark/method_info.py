@@ -4,8 +4,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-__all__ = ["MethodInfo"]
+from benchmark.errors import MethodError
+
+__all__ = ["BY_CLASS", "EMBEDDING", "ROUTING", "MethodInfo", "Shown"]
+
+BY_CLASS: Final = "by_class"
+ROUTING: Final = "routing"
+EMBEDDING: Final = "embedding"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An array of :meth:`Method.expose` that readers are shown, and how it is summed up.
+
+    Attributes:
+        array: Its name; for ``embedding`` what comes before the number of the epoch.
+        kind: ``by_class``, (N,) or (N, M): means by class. ``routing``, (N, T, E): tasks of the fit
+            by experts. ``embedding``, (N, d) for each epoch: maps with classes.
+        title: How readers see it.
+        names: Of its M columns.
+        names_by_track: The same for rows whose track shows fewer.
+        about: One sentence on how to read it.
+
+    Raises:
+        MethodError: The kind is none of the three.
+    """
+
+    array: str
+    kind: str
+    title: str
+    names: tuple[str, ...] = ()
+    names_by_track: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        kinds = (BY_CLASS, ROUTING, EMBEDDING)
+        if self.kind not in kinds:
+            raise MethodError(
+                f"exposes: {self.array!r} has kind {self.kind!r}, expected one of {kinds}"
+            )
 
 
 @dataclass(frozen=True)
@@ -36,6 +75,7 @@ class MethodInfo:
         pretraining: Cohort parts that its weights saw, e.g. ``"phantom-population:pretrain"``.
         licence: Licence of the method's code and weights.
         contact: Whom to ask.
+        exposes: Arrays of ``expose()`` that ``neurodx ablate`` sums up for readers.
     """
 
     name: str
@@ -56,5 +96,6 @@ class MethodInfo:
     pretraining: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     contact: str = ""
+    exposes: tuple[Shown, ...] = ()
     package: str = ""
     folder: Path | None = None

@@ -7,7 +7,16 @@ from pathlib import Path
 import streamlit as st
 
 from leaderboard.components.frame import framed
-from leaderboard.views import about, by_task, cards, honesty, protocol, ranking, robustness
+from leaderboard.views import (
+    ablations,
+    about,
+    by_task,
+    cards,
+    honesty,
+    protocol,
+    ranking,
+    robustness,
+)
 
 COMPONENTS = Path(__file__).parent / "components"
 
@@ -27,6 +36,7 @@ def main() -> None:
             "Explore": [
                 st.Page(framed(robustness.show), title="Robustness", url_path="robustness"),
                 st.Page(framed(honesty.show), title="Honesty", url_path="honesty"),
+                st.Page(framed(ablations.show), title="Ablations", url_path="ablations"),
             ],
             "Methods": [st.Page(framed(cards.show), title="Method cards", url_path="cards")],
             "Take part": [

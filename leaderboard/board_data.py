@@ -19,11 +19,13 @@ from benchmark.results.robustness.schema import TABLES as ROBUSTNESS_TABLES
 from leaderboard.rows import REAL, SYNTHETIC, UNKNOWN, keyed
 
 __all__ = [
+    "Ablations",
     "Board",
     "BoardError",
     "NoBoardError",
     "Robustness",
     "board_folder",
+    "load_ablations",
     "load_board",
     "load_cell",
     "load_robustness",
@@ -193,3 +195,38 @@ def _robustness(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Robust
         table = table.assign(**plain)
         tables[name] = keyed(table) if "method" in table else table
     return Robustness(tables, says)
+
+
+@dataclass(frozen=True, slots=True)
+class Ablations:
+    """What ``neurodx ablate`` has written to a board.
+
+    Attributes:
+        claims: ``ablations.parquet``, one row for each difference of two arms; empty before.
+        insides: ``insides.parquet``, what the arms' methods expose, summed up; may be empty.
+        maps: ``embeddings.parquet``, one row for each person and epoch; may be empty.
+    """
+
+    claims: pd.DataFrame
+    insides: pd.DataFrame
+    maps: pd.DataFrame
+
+
+def load_ablations(board: Board) -> Ablations:
+    """Returns the tables of tested claims, read once.
+
+    Raises:
+        BoardError: A table is damaged.
+    """
+    return _ablations(board.folder, _stamp(board.folder))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _ablations(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Ablations:
+    there = {name for name, _, _ in stamp}
+    tables = []
+    for name in ("ablations", "insides", "embeddings"):
+        known = f"{name}.parquet" in there
+        table = _table(folder / f"{name}.parquet") if known else pd.DataFrame()
+        tables.append(table.astype(dict.fromkeys(table.select_dtypes("Int64"), "float64")))
+    return Ablations(*tables)

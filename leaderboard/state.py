@@ -12,7 +12,9 @@ from typing import Final
 __all__ = [
     "ANY",
     "ASPECT",
+    "CLAIM",
     "COHORT",
+    "FIT",
     "METHOD",
     "PROTOCOL",
     "PROVENANCE",
@@ -39,6 +41,8 @@ TASKS: Final = "tasks"
 ASPECT: Final = "show"
 VARIABLE: Final = "groups"
 ROW: Final = "row"
+CLAIM: Final = "claim"
+FIT: Final = "fit"
 
 ANY: Final = "any"
 SORTS: Final = {

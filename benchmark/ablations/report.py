@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.ablations.claims import Claim
+from benchmark.ablations.inside_tables import INSIDE_TABLES
 from benchmark.metrics import METRICS
 from benchmark.results.ablation import ablation_table
 from benchmark.store.atomic import write_parquet, write_text
@@ -60,7 +61,7 @@ def write_lines(
 
 def publish(folder: Path, board: Path) -> None:
     """Copies the tables of earlier calls to a board; nothing where there are none."""
-    for name in (TABLE, CSV):
+    for name in (TABLE, CSV, *INSIDE_TABLES):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, board / name)
 

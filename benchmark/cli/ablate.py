@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import pandas as pd
+
+    from benchmark.ablations.study import Study
+    from benchmark.runs.job import Workspace
 
 HELP = (
     "Test published claims (configs/ablation): fit arms that differ in one thing over several "
@@ -10,8 +20,8 @@ HELP = (
 )
 EPILOG = """\
 Not part of `neurodx repro`: all claims take up to two hours on two cores. An interrupted call goes
-on where it stopped; arms that several claims share are fitted once. The table goes to
-docs/ablations.md (profile mini) and to the board.
+on where it stopped; arms that several claims share are fitted once. The table of differences, and
+those of what the methods expose, go to docs/ablations.md (profile mini) and to the board.
 
 examples:
   neurodx ablate --list
@@ -20,6 +30,7 @@ examples:
   neurodx ablate --profile twins --only queries_saturate
 """
 _PAGE = "docs/ablations.md"
+_FIGURES = "figures"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,12 +81,14 @@ def run(args: argparse.Namespace) -> int:
         )
     lines = []
     status = 1 if failed else 0
+    judged = []
     for name, found in study_lines(study, profile, workspace):
         if isinstance(found, str):
             console.print(f"[red]{name}[/]: cannot be judged: {found}", soft_wrap=True)
             status = 1
             continue
         lines += found
+        judged.append(name)
     every = load_claims()
     folders = [workspace.ablations, *([workspace.board] if workspace.board.is_dir() else [])]
     table = write_lines(lines, every, *folders)
@@ -83,7 +96,38 @@ def run(args: argparse.Namespace) -> int:
         interval = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
         arms = f"{row['higher']} over {row['lower']}"
         console.print(f"{row['verdict']:10} {row['claim']} {row['task']}: {arms}: {interval}")
+    insides, embeddings = _insides(study, judged, every, workspace, folders)
+    for note in sorted({*insides.loc[insides["note"] != "", "note"]}):
+        console.print(f"inside: {note}", soft_wrap=True)
     if profile.name == DEFAULT_PROFILE:
-        write_text(ROOT / _PAGE, markdown(table, every, profile.name))
+        page = markdown(table, every, profile.name)
+        write_text(ROOT / _PAGE, f"{page}\n{_section(insides, embeddings, ROOT / 'docs')}")
         console.print(f"table: {_PAGE}")
     return status
+
+
+def _insides(
+    study: Study,
+    judged: Sequence[str],
+    claims: Collection[str],
+    workspace: Workspace,
+    folders: Collection[Path],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sums up what the arms of the judged claims expose; returns both tables of all claims."""
+    from benchmark.ablations.inside_tables import write_insides
+    from benchmark.ablations.insides import study_insides
+
+    found = study_insides(study, judged, workspace)
+    return write_insides(*found, judged, claims, *folders)
+
+
+def _section(insides: pd.DataFrame, embeddings: pd.DataFrame, docs: Path) -> str:
+    """Writes the figures; returns the section of the page."""
+    from benchmark.ablations.inside_figures import inside_figures
+    from benchmark.ablations.inside_report import insides_markdown
+    from benchmark.store.atomic import write_text
+
+    figures = inside_figures(insides, embeddings)
+    for figure in figures.values():
+        write_text(docs / _FIGURES / f"{figure.name}.svg", figure.standalone())
+    return insides_markdown(insides, figures, _FIGURES)

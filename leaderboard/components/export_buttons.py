@@ -27,4 +27,9 @@ def export_buttons(files: dict[str, tuple[str, str]], stem: str) -> None:
             )
 
 
-_NAMES = {"tex": "LaTeX", "bib": "BibTeX"}
+_NAMES = {
+    "tex": "LaTeX",
+    "bib": "BibTeX",
+    "insides.csv": "Insides as CSV",
+    "maps.csv": "Maps as CSV",
+}

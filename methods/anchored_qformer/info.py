@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
+from benchmark.api import MethodInfo, Shown, TrainerConfig, cnn_trainer, register
 
 
 @dataclass
@@ -268,5 +268,16 @@ INFO = register(
         paper="Joint adaptation of uni-modal foundation models for multi-modal Alzheimer's disease "
         "diagnosis, ICLR 2026 (submission 11971)",
         pretraining=("phantom-population:pretrain",),
+        exposes=(
+            Shown(
+                "cross_mass",
+                kind="by_class",
+                title="Attention by modality",
+                names=("text", "T1w", "fMRI", "genetics"),
+                names_by_track={"t1w+clinical+report": ("text", "T1w")},
+                about="What each modality got from the cross path, mean over a person's anchors; "
+                "0 where it is missing.",
+            ),
+        ),
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.api import AugmentConfig, MethodInfo, TrainerConfig, register
+from benchmark.api import AugmentConfig, MethodInfo, Shown, TrainerConfig, register
 
 
 @dataclass
@@ -196,5 +196,8 @@ INFO = register(
         bibtex="@article{zhang2025brainadapter, author={Zhang and others}, title={Brain-Adapter}, "
         "journal={arXiv preprint arXiv:2501.16282}, year={2025}}",
         pretraining=("phantom-population:pretrain",),
+        exposes=(
+            Shown("embedding_epoch_", kind="embedding", title="Embeddings by epoch of training"),
+        ),
     )
 )

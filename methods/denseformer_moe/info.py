@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
+from benchmark.api import MethodInfo, Shown, TrainerConfig, cnn_trainer, register
 
 
 @dataclass
@@ -167,5 +167,13 @@ INFO = register(
         "Multi-Task Brain Image Analysis}, journal={IEEE Transactions on Medical Imaging}, "
         "year={2025}, doi={10.1109/TMI.2025.3551514}}",
         pretraining=("phantom-population:pretrain",),
+        exposes=(
+            Shown(
+                "routing",
+                kind="routing",
+                title="Routing of tasks to experts",
+                about="What each expert counts for each task.",
+            ),
+        ),
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.api import MethodInfo, TrainerConfig, cnn_trainer, register
+from benchmark.api import MethodInfo, Shown, TrainerConfig, cnn_trainer, register
 
 
 def _guided() -> TrainerConfig:
@@ -146,5 +146,14 @@ INFO = register(
         bibtex="@article{li2026neurobridge, author={Li and Shen and Farris and Zhang}, "
         "title={NeuroBridge}, journal={arXiv preprint arXiv:2607.01401}, year={2026}}",
         pretraining=("phantom-population:pretrain",),
+        exposes=(
+            Shown(
+                "gate",
+                kind="by_class",
+                title="Gate weights",
+                names=("segmentation", "atrophy", "reconstruction"),
+                about="What each of three streams counts in the fusion, mean over channels.",
+            ),
+        ),
     )
 )

@@ -15,7 +15,10 @@ from benchmark.results import LEADERBOARD_DTYPES
 from benchmark.results import schema as board_schema
 from leaderboard import rows as names
 
-VIEWS = ("ranking", "by_task", "robustness", "honesty", "cards", "protocol", "about")
+VIEWS = (
+    *("ranking", "by_task", "robustness", "honesty", "ablations"),
+    *("cards", "protocol", "about"),
+)
 
 
 def text(page) -> str:
