@@ -90,6 +90,10 @@ class Experts(nn.Module):
             )
             for _ in range(config.number)
         )
+        if config.zero_start:
+            for expert in self.members:
+                nn.init.zeros_(expert[-1].weight)
+                nn.init.zeros_(expert[-1].bias)
 
     def forward(self, f: Tensor) -> Tensor:
         """From features (B, d) to what each expert makes of them, (B, E, d)."""

@@ -49,6 +49,7 @@ class ExpertsConfig:
         chosen: Experts that a task takes for a person, k.
         hidden: Width of an expert's hidden layer.
         dropout: Share of an expert's hidden activations dropped in training.
+        zero_start: Whether an expert's last layer starts at 0: at first a task reads f alone.
         gate: ``noisy-topk``, or ``soft`` for a weight on every expert.
         balance: What keeps experts in use: ``cv2`` (squared coefficient of variation of importance
             and load) or ``switch``.
@@ -59,6 +60,7 @@ class ExpertsConfig:
     chosen: int = 2
     hidden: int = 96
     dropout: float = 0.0
+    zero_start: bool = True
     gate: str = "noisy-topk"
     balance: str = "cv2"
     balance_weight: float = 1e-2
@@ -74,6 +76,7 @@ class DenseFormerConfig:
         grid: Sides in voxels of the volumes that the backbone sees; empty: as stored.
         fit: How volumes come to that grid: ``pad`` or ``resample``.
         stem_rate: Learning rate of the stem's convolutions, as a multiple of ``trainer.lr``.
+        head_rate: That of experts, gates and heads.
         pretrained: Pretraining whose weights the backbone starts from, or a folder; "": scratch.
         trainer: The training loop.
     """
@@ -82,10 +85,11 @@ class DenseFormerConfig:
     experts: ExpertsConfig = field(default_factory=ExpertsConfig)
     grid: list[int] = field(default_factory=list)
     fit: str = "pad"
-    stem_rate: float = 10.0
+    stem_rate: float = 5.0
+    head_rate: float = 1.0
     pretrained: str = "t1w_dense_vit"
     trainer: TrainerConfig = field(
-        default_factory=lambda: replace(cnn_trainer(epochs=16), lr=5e-4, even_labels=True)
+        default_factory=lambda: replace(cnn_trainer(epochs=22), lr=1e-3, even_labels=True)
     )
 
 

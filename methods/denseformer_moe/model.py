@@ -17,6 +17,7 @@ from methods.denseformer_moe.experts import Experts, Gate, Routing, balance_loss
 from methods.denseformer_moe.info import DenseFormerConfig
 
 STEM = ("backbone.stem.", "backbone.project.")
+BACKBONE = "backbone."
 ROUTING = "routing"  # beside the tasks among the outputs: (B, tasks, 3, E)
 
 
@@ -35,18 +36,22 @@ class DenseFormerMoE(TorchMethod):
             model.backbone.load_pretrained(run.pretrained)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """The stem learns at its own rate; matrices decay, vectors and positions do not."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        """Stem and what follows the backbone have own rates; vectors and positions do not decay."""
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 decays = parameter.ndim > 1 and "position." not in name
-                groups.setdefault((name.startswith(STEM), decays), []).append(parameter)
-        rates = {True: self.trainer.lr * self.config.stem_rate, False: self.trainer.lr}
+                groups.setdefault((self._rate(name), decays), []).append(parameter)
         decay = {True: self.trainer.weight_decay, False: 0.0}
         return [
-            {"params": learned, "lr": rates[in_stem], "weight_decay": decay[decays]}
-            for (in_stem, decays), learned in groups.items()
+            {"params": learned, "lr": self.trainer.lr * rate, "weight_decay": decay[decays]}
+            for (rate, decays), learned in groups.items()
         ]
+
+    def _rate(self, name: str) -> float:
+        if name.startswith(STEM):
+            return self.config.stem_rate
+        return 1.0 if name.startswith(BACKBONE) else self.config.head_rate
 
     def penalty(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor | None:
         """Weighted balance of the experts over those who have a task's label."""

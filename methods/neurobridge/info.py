@@ -125,12 +125,16 @@ INFO = register(
         summary="A convolutional encoder, pretrained by masked autoencoding, guided by hippocampal "
         "segmentation, atrophy and reconstruction, whose three streams are fused by gates.",
         model="model:NeuroBridge",
-        tasks=("dx3", "conversion", "pd_hc", "brain_age"),
+        tasks=("dx3", "conversion"),
         tracks=("t1w",),
         requires=("t1w",),
         multitask=True,
         config=NeuroBridgeConfig,
         variants={
+            "neurobridge_elsewhere": {
+                "title": "NeuroBridge, tasks beyond the paper's",
+                "tasks": ("pd_hc", "brain_age"),
+            },
             "neurobridge_scratch": {"title": "NeuroBridge, not pretrained", "pretrained": ""},
             "neurobridge_single": {
                 "title": "NeuroBridge, single task",
