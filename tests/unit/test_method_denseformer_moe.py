@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def small(**experts: object) -> DenseFormerConfig:
     backbone = BackboneConfig(stem=4, blocks=[2], growth=2, width=12, depth=1, heads=2)
     config = DenseFormerConfig(backbone=backbone, pretrained="")
-    config.experts = ExpertsConfig(**{"hidden": 6, **experts})
+    config.experts = ExpertsConfig(**{"hidden": 6, "zero_start": False, **experts})
     config.trainer = replace(config.trainer, epochs=2, batch_size=8)
     return config
 
@@ -132,13 +132,25 @@ def test_an_answer_is_the_features_and_the_weighed_experts() -> None:
 
 def test_the_stem_learns_at_its_own_rate_and_nothing_is_left_out(method: DenseFormerMoE) -> None:
     made = network()
-    groups = method.parameter_groups(made)
+    other = DenseFormerMoE(replace(method.config, stem_rate=5.0, head_rate=0.5))
+    groups = other.parameter_groups(made)
     rates = {id(p): g["lr"] for g in groups for p in g["params"]}
     base = method.config.trainer.lr
     for name, parameter in made.named_parameters():
         fast = name.startswith(("backbone.stem.", "backbone.project."))
-        assert rates[id(parameter)] == pytest.approx(base * (10 if fast else 1)), name
+        rate = 5.0 if fast else 1.0 if name.startswith("backbone.") else 0.5
+        assert rates[id(parameter)] == pytest.approx(base * rate), name
     assert sum(len(g["params"]) for g in groups) == len(list(made.parameters()))
+
+
+def test_from_a_zero_start_a_task_reads_f_alone_and_experts_learn_from_the_first_step() -> None:
+    made = network(zero_start=True, gate="soft").eval()  # every expert is asked
+    x = batch().inputs
+    f, outputs = made.features(x), made(x)
+    for task, head in made.heads.items():
+        assert torch.equal(outputs[task], head(f))
+    sum(outputs[task].square().sum() for task in made.heads).backward()
+    assert all(expert[-1].weight.grad.any() for expert in made.experts.members)
 
 
 # Pretraining -------------------------------------------------------------------------------------
