@@ -17,6 +17,7 @@ __all__ = [
     "INSIDE_TABLES",
     "NEIGHBOURS",
     "OVERLAP",
+    "merged",
     "write_insides",
 ]
 
@@ -57,22 +58,38 @@ def write_insides(
     Returns:
         All lines of both tables, in the order of the claims.
     """
-    place = {name: k for k, name in enumerate(claims)}
     written = []
     for name, fresh, columns in (
         (INSIDES, insides, INSIDES_COLUMNS),
         (EMBEDDINGS, embeddings, EMBEDDING_COLUMNS),
     ):
         earlier = _read(folders[0] / name, columns)
-        kept = earlier[earlier["claim"].isin(set(claims) - set(judged))]
-        parts = [part for part in (kept, fresh) if len(part)]
-        table = pd.concat(parts, ignore_index=True) if parts else fresh
-        table = table.sort_values("claim", key=lambda names: names.map(place), kind="stable")
-        table = table.reset_index(drop=True)
+        table = merged(earlier, fresh, judged, claims)
         for folder in folders:
             write_parquet(folder / name, table)
         written.append(table)
     return written[0], written[1]
+
+
+def merged(
+    earlier: pd.DataFrame, fresh: pd.DataFrame, judged: Collection[str], claims: Collection[str]
+) -> pd.DataFrame:
+    """Lines of the claims that were judged now in place of their earlier ones, in claims' order.
+
+    Args:
+        earlier: Lines of earlier calls, with a column ``claim``; may be empty.
+        fresh: Lines of the claims that were judged now.
+        judged: Those claims.
+        claims: Every claim that there is, in order: lines of claims that are gone are dropped.
+    """
+    place = {name: k for k, name in enumerate(claims)}
+    kept = earlier[earlier["claim"].isin(set(claims) - set(judged))] if len(earlier) else earlier
+    parts = [part for part in (kept, fresh) if len(part)]
+    if not parts:
+        return fresh if len(fresh.columns) else kept
+    table = pd.concat(parts, ignore_index=True)
+    table = table.sort_values("claim", key=lambda names: names.map(place), kind="stable")
+    return table.reset_index(drop=True)
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

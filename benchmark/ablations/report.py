@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.ablations.claims import Claim
-from benchmark.ablations.inside_tables import INSIDE_TABLES
+from benchmark.ablations.inside_tables import INSIDE_TABLES, merged
 from benchmark.metrics import METRICS
 from benchmark.results.ablation import ablation_table
 from benchmark.store.atomic import write_parquet, write_text
@@ -42,16 +42,10 @@ def write_lines(
     """
     fresh = ablation_table(lines)
     earlier = read_lines(folders[0])
-    if len(earlier):
-        judged = set(fresh["claim"]) if len(fresh) else set()
-        kept = earlier[earlier["claim"].isin(set(claims) - judged)]
-        fresh = pd.concat([kept, fresh], ignore_index=True)
-    if len(fresh):
-        order = {name: place for place, name in enumerate(claims)}
+    if len(earlier) or len(fresh):
+        fresh = merged(earlier, fresh, set(fresh["claim"]) if len(fresh) else set(), claims)
         fresh["title"] = [claims[name].title for name in fresh["claim"]]
         fresh["source"] = [claims[name].source for name in fresh["claim"]]
-        fresh = fresh.sort_values("claim", key=lambda names: names.map(order), kind="stable")
-        fresh = fresh.reset_index(drop=True)
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         write_parquet(folder / TABLE, fresh)
