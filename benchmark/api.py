@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from benchmark.sklearn_method import PenalisedLinear, SklearnMethod, tabular_preprocessor
     from benchmark.tasks import Task
     from benchmark.training.batches import Batch, BatchSource
-    from benchmark.training.config import AugmentConfig, TrainerConfig, cnn_trainer
+    from benchmark.training.config import AugmentConfig, BalanceConfig, TrainerConfig, cnn_trainer
+    from benchmark.training.groups import parameter_groups
     from benchmark.training.torch_method import TorchMethod
     from benchmark.training.trainer import Trainer
     from benchmark.training.volumes import NormaliseVolumes
 
 __all__ = [
     "AugmentConfig",
+    "BalanceConfig",
     "Batch",
     "BatchSource",
     "Method",
@@ -43,12 +45,14 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "cnn_trainer",
+    "parameter_groups",
     "register",
     "tabular_preprocessor",
 ]
 
 _HOMES = {
     "AugmentConfig": "benchmark.training.config",
+    "BalanceConfig": "benchmark.training.config",
     "Batch": "benchmark.training.batches",
     "BatchSource": "benchmark.training.batches",
     "Method": "benchmark.method",
@@ -67,6 +71,7 @@ _HOMES = {
     "Trainer": "benchmark.training.trainer",
     "TrainerConfig": "benchmark.training.config",
     "cnn_trainer": "benchmark.training.config",
+    "parameter_groups": "benchmark.training.groups",
     "register": "benchmark.registry",
     "tabular_preprocessor": "benchmark.sklearn_method",
 }

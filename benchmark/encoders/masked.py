@@ -16,6 +16,7 @@ from benchmark.encoders.transformer import TokenTransformer, TransformerConfig
 from benchmark.encoders.volume import Size, VolumeEncoder, pad_to_multiple, size_of, to_patches
 from benchmark.errors import ConfigError, MethodError, UnknownNameError
 from benchmark.training.batches import Batch
+from benchmark.training.groups import parameter_groups
 from benchmark.training.keys import generator
 
 __all__ = [
@@ -236,13 +237,7 @@ class MaskedAutoencoder(nn.Module):
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Matrices and kernels decay; vectors and position embeddings do not."""
-        decaying: list[nn.Parameter] = []
-        others: list[nn.Parameter] = []
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                decays = parameter.ndim > 1 and "position." not in name
-                (decaying if decays else others).append(parameter)
-        return [{"params": decaying}, {"params": others, "weight_decay": 0.0}]
+        return parameter_groups(model, decays=lambda name: "position." not in name, order=(None,))
 
 
 def masked_loss(prediction: Tensor, target: Tensor, hidden: Tensor, config: MaskedConfig) -> Tensor:

@@ -23,6 +23,7 @@ from benchmark.training.balance import LossBalance
 from benchmark.training.batches import Batch, BatchSource, Column, even_batches, label_strata
 from benchmark.training.config import TrainerConfig
 from benchmark.training.devices import Precision, channels_last, resolve_device
+from benchmark.training.groups import parameter_groups
 from benchmark.training.keys import key
 from benchmark.training.losses import TaskScales, masked_losses
 from benchmark.training.settings import from_plain
@@ -152,10 +153,7 @@ class TorchMethod(Method):
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Trainable parameters; those with one axis or none (norms, biases) do not decay."""
-        learned = [p for p in model.parameters() if p.requires_grad]
-        matrices = {"params": [p for p in learned if p.ndim > 1]}
-        vectors = {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0}
-        return [group for group in (matrices, vectors) if group["params"]]
+        return parameter_groups(model, order=(None,))
 
     # The contract --------------------------------------------------------------------------------
 
