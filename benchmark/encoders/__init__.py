@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from benchmark.encoders.lora import add_lora
     from benchmark.encoders.masked import MaskedAutoencoder, MaskedConfig
     from benchmark.encoders.pretraining import PretrainingConfig, build_encoder, pretrain
+    from benchmark.encoders.readers import (
+        ArrayReader,
+        ColumnReader,
+        GenotypeReader,
+        Reader,
+        SeriesReader,
+        count_snps,
+    )
+    from benchmark.encoders.reports import ReportFeatures, sentences
     from benchmark.encoders.text import TextEncoder, llama_like
     from benchmark.encoders.timeseries import TimeSeriesEncoder
     from benchmark.encoders.tokens import TokenEncoder
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
     from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 
 __all__ = [
+    "ArrayReader",
+    "ColumnReader",
     "ConvEncoder",
     "ConvEncoderConfig",
     "DenseViT",
@@ -40,13 +51,17 @@ __all__ = [
     "Encoder",
     "FeatureStore",
     "GeneticsEncoder",
+    "GenotypeReader",
     "Maps",
     "MaskedAutoencoder",
     "MaskedConfig",
     "PrepareVolumes",
     "PretrainingConfig",
+    "Reader",
     "ReconstructionDecoder",
+    "ReportFeatures",
     "SegmentationDecoder",
+    "SeriesReader",
     "SwinEncoder",
     "SwinEncoderConfig",
     "TextEncoder",
@@ -58,13 +73,17 @@ __all__ = [
     "VolumeViTConfig",
     "add_lora",
     "build_encoder",
+    "count_snps",
     "frozen_features",
     "llama_like",
     "load_state",
     "pretrain",
+    "sentences",
 ]
 
 _HOMES = {
+    "ArrayReader": "benchmark.encoders.readers",
+    "ColumnReader": "benchmark.encoders.readers",
     "ConvEncoder": "benchmark.encoders.conv_encoder",
     "ConvEncoderConfig": "benchmark.encoders.conv_encoder",
     "DenseViT": "benchmark.encoders.dense_vit",
@@ -73,13 +92,17 @@ _HOMES = {
     "Encoder": "benchmark.encoders.base",
     "FeatureStore": "benchmark.encoders.frozen",
     "GeneticsEncoder": "benchmark.encoders.genetics",
+    "GenotypeReader": "benchmark.encoders.readers",
     "Maps": "benchmark.encoders.conv_encoder",
     "MaskedAutoencoder": "benchmark.encoders.masked",
     "MaskedConfig": "benchmark.encoders.masked",
     "PrepareVolumes": "benchmark.encoders.volume",
     "PretrainingConfig": "benchmark.encoders.pretraining",
+    "Reader": "benchmark.encoders.readers",
     "ReconstructionDecoder": "benchmark.encoders.volume_decoders",
+    "ReportFeatures": "benchmark.encoders.reports",
     "SegmentationDecoder": "benchmark.encoders.volume_decoders",
+    "SeriesReader": "benchmark.encoders.readers",
     "SwinEncoder": "benchmark.encoders.conv_encoder",
     "SwinEncoderConfig": "benchmark.encoders.conv_encoder",
     "TextEncoder": "benchmark.encoders.text",
@@ -91,10 +114,12 @@ _HOMES = {
     "VolumeViTConfig": "benchmark.encoders.volume_vit",
     "add_lora": "benchmark.encoders.lora",
     "build_encoder": "benchmark.encoders.pretraining",
+    "count_snps": "benchmark.encoders.readers",
     "frozen_features": "benchmark.encoders.frozen",
     "llama_like": "benchmark.encoders.text",
     "load_state": "benchmark.encoders.base",
     "pretrain": "benchmark.encoders.pretraining",
+    "sentences": "benchmark.encoders.reports",
 }
 
 

@@ -1,0 +1,88 @@
+"""Reports through a frozen encoder of text: one vector a person, computed once."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmark.encoders.frozen import FeatureStore, fingerprint, frozen_features
+from benchmark.encoders.text import TextEncoder
+from benchmark.errors import MethodError
+
+__all__ = ["UNITS", "ReportFeatures", "sentences"]
+
+UNITS: Final = ("sentence", "report")
+_END: Final = re.compile(r"(?<=[.!?])\s+")
+
+
+def sentences(report: str) -> list[str]:
+    """Cuts a report after each full stop, exclamation or question mark that a space follows.
+
+    >>> sentences("Seen with a companion. MMSE 27.5 of 30. Denies falls.")
+    ['Seen with a companion.', 'MMSE 27.5 of 30.', 'Denies falls.']
+    """
+    return [part for part in _END.split(report.strip()) if part]
+
+
+class ReportFeatures:
+    """What a frozen encoder makes of reports.
+
+    Tokens are averaged within each unit of text, and units within a report. Sentences recur from
+    report to report, so encoding them one by one costs a fraction of encoding every report.
+
+    Args:
+        store: Where features of units are kept.
+        folder: A local Hugging Face folder; "" takes the installed sentence encoder.
+        layers: Layers that are kept, from the first; 0 keeps all.
+        max_tokens: Longest unit in tokens.
+        unit: What is encoded at a time: each ``sentence`` by itself, or the whole ``report``.
+
+    Raises:
+        MethodError: The unit is not known, or, where features are asked for, the encoder cannot be
+            loaded.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        *,
+        folder: str = "",
+        layers: int = 0,
+        max_tokens: int = 256,
+        unit: str = "sentence",
+    ) -> None:
+        if unit not in UNITS:
+            raise MethodError(f"unit is {unit!r}, expected one of {', '.join(UNITS)}")
+        self.store, self.unit = store, unit
+        self._settings = (folder, layers, max_tokens)
+
+    @property
+    def width(self) -> int:
+        """Features of a report."""
+        return _loaded(*self._settings)[0].width
+
+    def __call__(self, reports: Sequence[str]) -> np.ndarray:
+        """One row a report, (N, d) float32; zeros where there is none."""
+        encoder, identity = _loaded(*self._settings)
+        out = np.zeros((len(reports), encoder.width), dtype=np.float32)
+        for row, report in enumerate(reports):
+            if report.strip():
+                units = sentences(report) if self.unit == "sentence" else [report]
+                encoded = frozen_features(encoder, units, self.store, identity, lambda s: [s])
+                out[row] = np.mean([e.pooled[0].numpy() for e in encoded], axis=0)
+        return out
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(folder: str, layers: int, max_tokens: int) -> tuple[TextEncoder, str]:
+    """The encoder, frozen, and its fingerprint; kept, since one process serves many fits."""
+    encoder = TextEncoder(
+        Path(folder) if folder else None, layers=layers or None, max_tokens=max_tokens
+    )
+    encoder.freeze()
+    return encoder, fingerprint(encoder, folder, layers, max_tokens)

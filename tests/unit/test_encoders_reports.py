@@ -1,0 +1,41 @@
+"""Reports as features: sentences, their mean, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.encoders import FeatureStore, ReportFeatures, frozen_features, sentences
+from benchmark.encoders.reports import _loaded
+from benchmark.errors import MethodError
+
+
+def test_sentences_end_where_a_space_follows() -> None:
+    assert sentences(" One. Scored 27.5 of 30? Yes!  Done ") == [
+        "One.",
+        "Scored 27.5 of 30?",
+        "Yes!",
+        "Done",
+    ]
+    assert sentences("  ") == []
+
+
+def test_a_report_is_the_mean_of_its_sentences() -> None:
+    features = ReportFeatures(FeatureStore(), layers=1, max_tokens=128)
+    a, b, both, none = features(["Low mood.", "No falls.", "Low mood. No falls.", " "])
+    assert both.shape == (features.width,)
+    np.testing.assert_allclose(both, (a + b) / 2, rtol=1e-5)
+    assert not none.any()
+
+
+def test_a_whole_report_is_encoded_at_once() -> None:
+    text, store = "Low mood. No falls.", FeatureStore()
+    found = ReportFeatures(store, layers=1, unit="report")([text])
+    encoder, identity = _loaded("", 1, 256)
+    expected = frozen_features(encoder, [text], store, identity, lambda s: [s])[0].pooled
+    np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_a_unit_that_is_not_known_is_refused() -> None:
+    with pytest.raises(MethodError, match="unit is 'word', expected one of sentence, report"):
+        ReportFeatures(FeatureStore(), unit="word")
