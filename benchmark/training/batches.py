@@ -77,6 +77,28 @@ class BatchSource:
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
+    def subset(self, rows: np.ndarray) -> BatchSource:
+        """Some of the people; lazy arrays stay lazy.
+
+        Args:
+            rows: Positions among the N people, or (N,) bool.
+        """
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+
+        def taken(columns: Mapping[str, Column]) -> dict[str, Column]:
+            return {
+                name: column.subset(rows) if isinstance(column, LazyRows) else column[rows]
+                for name, column in columns.items()
+            }
+
+        return replace(
+            self,
+            inputs=taken(self.inputs),
+            labels={task: values[rows] for task, values in self.labels.items()},
+            targets=taken(self.targets),
+            strata=None if self.strata is None else self.strata[rows],
+        )
+
     def read(self, rows: np.ndarray, *, training: bool = False) -> Batch:
         """Reads some people into memory.
 

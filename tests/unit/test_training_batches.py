@@ -33,6 +33,28 @@ def test_batches_are_even(n: int, size: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("rows", [np.array([2, 3]), np.array([False, False, True, True])])
+def test_a_subset_reads_the_same_people(rows: np.ndarray) -> None:
+    volumes = np.arange(3 * 8, dtype=np.float16).reshape(3, 2, 2, 2)
+    lazy = LazyRows([volumes], np.zeros(4, dtype=int), np.array([2, 0, -1, 1]))
+    whole = BatchSource(
+        {"t1w": lazy, "age": np.array([1.0, 2.0, 3.0, 4.0])},
+        labels={"dx3": np.array([0.0, 1.0, np.nan, 2.0])},
+        classification=frozenset({"dx3"}),
+        targets={"mask": lazy},
+        strata=np.array([0, 1, 2, 3]),
+    )
+    part = whole.subset(rows)
+    assert len(part) == 2
+    assert isinstance(part.inputs["t1w"], LazyRows)
+    assert part.strata.tolist() == [2, 3]
+    one, two = part.read(np.array([1, 0])), whole.read(np.array([3, 2]))
+    for group in ("inputs", "labels", "masks", "targets"):
+        ours, theirs = getattr(one, group), getattr(two, group)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def test_a_batch_reads_rows_masks_and_missing_volumes() -> None:
     volumes = np.arange(3 * 8, dtype=np.float16).reshape(3, 2, 2, 2)
     lazy = LazyRows([volumes], np.zeros(4, dtype=int), np.array([2, 0, -1, 1]))
