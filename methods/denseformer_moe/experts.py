@@ -1,7 +1,6 @@
 """Experts that every task chooses from, and what keeps all of them in use.
 
-Noisy top-k gating, importance and load as in Shazeer et al. 2017, arXiv 1701.06538, section 2.1 and
-appendix A; one gate a task over shared experts as in Ma et al. 2018, 10.1145/3219819.3220007; the
+One noisy top-k gate a task over shared experts as in Ma et al. 2018, 10.1145/3219819.3220007; the
 balance of Switch transformers as in Fedus et al. 2022, arXiv 2101.03961, equation 4.
 """
 
@@ -12,14 +11,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from benchmark.api import MethodError
+from benchmark.encoders.gating import noisy_top_k, squared_variation
 from methods.denseformer_moe.info import ExpertsConfig
 
 GATES = ("noisy-topk", "soft")
 BALANCES = ("cv2", "switch")
-_LEAST_NOISE = 1e-2  # as in the code that goes with Shazeer et al. 2017
 
 
 class Routing(NamedTuple):
@@ -62,13 +60,9 @@ class Gate(nn.Module):
         probability = clean.softmax(dim=1)
         if self.soft:
             return Routing(probability, probability, probability)
-        if not self.training:
-            weights = top_weights(clean, self.chosen)
-            return Routing(weights, (weights > 0).float(), probability)
-        sd = softplus(self.noise(f).float()) + _LEAST_NOISE  # b e
-        noisy = clean + torch.randn_like(clean) * sd
-        weights = top_weights(noisy, self.chosen)
-        return Routing(weights, chance_of_choice(clean, noisy, sd, self.chosen), probability)
+        noise = self.noise(f).float() if self.training else None
+        choice = noisy_top_k(clean, noise, self.chosen)
+        return Routing(choice.weights, choice.load, probability)
 
 
 class Experts(nn.Module):
@@ -98,41 +92,6 @@ class Experts(nn.Module):
     def forward(self, f: Tensor) -> Tensor:
         """From features (B, d) to what each expert makes of them, (B, E, d)."""
         return torch.stack([expert(f) for expert in self.members], dim=1)
-
-
-def top_weights(logits: Tensor, chosen: int) -> Tensor:
-    """Softmax over the ``chosen`` largest of each row, exactly 0 elsewhere, (B, E)."""
-    top = logits.topk(chosen, dim=1)
-    return torch.zeros_like(logits).scatter(1, top.indices, top.values.softmax(dim=1))
-
-
-def chance_of_choice(clean: Tensor, noisy: Tensor, sd: Tensor, chosen: int) -> Tensor:
-    """Probability that fresh noise on one expert alone would put it among the chosen, (B, E).
-
-    Unlike the count of choices it has a gradient (Shazeer et al. 2017, equations 8 and 9).
-
-    Args:
-        clean: Logits, (B, E).
-        noisy: The same with the noise that was drawn.
-        sd: Standard deviation of the noise, (B, E).
-        chosen: Number of experts that are chosen, k.
-    """
-    if chosen == clean.shape[1]:
-        return torch.ones_like(clean)
-    top = noisy.topk(chosen + 1, dim=1)
-    last_in, first_out = top.values[:, chosen - 1 : chosen], top.values[:, chosen:]  # b 1
-    bar = torch.where(noisy > first_out, first_out, last_in)  # k-th largest of the others
-    return torch.special.ndtr((clean - bar) / sd)
-
-
-def squared_variation(totals: Tensor) -> Tensor:
-    """Squared coefficient of variation of E totals, unbiased variance over squared mean.
-
-    0 where all are equal or nothing was dealt out; E where one of E has all.
-    """
-    if len(totals) < 2:
-        return totals.sum() * 0.0
-    return totals.var() / totals.mean().square().clamp_min(1e-10)
 
 
 def switch_balance(chosen: Tensor, probability: Tensor) -> Tensor:

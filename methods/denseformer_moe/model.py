@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Batch, RunContext, Samples, Task, TorchMethod
+from benchmark.api import Batch, RunContext, Samples, Task, TorchMethod, parameter_groups
 from benchmark.encoders import PrepareVolumes, build_encoder
 from methods.denseformer_moe.evidence import gradcam, token_attention
 from methods.denseformer_moe.experts import Experts, Gate, Routing, balance_loss, check
@@ -37,16 +37,12 @@ class DenseFormerMoE(TorchMethod):
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Stem and what follows the backbone have own rates; vectors and positions do not decay."""
-        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                decays = parameter.ndim > 1 and "position." not in name
-                groups.setdefault((self._rate(name), decays), []).append(parameter)
-        decay = {True: self.trainer.weight_decay, False: 0.0}
-        return [
-            {"params": learned, "lr": self.trainer.lr * rate, "weight_decay": decay[decays]}
-            for (rate, decays), learned in groups.items()
-        ]
+        return parameter_groups(
+            model,
+            self._rate,
+            rate=lambda rate: self.trainer.lr * rate,
+            decays=lambda name: "position." not in name,
+        )
 
     def _rate(self, name: str) -> float:
         if name.startswith(STEM):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api import (
+    BalanceConfig,
     Batch,
     BatchSource,
     MethodError,
@@ -25,6 +26,7 @@ from benchmark.api import (
     Task,
     TorchMethod,
     Trainer,
+    parameter_groups,
 )
 
 from .explain import evidence_maps
@@ -54,7 +56,7 @@ class NeuroBridge(TorchMethod):
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """Learns from training people what atrophy is."""
         del run
-        if self.config.guided.balance != type(self.config.guided.balance)():
+        if self.config.guided.balance != BalanceConfig():
             raise MethodError(
                 "neurobridge: guided.balance is not used; set trainer.balance, which weighs the "
                 "losses of both phases"
@@ -174,18 +176,14 @@ class NeuroBridge(TorchMethod):
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """In the fused phase, what the guided one has trained moves at a rate of its own."""
-        groups = super().parameter_groups(model)
         if self._in_guided_phase or self.config.body_rate == 1.0:
-            return groups
-        fresh = {id(p) for name in _FRESH for p in model.get_submodule(name).parameters()}
-        slow = {"lr": self.trainer.lr * self.config.body_rate}
-        split = []
-        for group in groups:
-            others = {k: v for k, v in group.items() if k != "params"}
-            ours = [p for p in group["params"] if id(p) in fresh]
-            body = [p for p in group["params"] if id(p) not in fresh]
-            split += [{**others, "params": ours}, {**others, **slow, "params": body}]
-        return [group for group in split if group["params"]]
+            return super().parameter_groups(model)
+        return parameter_groups(
+            model,
+            lambda name: name.split(".")[0] in _FRESH,
+            rate=lambda fresh: None if fresh else self.trainer.lr * self.config.body_rate,
+            order=(True, False),
+        )
 
     @torch.no_grad()
     def _dice(self, people: BatchSource) -> float | None:

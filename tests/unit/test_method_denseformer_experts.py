@@ -6,15 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from methods.denseformer_moe.experts import (
-    Gate,
-    Routing,
-    balance_loss,
-    chance_of_choice,
-    squared_variation,
-    switch_balance,
-    top_weights,
-)
+from benchmark.encoders.gating import top_weights
+from methods.denseformer_moe.experts import Gate, Routing, balance_loss, switch_balance
 from methods.denseformer_moe.info import ExpertsConfig
 
 
@@ -47,26 +40,6 @@ def test_a_soft_gate_weighs_every_expert() -> None:
     weights = gate(torch.randn(20, 12)).weights
     assert (weights > 0).all()
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(20))
-
-
-def test_the_chance_of_choice_is_how_often_fresh_noise_would_choose() -> None:
-    torch.manual_seed(0)
-    clean, sd = torch.randn(3, 5), torch.rand(3, 5) + 0.5
-    noisy = clean + torch.randn(3, 5) * sd
-    found = chance_of_choice(clean, noisy, sd, 2)
-    for expert in range(5):
-        draws = noisy.expand(40_000, 3, 5).clone()
-        draws[:, :, expert] = clean[:, expert] + torch.randn(40_000, 3) * sd[:, expert]
-        chosen = (draws.argsort(dim=2, descending=True)[:, :, :2] == expert).any(dim=2)
-        torch.testing.assert_close(found[:, expert], chosen.float().mean(0), atol=0.01, rtol=0)
-    assert torch.equal(chance_of_choice(clean, noisy, sd, 5), torch.ones(3, 5))
-
-
-def test_squared_variation_of_uniform_and_of_one_hot() -> None:
-    assert squared_variation(torch.full((8,), 3.0)) == 0
-    assert squared_variation(torch.eye(8)[2]) == pytest.approx(8.0)
-    assert squared_variation(torch.zeros(8)) == 0
-    assert squared_variation(torch.tensor([5.0])) == 0
 
 
 def test_the_switch_loss_is_one_if_uniform_and_e_if_one_expert_has_all() -> None:
