@@ -20,14 +20,15 @@ from benchmark.api import (
     Task,
     TorchMethod,
     Trainer,
+    parameter_groups,
 )
-from benchmark.encoders import FeatureStore
+from benchmark.encoders import FeatureStore, ReportFeatures
 from methods.brain_adapter.contrast import clip_loss
 from methods.brain_adapter.evidence import attention, gradcam
 from methods.brain_adapter.image_features import ImageFeatures, load_encoder
 from methods.brain_adapter.info import BrainAdapterConfig
 from methods.brain_adapter.network import IMAGE, SCALE, TEXT, Network
-from methods.brain_adapter.reports import ReportFeatures
+from methods.brain_adapter.reports import report_features
 
 __all__ = ["CONTRASTIVE", "BrainAdapter"]
 
@@ -68,7 +69,7 @@ class BrainAdapter(TorchMethod):
 
     @property
     def _reports(self) -> ReportFeatures:
-        return ReportFeatures(self.config.text, self._store)
+        return report_features(self.config.text, self._store)
 
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Loads the frozen encoder, then measures features of the training people."""
@@ -154,16 +155,12 @@ class BrainAdapter(TorchMethod):
             "text": self.config.projection_lr,
             "vit": self.config.adapter.encoder_lr,
         }
-        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                rate = rates.get(name.partition(".")[0], self.trainer.lr)
-                decays = parameter.ndim > 1 and "position" not in name
-                groups.setdefault((rate, decays), []).append(parameter)
-        return [
-            {"params": parameters, "lr": rate} | ({} if decays else {"weight_decay": 0.0})
-            for (rate, decays), parameters in groups.items()
-        ]
+        return parameter_groups(
+            model,
+            lambda name: rates.get(name.partition(".")[0], self.trainer.lr),
+            rate=lambda rate: rate,
+            decays=lambda name: "position" not in name,
+        )
 
     def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """One training; the learned weights of ``embedding_epochs`` are kept."""

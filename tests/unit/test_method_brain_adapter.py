@@ -11,7 +11,7 @@ import pytest
 import torch
 from training_toy import context, toy_people
 
-from benchmark.encoders import FeatureStore
+from benchmark.encoders import ReportFeatures
 from benchmark.errors import MethodError
 from benchmark.samples.hide import hide
 from benchmark.tasks import get_task
@@ -23,7 +23,6 @@ from methods.brain_adapter.evidence import rollout
 from methods.brain_adapter.info import AdapterConfig, BrainAdapterConfig, paper_config
 from methods.brain_adapter.model import BrainAdapter
 from methods.brain_adapter.network import Network
-from methods.brain_adapter.reports import ReportFeatures, sentences
 
 SHAPE = (8, 16, 16)
 TASK = get_task("dx3")
@@ -342,15 +341,10 @@ def test_features_that_would_change_are_not_computed_once(tmp_path: Path, kind: 
         fitted(tmp_path, config(kind, cache_image=True), reports=False)
 
 
-def test_sentences_end_where_a_space_follows() -> None:
-    assert sentences(" One. Scored 27.5 of 30? Yes!  Done ") == [
-        "One.",
-        "Scored 27.5 of 30?",
-        "Yes!",
-        "Done",
-    ]
-    with pytest.raises(MethodError, match=r"text\.unit is 'word'"):
-        ReportFeatures(replace(BrainAdapterConfig().text, unit="word"), FeatureStore())
+def test_a_unit_of_text_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    text = replace(BrainAdapterConfig().text, unit="word")
+    with pytest.raises(MethodError, match="unit is 'word'"):
+        fitted(tmp_path, config(text=text))
 
 
 # The paper's scale -------------------------------------------------------------------------------
