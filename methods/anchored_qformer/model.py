@@ -16,10 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Batch, BatchSource, RunContext, Samples, Task, TorchMethod, Trainer
+from benchmark.api import (
+    Batch,
+    BatchSource,
+    RunContext,
+    Samples,
+    Task,
+    TorchMethod,
+    Trainer,
+    parameter_groups,
+)
 
 from .info import AnchoredConfig, StageConfig
-from .modalities import GENETICS, SMRI, TEXT, make_readers
+from .modalities import SMRI, TEXT, make_readers
 from .network import Network, Parts, Unimodal
 from .records import cut_share, written
 from .showing import shown
@@ -73,12 +82,12 @@ class AnchoredQFormer(TorchMethod):
         sources = [self.source(part, tasks) for part in (train, val)]
         self._tell_cut(run)
         for number, (modality, unimodal) in enumerate(model.unimodal.items()):
-            parts = [_with(part, unimodal.reader.there(part.inputs)) for part in sources]
+            parts = [part.subset(unimodal.reader.there(part.inputs)) for part in sources]
             model.learned[number] = len(parts[0]) > 0
             if len(parts[0]):
                 self._first_stage(modality, unimodal, parts[0], parts[1], run)
         model.begin_second_stage()
-        kept = [self._kept(_with(part, self._seen(part))) for part in sources]
+        kept = [self._kept(part.subset(self._seen(part))) for part in sources]
         Trainer(model, self, kept[0], kept[1], self.trainer, run, "fusion").fit()
 
     def _seen(self, source: BatchSource) -> np.ndarray:
@@ -98,9 +107,7 @@ class AnchoredQFormer(TorchMethod):
         val: BatchSource,
         run: RunContext,
     ) -> None:
-        if modality == GENETICS:
-            dosages = torch.from_numpy(train.inputs["dosages"]).to(self._device)
-            unimodal.reader.encoder.fit_statistics(dosages)
+        unimodal.reader.measure(train.inputs)
         stage = self._stage(modality)
         if stage.encoder_rate:
             unimodal.thaw()
@@ -213,33 +220,9 @@ def _groups(model: nn.Module, lr: float, rate: float, *, of_heads: bool) -> list
         rate: A multiple of it.
         of_heads: Whether that is the heads' or that of all but heads.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            other = ("heads" in name.split(".")) == of_heads
-            groups.setdefault((parameter.ndim > 1, other), []).append(parameter)
-    return [
-        {"params": list(members), "lr": lr * (rate if other else 1.0)}
-        | ({} if decays else {"weight_decay": 0.0})
-        for (decays, other), members in sorted(groups.items(), reverse=True)
-    ]
-
-
-def _with(source: BatchSource, there: np.ndarray) -> BatchSource:
-    """The people of a source who have something."""
-    rows = np.flatnonzero(there)
-
-    def taken(columns: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: column[rows] if isinstance(column, np.ndarray) else column.subset(rows)
-            for name, column in columns.items()
-        }
-
-    strata = None if source.strata is None else source.strata[rows]
-    return replace(
-        source,
-        inputs=taken(source.inputs),
-        labels=taken(source.labels),
-        targets=taken(source.targets),
-        strata=strata,
+    return parameter_groups(
+        model,
+        lambda name: ("heads" in name.split(".")) == of_heads,
+        rate=lambda other: lr * (rate if other else 1.0),
+        order=(True, False),
     )

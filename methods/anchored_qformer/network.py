@@ -14,7 +14,7 @@ from benchmark.encoders import TokenEncoder, add_lora
 from benchmark.encoders.tokens import masked_mean
 
 from .info import FusionConfig
-from .modalities import Reader
+from .modalities import TokenReader
 from .qformer import Joined, QFormer
 
 __all__ = ["Network", "Parts", "Round", "Unimodal"]
@@ -69,7 +69,7 @@ class Heads(nn.Module):
 class Unimodal(nn.Module):
     """The first stage of one modality: its encoder, the mean over tokens, a linear head a task."""
 
-    def __init__(self, reader: Reader, tasks: Sequence[Task], dropout: float) -> None:
+    def __init__(self, reader: TokenReader, tasks: Sequence[Task], dropout: float) -> None:
         super().__init__()
         self.reader = reader
         self.heads = Heads(reader.encoder.width, tasks, dropout)
@@ -194,7 +194,7 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        readers: Mapping[str, Reader],
+        readers: Mapping[str, TokenReader],
         tasks: Sequence[Task],
         dropouts: Mapping[str, float],
         config: FusionConfig,
@@ -322,7 +322,7 @@ def shared_copy(encoder: TokenEncoder) -> TokenEncoder:
     return twin
 
 
-def check(config: FusionConfig, readers: Mapping[str, Reader]) -> None:
+def check(config: FusionConfig, readers: Mapping[str, TokenReader]) -> None:
     """Refuses settings that cannot work.
 
     Raises:

@@ -13,11 +13,17 @@ import torch
 from torch import Tensor
 
 from benchmark.api import MethodError, RunContext, Samples, TrainerConfig
-from benchmark.encoders import GeneticsEncoder, TimeSeriesEncoder, llama_like
+from benchmark.encoders import (
+    GeneticsEncoder,
+    GenotypeReader,
+    SeriesReader,
+    TimeSeriesEncoder,
+    llama_like,
+)
 from benchmark.samples import LazyRows
 from benchmark.tasks import get_task
 from methods.anchored_qformer.info import AnchoredConfig, FusionConfig, StageConfig, paper_config
-from methods.anchored_qformer.modalities import GenotypeReader, SeriesReader, TextReader
+from methods.anchored_qformer.modalities import TextReader
 from methods.anchored_qformer.model import AnchoredQFormer
 from methods.anchored_qformer.network import Network, Parts, Round, averaged, shared_copy
 from methods.anchored_qformer.qformer import QFormer
