@@ -1,38 +1,20 @@
 """Sparse experts, the gates that choose them, and the losses of G-router and S-router.
 
-Noisy top-k gating, importance and load: Shazeer et al. 2017, arXiv 1701.06538, section 2.1 and
-appendix A. The two routers: Yun et al. 2024, arXiv 2410.08245, section 3.
+The two routers: Yun et al. 2024, arXiv 2410.08245, section 3; their gates are noisy top-k gates.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy
 
 from benchmark.api import MethodError
+from benchmark.encoders.gating import Choice, noisy_top_k, squared_variation
 
 from .info import ExpertsConfig
 
-__all__ = ["Experts", "Gate", "Routing", "check", "mlp", "routing_loss", "squared_variation"]
-
-_LEAST_NOISE = 1e-2  # as in the code that goes with Shazeer et al. 2017
-
-
-class Routing(NamedTuple):
-    """How tokens are dealt out to experts.
-
-    Attributes:
-        weights: What each expert counts, k of them not 0, rows summing to 1, (B, T, E).
-        load: Probability that another draw of noise would choose the expert, (B, T, E).
-        logits: What the k are chosen by, in training with noise, (B, T, E).
-    """
-
-    weights: Tensor
-    load: Tensor
-    logits: Tensor
+__all__ = ["Experts", "Gate", "check", "mlp", "routing_loss"]
 
 
 class Gate(nn.Module):
@@ -50,30 +32,11 @@ class Gate(nn.Module):
         self.noise = nn.Linear(width, config.number, bias=False)
         nn.init.zeros_(self.noise.weight)
 
-    def forward(self, x: Tensor) -> Routing:
-        """From tokens (B, T, d)."""
-        clean = self.clean(x).float()  # b t e
-        if not self.training:
-            weights = self._top(clean)
-            return Routing(weights, (weights > 0).float(), clean)
-        sd = softplus(self.noise(x).float()) + _LEAST_NOISE
-        noisy = clean + torch.randn_like(clean) * sd
-        return Routing(self._top(noisy), self._chance(clean, noisy, sd), noisy)
-
-    def _top(self, logits: Tensor) -> Tensor:
-        """Softmax over the k largest of each row, exactly 0 elsewhere."""
-        top = logits.topk(self.chosen, dim=-1)
-        return torch.zeros_like(logits).scatter(-1, top.indices, top.values.softmax(dim=-1))
-
-    def _chance(self, clean: Tensor, noisy: Tensor, sd: Tensor) -> Tensor:
-        """Probability that fresh noise on one expert alone would put it among the k."""
-        k = self.chosen
-        if k == clean.shape[-1]:
-            return torch.ones_like(clean)
-        top = noisy.topk(k + 1, dim=-1).values
-        last_in, first_out = top[..., k - 1 : k], top[..., k:]
-        bar = torch.where(noisy > first_out, first_out, last_in)  # k-th largest of the others
-        return torch.special.ndtr((clean - bar) / sd)
+    def forward(self, x: Tensor) -> Choice:
+        """From tokens (B, T, d) to (B, T, E) each."""
+        clean = self.clean(x).float()
+        noise = self.noise(x).float() if self.training else None
+        return noisy_top_k(clean, noise, self.chosen)
 
 
 class Experts(nn.Module):
@@ -96,7 +59,7 @@ class Experts(nn.Module):
             mlp(width, config.hidden, dropout) for _ in range(config.number)
         )
 
-    def forward(self, x: Tensor, complete: Tensor) -> tuple[Tensor, Routing]:
+    def forward(self, x: Tensor, complete: Tensor) -> tuple[Tensor, Choice]:
         """Experts' weighed answers to tokens (B, T, d), and the routing; complete: (B,) bool.
 
         An expert computes the tokens that take it and no others.
@@ -105,7 +68,7 @@ class Experts(nn.Module):
         if self.special is not None:
             other, chosen = self.special(x), complete[:, None, None]
             pairs = zip(routing, other, strict=True)
-            routing = Routing(*(torch.where(chosen, ours, theirs) for ours, theirs in pairs))
+            routing = Choice(*(torch.where(chosen, ours, theirs) for ours, theirs in pairs))
         flat, weights = x.flatten(0, 1), routing.weights.flatten(0, 1)  # n d, n e
         out = torch.zeros_like(flat)
         for number, expert in enumerate(self.members):
@@ -123,14 +86,7 @@ def mlp(width: int, hidden: int, dropout: float) -> nn.Sequential:
     )
 
 
-def squared_variation(totals: Tensor) -> Tensor:
-    """Squared coefficient of variation, unbiased variance over squared mean; 0 if all are equal."""
-    if len(totals) < 2:
-        return totals.sum() * 0.0
-    return totals.var() / totals.mean().square().clamp_min(1e-10)
-
-
-def routing_loss(routing: Routing, code: Tensor, target: Tensor, config: ExpertsConfig) -> Tensor:
+def routing_loss(routing: Choice, code: Tensor, target: Tensor, config: ExpertsConfig) -> Tensor:
     """What the routers learn from beside the tasks.
 
     G-router: people with every modality use all experts evenly. S-router: tokens of all others go
@@ -157,7 +113,7 @@ def routing_loss(routing: Routing, code: Tensor, target: Tensor, config: Experts
     return loss
 
 
-def _uneven(routing: Routing, rows: Tensor, first: int) -> Tensor:
+def _uneven(routing: Choice, rows: Tensor, first: int) -> Tensor:
     importance = routing.weights[rows].flatten(0, 1).sum(dim=0)
     load = routing.load[rows].flatten(0, 1).sum(dim=0)
     return squared_variation(importance[first:]) + squared_variation(load[first:])

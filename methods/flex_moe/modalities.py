@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from benchmark.api import Samples
 from benchmark.encoders import (
+    ArrayReader,
     FeatureStore,
     GeneticsEncoder,
+    GenotypeReader,
     PrepareVolumes,
+    Reader,
+    SeriesReader,
     TimeSeriesEncoder,
     VolumeEncoder,
     build_encoder,
+    count_snps,
 )
+from benchmark.encoders.readers import Columns
 
 from .info import FlexConfig, RecordConfig
-from .records import has_record, number_columns, numbers, report_features, report_width
+from .records import has_record, number_columns, numbers, report_features
 
-__all__ = ["FMRI", "GENETICS", "MODALITIES", "RECORD", "SMRI", "Reader", "make_readers"]
+__all__ = ["FMRI", "GENETICS", "MODALITIES", "RECORD", "SMRI", "make_readers"]
 
 RECORD, SMRI, FMRI, GENETICS = "record", "smri", "fmri", "genetics"
 MODALITIES: Final = (RECORD, SMRI, FMRI, GENETICS)
-_APOE: Final = "apoe_e4"
 _LEAST_SD: Final = 1e-6
-
-Columns = dict[str, Any]  # arrays of N rows, lazy or in memory
-
-
-class Reader(nn.Module, ABC):
-    """One modality.
-
-    Attributes:
-        reads: Names of the columns that :meth:`encode` takes.
-        width: Features of what it gives.
-    """
-
-    reads: tuple[str, ...]
-    width: int
-
-    @abstractmethod
-    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
-        """What enters a batch.
-
-        Args:
-            samples: N people.
-            store: Where features of frozen encoders are kept.
-        """
-
-    @abstractmethod
-    def there(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Who has the modality, (N,) bool, from such columns."""
-
-    @abstractmethod
-    def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """One vector a person, (B, width), of people who have the modality."""
-
-    def measure(self, columns: Mapping[str, Any]) -> None:
-        """Takes what it must know of the training people who have the modality; often nothing."""
 
 
 class RecordReader(Reader):
@@ -72,19 +41,23 @@ class RecordReader(Reader):
     Features are standardised by the training people; a missing number is then 0, and so are all
     features of a missing report. Which are missing is told beside them.
 
+    Attributes:
+        width: Features of what it gives.
+
     Args:
         config: Settings.
         columns: Columns of the table.
+        store: Where features of sentences are kept.
     """
 
     reads = ("report", "report_there", "numbers")
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, config: RecordConfig, columns: list[str]) -> None:
+    def __init__(self, config: RecordConfig, columns: list[str], store: FeatureStore) -> None:
         super().__init__()
-        self.config, self.names = config, columns
-        self.report_width, self.width = report_width(config), config.hidden
+        self.names, self.features_of = columns, report_features(config, store)
+        self.report_width, self.width = self.features_of.width, config.hidden
         features = self.report_width + len(columns)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("sd", torch.ones(features))
@@ -94,11 +67,11 @@ class RecordReader(Reader):
             nn.GELU(),
         )
 
-    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
+    def columns(self, samples: Samples) -> Columns:
         """Features of reports (N, F), who has one (N,), and the table's numbers (N, C)."""
         reports = samples.reports() if "report" in samples.texts else [""] * samples.n
         return {
-            "report": report_features(reports, self.config, store),
+            "report": self.features_of(reports),
             "report_there": np.array([bool(r.strip()) for r in reports], dtype=bool),
             "numbers": numbers(samples, self.names),
             "record_there": has_record(samples),
@@ -128,23 +101,14 @@ class RecordReader(Reader):
         return out
 
 
-class VolumeReader(Reader):
+class VolumeReader(ArrayReader):
     """T1w volumes."""
 
     reads = ("t1w",)
 
     def __init__(self, encoder: VolumeEncoder, prepare: PrepareVolumes) -> None:
-        super().__init__()
-        self.encoder, self.prepare, self.width = encoder, prepare, encoder.width
-
-    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
-        """Volumes as stored, lazy."""
-        del store
-        return {"t1w": samples.arrays["t1w"]}
-
-    def there(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Who was scanned."""
-        return np.asarray(columns["t1w"].available)
+        super().__init__(encoder)
+        self.prepare = prepare
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Mean of the coarsest map, of volumes brought to one size and scale."""
@@ -152,75 +116,17 @@ class VolumeReader(Reader):
         return pooled
 
 
-class SeriesReader(Reader):
-    """fMRI time series."""
-
-    reads = ("fmri",)
-
-    def __init__(self, encoder: TimeSeriesEncoder) -> None:
-        super().__init__()
-        self.encoder, self.width = encoder, encoder.width
-
-    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
-        """Series (T, R), lazy."""
-        del store
-        return {"fmri": samples.arrays["fmri"]}
-
-    def there(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Who was scanned."""
-        return np.asarray(columns["fmri"].available)
-
-    def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Mean over regions."""
-        pooled: Tensor = self.encoder(inputs["fmri"]).pooled
-        return pooled
-
-
-class GenotypeReader(Reader):
-    """SNP dosages and APOE e4."""
-
-    reads = ("dosages",)
-
-    def __init__(self, encoder: GeneticsEncoder) -> None:
-        super().__init__()
-        self.encoder, self.width = encoder, encoder.width
-
-    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
-        """Dosages (N, S + 1), the last APOE e4, NaN where missing."""
-        del store
-        empty = np.zeros((samples.n, 0), dtype=np.float32)
-        snps = samples.array("snps") if "snps" in samples.arrays else empty
-        table = samples.tables.get("genetic", pd.DataFrame())
-        known = table[_APOE] if _APOE in table else pd.Series(np.nan, index=range(samples.n))
-        apoe = known.to_numpy(dtype=np.float32, na_value=np.nan)
-        return {"dosages": np.concatenate([snps, apoe[:, None]], axis=1)}
-
-    def there(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Who has any call."""
-        return ~np.isnan(columns["dosages"]).all(axis=1)
-
-    def measure(self, columns: Mapping[str, Any]) -> None:
-        """Mean dosages."""
-        there = self.there(columns)
-        dosages = torch.from_numpy(columns["dosages"][there])
-        self.encoder.fit_statistics(dosages.to(self.encoder.mean_dosage.device))
-
-    def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Mean over SNPs, APOE e4 and the polygenic score."""
-        pooled: Tensor = self.encoder(inputs["dosages"]).pooled
-        return pooled
-
-
-def make_readers(config: FlexConfig, samples: Samples) -> dict[str, Reader]:
+def make_readers(config: FlexConfig, samples: Samples, store: FeatureStore) -> dict[str, Reader]:
     """Readers of the modalities that the track opens and the cohort holds, whoever lacks them.
 
     Args:
         config: Settings.
         samples: Gives shapes and columns; it need not hold people.
+        store: Where features of frozen encoders are kept.
     """
     readers: dict[str, Reader] = {}
     if "clinical" in samples.tables or "report" in samples.texts:
-        readers[RECORD] = RecordReader(config.record, number_columns(samples))
+        readers[RECORD] = RecordReader(config.record, number_columns(samples), store)
     if "t1w" in samples.arrays:
         smri = config.smri
         prepare = PrepareVolumes(samples.spacing_mm, grid=smri.grid, fit=smri.fit)
@@ -233,9 +139,9 @@ def make_readers(config: FlexConfig, samples: Samples) -> dict[str, Reader]:
             regions, width=f.width, depth=f.depth, heads=f.heads, patch=2, dropout=f.dropout
         )
         readers[FMRI] = SeriesReader(series)
-    if "snps" in samples.arrays or _APOE in samples.tables.get("genetic", ()):
+    snps = count_snps(samples)
+    if snps is not None:
         g = config.genetics
-        snps = samples.arrays["snps"].shape[0] if "snps" in samples.arrays else 0
         readers[GENETICS] = GenotypeReader(
             GeneticsEncoder(snps, width=g.width, depth=g.depth, heads=g.heads, dropout=g.dropout)
         )

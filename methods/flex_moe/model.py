@@ -9,10 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Batch, RunContext, Samples, Task, TorchMethod, Trainer
+from benchmark.api import (
+    Batch,
+    BatchSource,
+    RunContext,
+    Samples,
+    Task,
+    TorchMethod,
+    Trainer,
+    parameter_groups,
+)
 from benchmark.encoders import FeatureStore
+from benchmark.encoders.gating import Choice
 
-from .experts import Routing, routing_loss
+from .experts import routing_loss
 from .info import FlexConfig
 from .modalities import SMRI, make_readers
 from .network import COMBINATION, ROUTING, Network
@@ -38,7 +48,7 @@ class FlexMoE(TorchMethod):
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
         """Makes the network of the modalities that these samples hold."""
-        return Network(make_readers(self.config, train), tasks, self.config)
+        return Network(make_readers(self.config, train, self._store), tasks, self.config)
 
     def initialise(self, model: nn.Module, run: RunContext) -> None:
         """Takes statistics from training people, and which modalities any of them has."""
@@ -54,7 +64,7 @@ class FlexMoE(TorchMethod):
         """What the readers take, and who has which modality, ``<modality>_is_there`` (N,) bool."""
         columns: dict[str, Any] = {}
         for m, tokens in self._fitted().tokens.items():
-            own = tokens.reader.columns(samples, self._store)
+            own = tokens.reader.columns(samples)
             columns |= own | {f"{m}_is_there": tokens.reader.there(own)}
         return columns
 
@@ -71,19 +81,17 @@ class FlexMoE(TorchMethod):
     def train(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """First those who have every modality, then everybody."""
         model = self._fitted()
-        first = train.subset(self._complete(train))
-        if len(first) >= self.config.least_complete:
-            parts = [self.source(p, tasks) for p in (first, val.subset(self._complete(val)))]
-            self._lr = self.config.complete.lr
-            Trainer(model, self, parts[0], parts[1], self.config.complete, run, "complete").fit()
         parts = [self.source(part, tasks) for part in (train, val)]
+        first = [part.subset(self._complete(part)) for part in parts]
+        if len(first[0]) >= self.config.least_complete:
+            self._lr = self.config.complete.lr
+            Trainer(model, self, first[0], first[1], self.config.complete, run, "complete").fit()
         self._lr = self.trainer.lr
         Trainer(model, self, parts[0], parts[1], self.trainer, run).fit()
 
-    def _complete(self, samples: Samples) -> np.ndarray:
+    def _complete(self, source: BatchSource) -> np.ndarray:
         """Who has every modality, (N,) bool."""
-        columns = self.inputs(samples)
-        there = [columns[f"{m}_is_there"] for m in self._fitted().modalities]
+        there = [source.inputs[f"{m}_is_there"] for m in self._fitted().modalities]
         return np.all(there, axis=0)
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
@@ -99,23 +107,19 @@ class FlexMoE(TorchMethod):
             return None
         code, target = outputs[COMBINATION], self._fitted().target
         losses = [
-            routing_loss(Routing(*each.unbind(1)), code, target, self.config.experts)
+            routing_loss(Choice(*each.unbind(1)), code, target, self.config.experts)
             for each in outputs[ROUTING].unbind(1)
         ]
         return torch.stack(losses).sum()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """The volume encoder has the stage's rate; vectors, bank and places do not decay."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in model.named_parameters():
-            volume = name.startswith(f"tokens.{SMRI}.reader.")
-            decays = parameter.ndim > 1 and not name.startswith(("bank.", "place"))
-            groups.setdefault((volume, decays), []).append(parameter)
-        return [
-            {"params": members, "lr": self._lr * (1.0 if volume else self.config.rate)}
-            | ({} if decays else {"weight_decay": 0.0})
-            for (volume, decays), members in groups.items()
-        ]
+        return parameter_groups(
+            model,
+            lambda name: name.startswith(f"tokens.{SMRI}.reader."),
+            rate=lambda volume: self._lr * (1.0 if volume else self.config.rate),
+            decays=lambda name: not name.startswith(("bank.", "place")),
+        )
 
     # What it shows -------------------------------------------------------------------------------
 

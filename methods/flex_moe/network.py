@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api import MethodError, Task
+from benchmark.encoders import Reader
+from benchmark.encoders.gating import Choice
 
 from .combinations import Bank, assigned_experts, combination
-from .experts import Experts, Routing, check, mlp
+from .experts import Experts, check, mlp
 from .info import ExpertsConfig, FlexConfig, FusionConfig
-from .modalities import Reader
 
 __all__ = ["COMBINATION", "MISSING", "ROUTING", "Network"]
 
@@ -76,7 +77,7 @@ class Block(nn.Module):
         else:
             self.mlp = mlp(width, experts.hidden * experts.chosen, config.dropout)
 
-    def forward(self, x: Tensor, complete: Tensor) -> tuple[Tensor, Routing | None]:
+    def forward(self, x: Tensor, complete: Tensor) -> tuple[Tensor, Choice | None]:
         """Tokens (B, T, d) to as many, and the routing; complete: (B,) bool."""
         h = self.before(x)
         x = x + self.dropout(self.attention(h, h, h, need_weights=False)[0])
@@ -144,7 +145,7 @@ class Network(nn.Module):
             parts.append(x)
         return torch.stack(parts, dim=1)
 
-    def fused(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, list[Routing]]:
+    def fused(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, list[Choice]]:
         """Mean token of each modality side by side (B, M d), combinations (B,), and routings."""
         there = self.there(inputs)
         code, complete = combination(there), there.all(dim=1)
@@ -163,7 +164,7 @@ class Network(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One output per task (B, K), ``combination`` (B,), ``routing`` (B, blocks, 3, T, E).
 
-        Whoever has nothing gets even odds. The three are those of :class:`Routing`; without experts
+        Whoever has nothing gets even odds. The three are those of :class:`Choice`; without experts
         there is no routing.
         """
         x, code, routings = self.fused(inputs)

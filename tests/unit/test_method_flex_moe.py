@@ -13,17 +13,18 @@ import torch
 from torch import Tensor
 
 from benchmark.api import MethodError, RunContext, Samples, Trainer, TrainerConfig
-from benchmark.encoders import FeatureStore
+from benchmark.encoders import Reader
+from benchmark.encoders.gating import Choice
+from benchmark.encoders.readers import Columns
 from benchmark.samples import LazyRows
 from benchmark.samples.hide import hide
 from benchmark.tasks import get_task
 from methods.flex_moe.combinations import assigned_experts, combination
-from methods.flex_moe.experts import Experts, Gate, Routing, routing_loss, squared_variation
+from methods.flex_moe.experts import Experts, Gate, routing_loss
 from methods.flex_moe.info import ExpertsConfig, FlexConfig, FusionConfig
-from methods.flex_moe.modalities import Columns, Reader
 from methods.flex_moe.model import FlexMoE
 from methods.flex_moe.network import Network
-from methods.flex_moe.records import number_columns, numbers, report_features
+from methods.flex_moe.records import number_columns, numbers
 
 TASKS = [get_task("dx3"), get_task("conversion")]
 NAMES = ("record", "smri", "fmri", "genetics")
@@ -38,7 +39,7 @@ class Plain(Reader):
         self.reads, self.width = (name,), 6
         self.layer = torch.nn.Linear(5, 6)
 
-    def columns(self, samples: Samples, store: FeatureStore) -> Columns:
+    def columns(self, samples: Samples) -> Columns:
         raise NotImplementedError
 
     def there(self, columns: Columns) -> np.ndarray:
@@ -186,9 +187,9 @@ def test_each_combination_has_its_own_expert_while_they_suffice(modalities: int)
     assert max(assigned_experts(4, 5)) == 4
 
 
-def routing_of(logits: Tensor) -> Routing:
+def routing_of(logits: Tensor) -> Choice:
     top = torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
-    return Routing(top, top, logits)
+    return Choice(top, top, logits)
 
 
 def test_the_s_router_learns_the_expert_of_a_combination_and_only_there() -> None:
@@ -212,7 +213,6 @@ def test_the_g_router_is_even_over_all_experts_for_the_complete() -> None:
     complete = torch.full((4,), 3)
     assert routing_loss(routing_of(even), complete, target, config) == 0
     assert routing_loss(routing_of(one), complete, target, config) == pytest.approx(8)
-    assert squared_variation(torch.tensor([4.0, 0, 0, 0])) == pytest.approx(4)
     nobody = torch.zeros(4, dtype=torch.int64)
     assert routing_loss(routing_of(one), nobody, target, config) == 0
 
@@ -249,16 +249,6 @@ def test_numbers_keep_their_gaps_and_sex_is_a_number() -> None:
     columns = number_columns(samples)
     assert columns == ["age_years", "sex", "faq_total"]
     np.testing.assert_array_equal(numbers(samples, columns), [[60, 1, 3], [np.nan, np.nan, 4]])
-
-
-def test_a_report_is_the_mean_of_its_sentences() -> None:
-    config, store = FlexConfig().record, FeatureStore()
-    config.layers = 1
-    a, b, both, none = report_features(
-        ["Low mood.", "No falls.", "Low mood. No falls.", ""], config, store
-    )
-    np.testing.assert_allclose(both, (a + b) / 2, rtol=1e-5)
-    assert not none.any()
 
 
 # Whole fits --------------------------------------------------------------------------------------
