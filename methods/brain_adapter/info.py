@@ -87,12 +87,14 @@ class BrainAdapterConfig:
         projection: Features of the space that volumes and reports share.
         train_projections: Whether the projections are trained (TLP) or frozen (FPM).
         projection_lr: Learning rate of the projections.
+        report_rate: Rates of what is trained for reports, as a share of those for volumes, where
+            both are seen: else the report is learned by heart before the adapter has moved.
+        contrastive_weight: Weight of the contrastive loss beside that of the tasks.
         dropout: Share of the projected features dropped in training.
         cache_image: Whether the tokens of volumes are computed once a person, where nothing that
             makes them is trained and volumes are not varied.
         embedding_epochs: After which epochs the embedding is kept for inspection.
-        trainer: The training loop; ``trainer.lr`` is that of the adapter and the classifier,
-            ``trainer.balance.weights`` may weigh ``contrastive``.
+        trainer: The training loop; ``trainer.lr`` is that of the adapter and the classifier.
     """
 
     pretrained: str = "t1w_vit_pooled"
@@ -107,6 +109,8 @@ class BrainAdapterConfig:
     projection: int = 64
     train_projections: bool = True
     projection_lr: float = 1e-3
+    report_rate: float = 0.1
+    contrastive_weight: float = 0.1
     dropout: float = 0.0
     cache_image: bool = False
     embedding_epochs: list[int] = field(default_factory=lambda: [1, 5, 9])
@@ -132,6 +136,8 @@ def paper_config(text_folder: str = "", weights: str = "") -> BrainAdapterConfig
         read_out="pooled",
         projection=768,
         projection_lr=1e-4,
+        report_rate=1.0,
+        contrastive_weight=1.0,
         trainer=TrainerConfig(epochs=9, batch_size=8, lr=1e-3, predict_batch_size=2),
     )
 

@@ -132,7 +132,8 @@ class BrainAdapter(TorchMethod):
         if SCALE in outputs:
             paired = batch.inputs["t1w_available"] & batch.inputs["report_available"]
             v, t, scale = (outputs[name].float() for name in (IMAGE, TEXT, SCALE))
-            losses[CONTRASTIVE] = clip_loss(v, t, scale, paired)
+            contrast = clip_loss(v, t, scale, paired)
+            losses[CONTRASTIVE] = self.config.contrastive_weight * contrast
         return losses
 
     def loss_names(self, tasks: Sequence[Task]) -> list[str]:
@@ -150,14 +151,21 @@ class BrainAdapter(TorchMethod):
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Adapter and classifier, projections, and what is tuned of the encoder, at own rates."""
+        assert isinstance(model, Network)
         rates = {
-            "image": self.config.projection_lr,
-            "text": self.config.projection_lr,
+            IMAGE: self.config.projection_lr,
+            TEXT: self.config.projection_lr,
             "vit": self.config.adapter.encoder_lr,
         }
+        beside = self.config.report_rate if model.has_image and model.has_text else 1.0
+
+        def rate(name: str) -> float:
+            parts = name.split(".")
+            return rates.get(parts[0], self.trainer.lr) * (beside if TEXT in parts else 1.0)
+
         return parameter_groups(
             model,
-            lambda name: rates.get(name.partition(".")[0], self.trainer.lr),
+            rate,
             rate=lambda rate: rate,
             decays=lambda name: "position" not in name,
         )

@@ -24,7 +24,16 @@ from methods.brain_adapter.adapter import Adapter, AveragePool
 from methods.brain_adapter.contrast import Temperature
 from methods.brain_adapter.info import BrainAdapterConfig
 
-__all__ = ["IMAGE", "KINDS", "READ_OUTS", "SCALE", "TEXT", "Network", "Projection"]
+__all__ = [
+    "IMAGE",
+    "KINDS",
+    "READ_OUTS",
+    "SCALE",
+    "TEXT",
+    "Classifier",
+    "Network",
+    "Projection",
+]
 
 KINDS = ("adapter", "lora", "finetune", "none")
 READ_OUTS = ("tokens", "pooled")
@@ -89,6 +98,31 @@ class Projection(nn.Module):
         return normalize(self.dropout(x), dim=1) * available[:, None].to(x.dtype)
 
 
+class Classifier(nn.Module):
+    """One linear layer on all vectors side by side, kept in a part for each.
+
+    So each part can learn at a rate of its own. The report's starts at zero beside a volume's.
+
+    Args:
+        modalities: Names of the vectors; the first part holds the bias.
+        width: Features of a vector, p.
+        n_outputs: Outputs, K.
+    """
+
+    def __init__(self, modalities: Sequence[str], width: int, n_outputs: int) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict()
+        for modality in modalities:
+            first = not self.parts
+            self.parts[modality] = nn.Linear(width, n_outputs, bias=first)
+            if not first:
+                nn.init.zeros_(self.parts[modality].weight)
+
+    def forward(self, vectors: Mapping[str, Tensor]) -> Tensor:
+        """Vectors by modality, (B, p) each, to (B, K)."""
+        return torch.stack([part(vectors[name]) for name, part in self.parts.items()]).sum(dim=0)
+
+
 class Network(nn.Module):
     """From a volume, a report's features, or both, to one output per task (B, K).
 
@@ -118,8 +152,8 @@ class Network(nn.Module):
             self.text = Projection(text_width, width, config.dropout)
         if self.has_image and self.has_text:
             self.temperature = Temperature()
-        joint = width * (self.has_image + self.has_text)
-        self.heads = nn.ModuleDict({t.name: nn.Linear(joint, t.n_outputs) for t in tasks})
+        seen = [modality for modality in (IMAGE, TEXT) if getattr(self, f"has_{modality}")]
+        self.heads = nn.ModuleDict({t.name: Classifier(seen, width, t.n_outputs) for t in tasks})
         for projection in self.projections:
             projection.requires_grad_(config.train_projections)
 
@@ -175,8 +209,7 @@ class Network(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One output per task (B, K), and the vectors that the contrastive loss compares."""
         vectors = self.embeddings(inputs)
-        joint = torch.cat(list(vectors.values()), dim=1)  # b 2p
-        outputs: dict[str, Tensor] = {task: head(joint) for task, head in self.heads.items()}
+        outputs: dict[str, Tensor] = {task: head(vectors) for task, head in self.heads.items()}
         if self.has_image and self.has_text:
             outputs |= vectors | {SCALE: self.temperature()}
         return outputs

@@ -183,6 +183,32 @@ def test_tlp_trains_exactly_the_projections_more_than_fpm() -> None:
     assert more["image.linear.weight"] == 6 * 12 * 4  # 1 x 2 x 2 patches of 12 features
 
 
+def test_the_classifier_is_one_linear_layer_on_both_vectors() -> None:
+    model = network()
+    first, second = model.heads["dx3"].parts["image"], model.heads["dx3"].parts["text"]
+    assert second.weight.abs().sum() == 0  # it starts as that of the volume alone
+    torch.nn.init.normal_(second.weight)
+    joined = torch.nn.functional.linear(
+        model.features(batch()), torch.cat([first.weight, second.weight], dim=1), first.bias
+    )
+    assert torch.allclose(model(batch())["dx3"], joined, atol=1e-6)
+    assert second.bias is None
+
+
+def test_reports_learn_slower_where_volumes_are_seen_too() -> None:
+    model, settings = network(), config(projection_lr=2e-3, report_rate=0.1)
+    groups = BrainAdapter(settings).parameter_groups(model)
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    of = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    assert of["image.linear.weight"] == 2e-3
+    assert of["heads.dx3.parts.image.weight"] == of["adapter.out.weight"] == TRAINER.lr
+    assert of["text.linear.weight"] == pytest.approx(2e-4)
+    assert of["heads.dx3.parts.text.weight"] == pytest.approx(TRAINER.lr / 10)
+    alone = Network(settings, [TASK], 5.0, None, 8)
+    rates = {g["lr"] for g in BrainAdapter(settings).parameter_groups(alone)}
+    assert rates == {2e-3, TRAINER.lr}
+
+
 # The contrastive loss ----------------------------------------------------------------------------
 
 
