@@ -204,9 +204,8 @@ def test_reports_learn_slower_where_volumes_are_seen_too() -> None:
     assert of["heads.dx3.parts.image.weight"] == of["adapter.out.weight"] == TRAINER.lr
     assert of["text.linear.weight"] == pytest.approx(2e-4)
     assert of["heads.dx3.parts.text.weight"] == pytest.approx(TRAINER.lr / 10)
-    alone = Network(settings, [TASK], 5.0, None, 8)
-    rates = {g["lr"] for g in BrainAdapter(settings).parameter_groups(alone)}
-    assert rates == {2e-3, TRAINER.lr}
+    alone = BrainAdapter(settings).parameter_groups(Network(settings, [TASK], 5.0, None, 8))
+    assert {group["lr"] for group in alone} == {2e-3, TRAINER.lr}
 
 
 # The contrastive loss ----------------------------------------------------------------------------
@@ -262,8 +261,7 @@ def test_the_temperature_starts_at_its_published_value_and_is_limited() -> None:
 
 
 def test_nobody_is_in_a_batch_twice() -> None:
-    for rows in epoch_batches(50, 8, seed=0, epoch=3):
-        assert len(set(rows.tolist())) == len(rows)
+    assert all(len(set(rows)) == len(rows) for rows in epoch_batches(50, 8, seed=0, epoch=3))
 
 
 # What is missing ---------------------------------------------------------------------------------
@@ -346,8 +344,7 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path, reports: bool) -> Non
 def test_computing_features_once_changes_no_number(tmp_path: Path) -> None:
     still = AugmentConfig(flip=0.0, shift_voxels=0.0)
     trainer = replace(TRAINER, augment=still)
-    answers = []
-    test = people(9, 2, reports=False).without_labels()
+    answers, test = [], people(9, 2, reports=False).without_labels()
     for store in (None, tmp_path / "store", tmp_path / "store"):
         settings = config("none", trainer=trainer, cache_image=True)
         method = fitted(tmp_path / "run", settings, reports=False, features=store)
