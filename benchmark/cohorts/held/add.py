@@ -1,0 +1,109 @@
+"""Adds a cohort: checked, prepared, split, then entered; nothing of it is left where one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmark.cohorts.held.build import build_store
+from benchmark.cohorts.held.entry import (
+    CohortEntry,
+    entry_path,
+    file_hashes,
+    read_held,
+    write_entry,
+)
+from benchmark.cohorts.held.plan import Answer, answers, profile_text
+from benchmark.config import Profile
+from benchmark.leakage import verify_split
+from benchmark.registry import ROOT
+from benchmark.runs.workspace import profile_folder
+from benchmark.splitting import Split, make_split
+from benchmark.store import Cohort
+from benchmark.store.atomic import write_text
+
+__all__ = ["Added", "add_cohort", "remove_cohort"]
+
+# The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
+# and nothing of a cohort under an agreement may be offered to git.
+_DVC_CONFIG: Final = "[core]\n    analytics = false\n    no_scm = true\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What adding a cohort gave.
+
+    Attributes:
+        cohort: The store.
+        answers: Its tasks, possible or not.
+        profile: The profile that was written.
+        split: Its folds.
+        left_out: Rows that were left out: why -> how many.
+    """
+
+    cohort: Cohort
+    answers: list[Answer]
+    profile: Profile
+    split: Split
+    left_out: dict[str, int]
+
+
+def add_cohort(
+    name: str,
+    entry: CohortEntry,
+    pipeline: Callable[[Profile], str],
+    root: Path = ROOT,
+) -> Added:
+    """Checks, prepares and splits a cohort and writes its entry, profile and pipeline.
+
+    Args:
+        name: The cohort's name, checked by the caller.
+        entry: Where it lies; its hashes are taken anew.
+        pipeline: Text of the ``dvc.yaml`` of a profile.
+        root: The repository.
+
+    Raises:
+        CohortError: The files break a rule, or no task has enough people.
+        SplitError: The cohort cannot be split.
+        ConfigError: An option or the mapping is wrong.
+    """
+    configs, home = root / "configs", root / profile_folder(name)
+    entry.files = {}
+    reading = read_held(name, entry)
+    entry.files = file_hashes(Path(entry.root), reading)
+    home.mkdir(parents=True, exist_ok=True)
+    write_text(home / ".gitignore", "*\n")  # first: what follows is under an agreement
+    build_store(name, entry, reading, home / "data" / name)
+    cohort = Cohort(home / "data" / name)
+    found = answers(cohort, reading.tasks)
+    profile, text = profile_text(cohort, found, configs)
+    split = make_split(cohort, profile.protocol, seed=0)
+    verify_split(split, cohort)
+    split.write(home / "splits" / name)
+    paths = [entry_path(name, configs), configs / "profile" / f"{name}.yaml"]
+    before = {path: path.read_text() if path.is_file() else None for path in paths}
+    try:
+        write_entry(name, entry, configs)
+        write_text(paths[1], text)
+        write_text(home / ".dvc" / "config", _DVC_CONFIG)
+        write_text(home / "dvc.yaml", pipeline(profile))
+    except BaseException:
+        for path, old in before.items():
+            path.unlink(missing_ok=True) if old is None else write_text(path, old)
+        raise
+    return Added(cohort, found, profile, split, dict(reading.left_out))
+
+
+def remove_cohort(name: str, root: Path = ROOT) -> Path:
+    """Takes a cohort's entry, profile and pipeline away; what was computed stays.
+
+    Returns:
+        The workspace that stays.
+    """
+    configs, home = root / "configs", root / profile_folder(name)
+    entry_path(name, configs).unlink(missing_ok=True)
+    (configs / "profile" / f"{name}.yaml").unlink(missing_ok=True)
+    (home / "dvc.yaml").unlink(missing_ok=True)
+    return home
