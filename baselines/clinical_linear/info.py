@@ -24,14 +24,18 @@ INFO = register(
         summary="Penalised linear model on whatever tables the track opens, as they are.",
         model="model:ClinicalLinear",
         tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "brain_age", "impaired"),
-        tracks=("clinical", "clinical+mmse", "t1w+clinical"),
+        tracks=("clinical", "clinical+mmse", "t1w+clinical", "all"),
         copes_with_missing=True,
         config=Config,
         variants={
             "regional_clinical_linear": {
                 "track": "t1w+clinical",
                 "title": "Regional features + clinical table, linear",
-            }
+            },
+            "all_tables_linear": {
+                "track": "all",
+                "title": "All tables of the cohort, linear",
+            },
         },
     )
 )

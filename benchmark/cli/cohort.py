@@ -28,6 +28,7 @@ examples:
   neurodx cohort add oasis1 --root ~/oasis1            then `make repro COHORT=oasis1`
   neurodx cohort add oasis1 --root ~/oasis1 --run      to the ranked rows at once
   neurodx cohort add ixi --root ~/ixi --option features=ants --as ixi-ants
+  neurodx cohort add my_clinic.yaml --root ~/clinic    a table of your own, by a mapping
 
 What is written lies in configs/cohort/, configs/profile/ and profiles/NAME/, where git ignores it.
 What to download, from where and under what terms: docs/data.md.
@@ -38,7 +39,13 @@ _ACTIONS = ("list", "show", "check", "add", "remove")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("action", choices=_ACTIONS, help="what to do")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="a study or a cohort")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default="",
+        metavar="NAME",
+        help="a study, a cohort, or a mapping (.yaml)",
+    )
     parser.add_argument("--root", type=Path, help="folder of the download")
     parser.add_argument("--as", dest="cohort", default="", help="the cohort's name, if not NAME")
     parser.add_argument("--title", default="", help="one line for readers")
@@ -216,6 +223,8 @@ def _entry(args: argparse.Namespace) -> CohortEntry:
     from benchmark.errors import ConfigError
 
     source = _named(args)
+    if source.endswith((".yaml", ".yml")):
+        source = str(Path(source).expanduser().resolve())
     adapter_of(source)  # an unknown study is told before a missing folder
     if args.root is None:
         raise ConfigError(

@@ -10,6 +10,7 @@ from typing import Final
 import yaml
 
 from benchmark.cohorts.held.adapters import get_adapter
+from benchmark.cohorts.held.mapping import mapping_adapter
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading
 from benchmark.config import CONFIGS, read_config, typed
@@ -42,7 +43,7 @@ class CohortEntry:
     """Where a cohort comes from.
 
     Attributes:
-        source: An adapter's name.
+        source: An adapter's name, or the path of a mapping.
         root: Folder of the download, absolute.
         title: One line for readers.
         options: What differs from the adapter's defaults.
@@ -106,11 +107,14 @@ def write_entry(name: str, entry: CohortEntry, configs: Path = CONFIGS) -> Path:
 
 
 def adapter_of(source: str) -> Adapter:
-    """The adapter of a source.
+    """The adapter of a source: a study, or the mapping that a YAML file holds.
 
     Raises:
         UnknownNameError: No such study.
+        ConfigError: The mapping is missing or wrong.
     """
+    if source.endswith((".yaml", ".yml")):
+        return mapping_adapter(Path(source))
     return get_adapter(source)
 
 

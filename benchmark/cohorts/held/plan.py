@@ -122,6 +122,11 @@ def tasks_of(cohort: Cohort, found: Sequence[Answer]) -> list[str]:
     return tasks
 
 
+def _derived(tasks: Sequence[str]) -> dict[str, str]:
+    """Pairs of diagnoses are read from the three, where these are fitted."""
+    return dict.fromkeys(("ad_cn", "mci_cn", "ad_mci"), "dx3") if "dx3" in tasks else {}
+
+
 def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> list[str]:
     """Board rows that can run on a cohort.
 
@@ -182,7 +187,7 @@ def profile_text(
         cohorts=[cohort.name],
         protocol=template.small_protocol if small else template.protocol,
         seeds=list(template.seeds),
-        plan={cohort.name: CohortPlan(fit=tasks)},
+        plan={cohort.name: CohortPlan(fit=tasks, derive=_derived(tasks))},
         methods=rows_for(cohort, tasks, configs),
         n_resamples=template.n_resamples,
     )

@@ -38,12 +38,20 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
+        self._known: set[Problem] = set()
 
     def add(
         self, file: str, rule: str, *, column: str = "", line: int = 0, value: str = ""
     ) -> None:
-        """Records one problem."""
-        self.found.append(Problem(file, column, rule, line, value))
+        """Records one problem, once."""
+        problem = Problem(file, column, rule, line, value)
+        if problem not in self._known:
+            self._known.add(problem)
+            self.found.append(problem)
+
+    def knows(self, file: str, column: str, line: int = 0) -> bool:
+        """Whether a cell has a problem already; line 0: the column as a whole."""
+        return (file, column, line) in {(p.file, p.column, p.line) for p in self.found}
 
     def table(self) -> pd.DataFrame:
         """One row per problem: ``file column rule line value``."""

@@ -174,8 +174,7 @@ class ReleasedTable:
         self, column: str, needed: bool, missing: Sequence[str] = ()
     ) -> tuple[pd.Series, np.ndarray]:
         if column not in self.frame:
-            told = any((p.file, p.column) == (self.file, column) for p in self.problems.found)
-            if needed and not told:
+            if needed and not self.problems.knows(self.file, column):
                 self.problems.add(self.file, "this column is missing", column=column)
             return pd.Series("", index=self.frame.index, dtype=str), np.zeros(len(self), bool)
         cells = self.frame[column].astype(str)
