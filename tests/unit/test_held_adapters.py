@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from held_replicas import write_ixi, write_oasis1, write_oasis2
+from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi, write_ukb
 
 from benchmark.cohorts.held.adapters import ADAPTERS
 from benchmark.cohorts.held.entry import CohortEntry, read_held
@@ -24,6 +25,13 @@ REPLICAS: dict[str, Callable[[Path], Path]] = {
     "oasis1": write_oasis1,
     "oasis2": write_oasis2,
     "ixi": write_ixi,
+}
+GATED: dict[str, Callable[[Path], Path]] = {
+    "adni": write_adni,
+    "aibl": write_aibl,
+    "oasis3": write_oasis3,
+    "ppmi": write_ppmi,
+    "ukb": write_ukb,
 }
 
 
@@ -49,7 +57,7 @@ def test_an_adapter_states_its_terms_and_answers_known_tasks(name: str, tmp_path
     assert adapter.name == name
     assert all([adapter.source, adapter.licence, adapter.terms, adapter.citation])
     assert set(adapter.options) == set(adapter.about_options)
-    reading = read(name, REPLICAS[name](tmp_path))
+    reading = read(name, (REPLICAS | GATED)[name](tmp_path))
     assert reading.tasks.keys() <= TASKS.keys()
     assert all(file.is_relative_to(tmp_path) for file in reading.files)
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from held_replicas import write_ixi, write_oasis1, write_oasis2
+from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi, write_ukb
 
 from benchmark.cli import main
 from benchmark.cohorts.catalogue import all_cohorts
@@ -102,6 +103,25 @@ def test_rows_are_chosen_by_what_the_cohort_holds(repository: Path, tmp_path: Pa
     assert methods["one"] == ["chance", "age_sex", *regional]  # one site: no row on confounds
     assert methods["three"] == ["chance", "confound", *regional]
     assert methods["ants"] == ["chance", *regional]  # no head size
+
+
+@pytest.mark.parametrize(
+    ("source", "write", "tasks", "rows"),
+    [
+        ("adni", write_adni, {"dx3", "conversion", "brain_age"}, {"confound", "clinical_boosting"}),
+        ("aibl", write_aibl, {"dx3", "conversion"}, {"clinical_genetic"}),
+        ("oasis3", write_oasis3, {"impaired", "brain_age"}, {"regional_linear"}),
+        ("ppmi", write_ppmi, {"pd_hc"}, {"regional_clinical_linear"}),
+        ("ukb", write_ukb, {"brain_age"}, {"confound", "regional_linear"}),
+    ],
+)
+def test_gated_studies_come_as_far(
+    source: str, write, tasks: set[str], rows: set[str], repository: Path, tmp_path: Path
+) -> None:
+    added = add("mine", source, write(tmp_path / "files"), repository)
+    assert set(added.profile.plan["mine"].fit) == tasks
+    assert rows < set(added.profile.methods)
+    assert ("dx3" in tasks) == bool(added.profile.plan["mine"].derive)
 
 
 def test_every_row_of_the_template_is_known() -> None:

@@ -16,7 +16,15 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.cohorts.held.released import ReleasedTable
 
-__all__ = ["ACKNOWLEDGEMENT", "LICENCE", "STAGES", "TERMS", "clinical_columns", "head_volumes"]
+__all__ = [
+    "ACKNOWLEDGEMENT",
+    "CDR",
+    "LICENCE",
+    "STAGES",
+    "TERMS",
+    "clinical_columns",
+    "head_volumes",
+]
 
 LICENCE: Final = "OASIS data use agreement"
 TERMS: Final = (
@@ -32,13 +40,13 @@ ACKNOWLEDGEMENT: Final = (
 )
 # CDR -> stage; 0.5 is "very mild dementia" in OASIS's own words and the CDR of MCI in ADNI's.
 STAGES: Final = {0.0: v.CN, 0.5: v.MCI, 1.0: v.AD, 2.0: v.AD, 3.0: v.AD}
-_CDR: Final = {"0": 0.0, "0.5": 0.5, "1": 1.0, "2": 2.0, "3": 3.0}
+CDR: Final = {"0": 0.0, "0.5": 0.5, "1": 1.0, "2": 2.0, "3": 3.0}
 _MM3_A_CM3: Final = 1000.0
 
 
 def clinical_columns(table: ReleasedTable) -> pd.DataFrame:
     """Age, sex, MMSE, CDR and its stage, SES and head size, one row per row of the table."""
-    cdr = table.code("CDR", _CDR).astype(np.float64)
+    cdr = table.code("CDR", CDR).astype(np.float64)
     return pd.DataFrame(
         {
             v.AGE_YEARS: table.number("Age", 18, 120, needed=True),

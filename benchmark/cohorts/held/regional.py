@@ -33,7 +33,7 @@ _RANGES: Final = {"_mm": _THICKNESS_MM, "_mm2": _AREA_MM2, "_mm3": _VOLUME_MM3}
 
 _ANTS = re.compile(r"(left|right)[._][a-z._]+")
 _APARC = re.compile(r"(lh|rh)_(\w+)_(thickness|area|volume)(_\w+)?")
-_HEAD_SIZE = ("eTIV", "EstimatedTotalIntraCranialVol")
+_HEAD_SIZE = ("eTIV", "EstimatedTotalIntraCranialVol", "IntraCranialVol", "ICV")
 _NOT_REGIONS = re.compile(  # keys of a table, statistics of the surfaces, sums of sums
     r"Measure:volume|(lh|rh)\.aparc.*|participant_id|session_id|Subject|"
     r"(lh|rh)?SurfaceHoles|.*-to-eTIV|\w+_(thicknessstd|meancurv|gauscurv|foldind|curvind)"

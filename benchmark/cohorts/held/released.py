@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 from benchmark.cohorts.held.problems import Problems
 from benchmark.errors import nearest
 
-__all__ = ["MISSING", "ReleasedTable", "find_file", "table_columns"]
+__all__ = ["MISSING", "ReleasedTable", "find_file", "find_one"]
 
 MISSING = frozenset({"", "n/a", "na", "nan", "null", "none", "."})  # in lower case
 
@@ -30,6 +29,26 @@ def find_file(root: Path, *names: str) -> Path | None:
         for path in (root / name, *sorted(root.glob(f"*/{name}"))):
             if path.is_file():
                 return path
+    return None
+
+
+def find_one(root: Path, problems: Problems, *patterns: str) -> Path | None:
+    """The one file that fits a pattern, in a folder or directly below one of its folders.
+
+    Args:
+        root: The folder of a download.
+        problems: Told where several fit: releases carry a date in their names. Data dictionaries
+            (``..._DICT_...``) do not count.
+        patterns: Such as ``ADNIMERGE*.csv``, the preferred one first.
+    """
+    for pattern in patterns:
+        files = [*sorted(root.glob(pattern)), *sorted(root.glob(f"*/{pattern}"))]
+        found = [path for path in files if "DICT" not in path.name.upper()]
+        if len(found) > 1:
+            names = ", ".join(path.relative_to(root).as_posix() for path in found)
+            problems.add(pattern, f"several files fit, leave one in the folder: {names}")
+        if found:
+            return found[0]
     return None
 
 
@@ -189,8 +208,3 @@ class ReleasedTable:
             value = "" if cells is None else str(cells.iloc[place])
             line = int(self.frame.index[place])
             self.problems.add(self.file, rule, column=column, line=line, value=value)
-
-
-def table_columns(table: ReleasedTable, pattern: str) -> list[str]:
-    """Names of the columns that match a regular expression, in the file's order."""
-    return [str(c) for c in table.frame if re.fullmatch(pattern, str(c))]
