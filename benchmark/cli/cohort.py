@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from benchmark.cohorts.held.add import Added
     from benchmark.cohorts.held.entry import CohortEntry
+    from benchmark.config import Profile
 
 HELP = "Add a cohort that you hold: files as the study releases them to rows on a board."
 EPILOG = """\
@@ -19,6 +20,7 @@ actions:
   show      what a study's adapter wants: files, terms, label rules, options
   check     read the files and list every rule that they break; nothing is written
   add       check, prepare, split, and write a profile of the cohort's name
+  external  fit on one added cohort, predict others (--test)
   remove    take a cohort's entry and profile away; its workspace stays
 
 examples:
@@ -28,12 +30,13 @@ examples:
   neurodx cohort add oasis1 --root ~/oasis1            then `make repro COHORT=oasis1`
   neurodx cohort add oasis1 --root ~/oasis1 --run      to the ranked rows at once
   neurodx cohort add ixi --root ~/ixi --option features=ants --as ixi-ants
+  neurodx cohort external ixi-ants --test oasis1 --as ixi-to-oasis1 --run
   neurodx cohort add my_clinic.yaml --root ~/clinic    a table of your own, by a mapping
 
 What is written lies in configs/cohort/, configs/profile/ and profiles/NAME/, where git ignores it.
 What to download, from where and under what terms: docs/data.md.
 """
-_ACTIONS = ("list", "show", "check", "add", "remove")
+_ACTIONS = ("list", "show", "check", "add", "external", "remove")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--option", action="append", default=[], metavar="KEY=VALUE", help="of the adapter"
     )
     parser.add_argument("--synthetic", action="store_true", help="its people are made up")
+    parser.add_argument(
+        "--test", action="append", default=[], metavar="COHORT", help="external: who is predicted"
+    )
     parser.add_argument("--report", type=Path, help="check: write every violation to this CSV")
-    parser.add_argument("--run", action="store_true", help="add: go on to the ranked rows")
+    parser.add_argument("--run", action="store_true", help="go on to the ranked rows")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,7 +77,14 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    actions = {"list": _list, "show": _show, "check": _check, "add": _add, "remove": _remove}
+    actions = {
+        "list": _list,
+        "show": _show,
+        "check": _check,
+        "add": _add,
+        "external": _external,
+        "remove": _remove,
+    }
     return actions[args.action](args, console)
 
 
@@ -79,7 +92,7 @@ def _list(_args: argparse.Namespace, console: Console) -> int:
     from rich.table import Table
 
     from benchmark.cohorts.held.adapters import ADAPTERS
-    from benchmark.cohorts.held.entry import held_names, load_entry
+    from benchmark.cohorts.held.entry import added_profiles, held_names, load_entry
     from benchmark.config import load_profile
     from benchmark.runs.workspace import workspace_of
 
@@ -102,6 +115,10 @@ def _list(_args: argparse.Namespace, console: Console) -> int:
         board = (workspace_of(name).root / "board").is_dir()
         state = f"make board COHORT={name}" if board else f"make repro COHORT={name}"
         added.add_row(name, entry.source, entry.root, ", ".join(plan.fit), state)
+    for name in sorted(added_profiles() - {*names}):
+        (train, plan), *_ = load_profile(name).plan.items()
+        source = f"external: {train} to {', '.join(plan.external)}"
+        added.add_row(name, source, "", ", ".join(plan.fit), f"make repro COHORT={name}")
     console.print()
     console.print(added)
     return 0
@@ -145,24 +162,58 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 def _add(args: argparse.Namespace, console: Console) -> int:
     import time
 
-    from benchmark.cohorts.catalogue import COHORTS, CohortSource, all_cohorts
     from benchmark.cohorts.held.add import add_cohort
-    from benchmark.cohorts.held.entry import check_name, held_names
-    from benchmark.config import CONFIGS, Profile
-    from benchmark.runs.pipeline import pipeline_text
 
     started = time.perf_counter()
     name, entry = args.cohort or _plain(args.name), _entry(args)
-    profiles = {path.stem for path in (CONFIGS / "profile").glob("*.yaml")}
-    check_name(name, {*COHORTS, *profiles} - set(held_names()))
-
-    def pipeline(profile: Profile) -> str:
-        known: dict[str, CohortSource] = dict(all_cohorts())
-        return pipeline_text(profile, known)
-
-    added = add_cohort(name, entry, pipeline)
+    _check_new(name)
+    added = add_cohort(name, entry, _pipeline)
     _told(name, added, console)
     console.print(f"{name}: added in {time.perf_counter() - started:.0f} s")
+    return _go_on(name, args, console)
+
+
+def _external(args: argparse.Namespace, console: Console) -> int:
+    from benchmark.cohorts.held.entry import held_names
+    from benchmark.cohorts.held.external import pair_cohorts
+    from benchmark.errors import ConfigError, UnknownNameError
+
+    train = _named(args)
+    if not args.test:
+        raise ConfigError(
+            f"say who is predicted: `neurodx cohort external {train} --test COHORT`; "
+            "`neurodx cohort list` shows the cohorts that have been added"
+        )
+    for cohort in (train, *args.test):
+        if cohort not in held_names():
+            raise UnknownNameError("added cohort", cohort, held_names(), "neurodx cohort list")
+    name = args.cohort or f"{train}-to-{'-'.join(args.test)}"
+    _check_new(name)
+    profile = pair_cohorts(name, train, args.test, _pipeline)
+    plan = profile.plan[train]
+    for other, tasks in plan.external.items():
+        console.print(f"{name}: fitted on {train}, {other} predicted: {', '.join(tasks)}")
+    console.print(f"  {profile.protocol}; rows: {', '.join(profile.methods)}")
+    return _go_on(name, args, console)
+
+
+def _check_new(name: str) -> None:
+    """A name that nothing shipped bears."""
+    from benchmark.cohorts.catalogue import COHORTS
+    from benchmark.cohorts.held.entry import added_profiles, check_name
+    from benchmark.config import CONFIGS
+
+    profiles = {path.stem for path in (CONFIGS / "profile").glob("*.yaml")}
+    check_name(name, {*COHORTS, *profiles} - added_profiles())
+
+
+def _pipeline(profile: Profile) -> str:
+    from benchmark.runs.pipeline import pipeline_text
+
+    return pipeline_text(profile)
+
+
+def _go_on(name: str, args: argparse.Namespace, console: Console) -> int:
     if args.run:
         from benchmark.cli.repro import run as repro
 
@@ -195,11 +246,11 @@ def _left_out(left_out: dict[str, int], console: Console) -> None:
 
 def _remove(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.add import remove_cohort
-    from benchmark.cohorts.held.entry import held_names
+    from benchmark.cohorts.held.entry import added_profiles
     from benchmark.errors import UnknownNameError
 
-    if args.name not in held_names():
-        raise UnknownNameError("added cohort", args.name, held_names(), "neurodx cohort list")
+    if args.name not in added_profiles():
+        raise UnknownNameError("added cohort", args.name, added_profiles(), "neurodx cohort list")
     home = remove_cohort(args.name)
     console.print(f"{args.name}: removed. Its data, runs and board stay in {home}; delete them if")
     console.print("your agreement asks for it.")

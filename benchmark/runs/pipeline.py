@@ -16,6 +16,7 @@ import yaml
 from benchmark.cohorts.catalogue import CohortSource, all_cohorts, untwinned
 from benchmark.cohorts.phantom.generator_files import ORACLE_FILES, STORE_FILES, generator_files
 from benchmark.config import CONFIGS, Profile, load_suite
+from benchmark.errors import UnknownNameError
 from benchmark.metrics import METRICS
 from benchmark.registry import ROOT
 from benchmark.results.folders import cell_file
@@ -157,6 +158,8 @@ class _Builder:
         return f"{self._prefix}configs/profile/{self._profile.name}.yaml"
 
     def _prepare(self, cohort: str) -> dict[str, Any]:
+        if cohort not in self._sources:
+            raise UnknownNameError("cohort", cohort, self._sources, "neurodx list cohorts")
         source = self._sources[cohort]
         code = generator_files() if source.has_truth else source.code
         outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if source.has_truth else [])

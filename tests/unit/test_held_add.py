@@ -16,7 +16,15 @@ from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi
 from benchmark.cli import main
 from benchmark.cohorts.catalogue import all_cohorts
 from benchmark.cohorts.held.add import Added, add_cohort, remove_cohort
-from benchmark.cohorts.held.entry import CohortEntry, check_name, held_names, load_entry, read_held
+from benchmark.cohorts.held.entry import (
+    CohortEntry,
+    added_profiles,
+    check_name,
+    held_names,
+    load_entry,
+    read_held,
+)
+from benchmark.cohorts.held.external import pair_cohorts
 from benchmark.cohorts.held.plan import rows_for
 from benchmark.config import CONFIGS, Profile, load_profile
 from benchmark.errors import CohortError, ConfigError
@@ -88,7 +96,7 @@ def test_git_sees_nothing_of_it(repository: Path, tmp_path: Path) -> None:
 
 
 def test_shipped_profiles_are_not_ignored() -> None:
-    shipped = [p for p in (CONFIGS / "profile").glob("*.yaml") if p.stem not in held_names()]
+    shipped = [p for p in (CONFIGS / "profile").glob("*.yaml") if p.stem not in added_profiles()]
     for path in shipped:
         done = subprocess.run(["git", "check-ignore", "-q", str(path)], cwd=ROOT, check=False)
         assert done.returncode == 1, path
@@ -204,7 +212,7 @@ def test_the_command_says_what_to_do_next(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["cohort", "show", "oasis1"]) == 0
-    assert "oasis_cross-sectional.csv" in capsys.readouterr().out
+    assert "oasis_cross-sectional*.csv" in capsys.readouterr().out
     assert main(["cohort", "list"]) == 0
     assert "oasis2" in capsys.readouterr().out
     assert main(["cohort", "add", "oasis9", "--root", str(tmp_path)]) == 1
@@ -221,3 +229,23 @@ def test_the_command_says_what_to_do_next(
     found = pd.read_csv(report)
     assert {"ID", "Age", "CDR"} <= set(found["column"])
     assert set(found["line"]) == {0, 2}
+
+
+def test_models_of_one_cohort_predict_another(repository: Path, tmp_path: Path) -> None:
+    add("one", "ixi", write_ixi(tmp_path / "1"), repository, features="ants")
+    add("two", "oasis1", write_oasis1(tmp_path / "2"), repository)
+    add("three", "oasis2", write_oasis2(tmp_path / "3"), repository)
+
+    def pipeline(profile: Profile) -> str:
+        return pipeline_text(profile, all_cohorts(repository / "configs"))
+
+    profile = pair_cohorts("one-to-two", "one", ["two"], pipeline, repository)
+    assert profile == load_profile("one-to-two", repository / "configs")
+    assert profile.plan["one"].external == {"two": ["brain_age"]}
+    assert profile.methods == load_profile("one", repository / "configs").methods
+    stages = yaml.safe_load((repository / "profiles/one-to-two/dvc.yaml").read_text())["stages"]
+    assert "--protocol external --train-cohort one" in stages["split-two"]["cmd"]
+    assert added_profiles(repository / "configs") == {"one", "two", "three", "one-to-two"}
+    with pytest.raises(CohortError, match="'one' and 'three' have no task in common"):
+        pair_cohorts("x", "one", ["three"], pipeline, repository)
+    assert not (repository / "profiles" / "x").exists()

@@ -222,3 +222,16 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, told: s
         adapter_of(str(path))
     with pytest.raises(ConfigError, match="no such file"):
         adapter_of(str(tmp_path / "other.yaml"))
+
+
+def test_the_table_of_a_bids_folder(tmp_path: Path) -> None:
+    text = "participant_id\tage\tsex\tgroup\nsub-01\t71\tF\tcontrol\nsub-02\tn/a\tM\tpatient\n"
+    (tmp_path / "participants.tsv").write_text(text)
+    mapping = FACTS.replace("visits.csv", "participants.tsv") + (
+        "columns:\n  participant_id: {column: participant_id}\n  age_years: {column: age}\n"
+        "  sex: {column: sex}\n  diagnosis: {column: group, codes: {control: HC, patient: PD}}\n"
+    )
+    visits = read(tmp_path, mapping).visits
+    assert visits["participant_id"].tolist() == ["sub-01", "sub-02"]
+    assert visits["diagnosis"].tolist() == ["HC", "PD"]
+    assert visits["age_years"].isna().tolist() == [False, True]

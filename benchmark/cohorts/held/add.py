@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,9 @@ from benchmark.cohorts.held.build import build_store
 from benchmark.cohorts.held.entry import (
     CohortEntry,
     entry_path,
+    entry_text,
     file_hashes,
     read_held,
-    write_entry,
 )
 from benchmark.cohorts.held.plan import Answer, answers, profile_text
 from benchmark.config import Profile
@@ -24,7 +24,7 @@ from benchmark.splitting import Split, make_split
 from benchmark.store import Cohort
 from benchmark.store.atomic import write_text
 
-__all__ = ["Added", "add_cohort", "remove_cohort"]
+__all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
 
 # The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
 # and nothing of a cohort under an agreement may be offered to git.
@@ -73,8 +73,7 @@ def add_cohort(
     entry.files = {}
     reading = read_held(name, entry)
     entry.files = file_hashes(Path(entry.root), reading)
-    home.mkdir(parents=True, exist_ok=True)
-    write_text(home / ".gitignore", "*\n")  # first: what follows is under an agreement
+    _hide(home)
     build_store(name, entry, reading, home / "data" / name)
     cohort = Cohort(home / "data" / name)
     found = answers(cohort, reading.tasks)
@@ -82,18 +81,42 @@ def add_cohort(
     split = make_split(cohort, profile.protocol, seed=0)
     verify_split(split, cohort)
     split.write(home / "splits" / name)
-    paths = [entry_path(name, configs), configs / "profile" / f"{name}.yaml"]
-    before = {path: path.read_text() if path.is_file() else None for path in paths}
+    texts = {
+        entry_path(name, configs): entry_text(entry),
+        configs / "profile" / f"{name}.yaml": text,
+    }
+    write_workspace(home, texts, pipeline, profile)
+    return Added(cohort, found, profile, split, dict(reading.left_out))
+
+
+def write_workspace(
+    home: Path, texts: Mapping[Path, str], pipeline: Callable[[Profile], str], profile: Profile
+) -> None:
+    """Writes configuration files and the pipeline of a workspace; all of them or none.
+
+    Args:
+        home: The workspace; git will ignore it.
+        texts: Content of the configuration files, by path.
+        pipeline: Text of the ``dvc.yaml`` of a profile, once these files are there.
+        profile: The profile.
+    """
+    before = {path: path.read_text() if path.is_file() else None for path in texts}
     try:
-        write_entry(name, entry, configs)
-        write_text(paths[1], text)
+        for path, text in texts.items():
+            write_text(path, text)
+        _hide(home)
         write_text(home / ".dvc" / "config", _DVC_CONFIG)
         write_text(home / "dvc.yaml", pipeline(profile))
     except BaseException:
         for path, old in before.items():
             path.unlink(missing_ok=True) if old is None else write_text(path, old)
         raise
-    return Added(cohort, found, profile, split, dict(reading.left_out))
+
+
+def _hide(home: Path) -> None:
+    """Keeps git from a workspace, before anything under an agreement is in it."""
+    home.mkdir(parents=True, exist_ok=True)
+    write_text(home / ".gitignore", "*\n")
 
 
 def remove_cohort(name: str, root: Path = ROOT) -> Path:

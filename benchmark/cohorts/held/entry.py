@@ -16,22 +16,24 @@ from benchmark.cohorts.held.reading import Adapter, Reading
 from benchmark.config import CONFIGS, read_config, typed
 from benchmark.errors import CohortError, ConfigError
 from benchmark.store import file_sha256
-from benchmark.store.atomic import write_text
 from benchmark.store.validate import validate_participants
 
 __all__ = [
+    "WRITTEN",
     "CohortEntry",
     "adapter_of",
+    "added_profiles",
     "check_name",
     "entry_path",
+    "entry_text",
     "file_hashes",
     "held_names",
     "load_entry",
     "read_held",
-    "write_entry",
 ]
 
 _GROUP: Final = "cohort"
+WRITTEN: Final = "# Written by `neurodx cohort"
 _HEADER: Final = """\
 # Written by `neurodx cohort add`. Git-ignored: it holds a path of this machine.
 """
@@ -99,11 +101,15 @@ def load_entry(name: str, configs: Path = CONFIGS) -> CohortEntry:
     return entry
 
 
-def write_entry(name: str, entry: CohortEntry, configs: Path = CONFIGS) -> Path:
-    """Writes a cohort's entry atomically; returns its path."""
-    path = entry_path(name, configs)
-    write_text(path, _HEADER + yaml.safe_dump(asdict(entry), sort_keys=False, width=100))
-    return path
+def entry_text(entry: CohortEntry) -> str:
+    """The content of a cohort's entry."""
+    return _HEADER + yaml.safe_dump(asdict(entry), sort_keys=False, width=100)
+
+
+def added_profiles(configs: Path = CONFIGS) -> set[str]:
+    """Profiles that ``neurodx cohort`` has written; all others are shipped."""
+    files = (configs / "profile").glob("*.yaml")
+    return {path.stem for path in files if path.read_text().startswith(WRITTEN)}
 
 
 def adapter_of(source: str) -> Adapter:

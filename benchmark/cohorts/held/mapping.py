@@ -140,7 +140,9 @@ def _labels(table: ReleasedTable, ids: pd.Series) -> pd.Series:
 
 
 def _plain(ids: pd.Series) -> pd.Series:
-    return "sub-" + ids.astype("str").str.replace(r"[^A-Za-z0-9]", "", regex=True)
+    """BIDS labels: ``sub-`` and letters and digits; an identifier that is one stays as it is."""
+    labels = ids.astype("str").str.removeprefix("sub-")
+    return "sub-" + labels.str.replace(r"[^A-Za-z0-9]", "", regex=True)
 
 
 def _in_order(table: ReleasedTable, mapping: MappingFile, visits: pd.DataFrame) -> pd.DataFrame:

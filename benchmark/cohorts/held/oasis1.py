@@ -26,22 +26,23 @@ from benchmark.cohorts.held import oasis
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile, months
 from benchmark.cohorts.held.regional import read_regions
-from benchmark.cohorts.held.released import ReleasedTable, find_file
+from benchmark.cohorts.held.released import ReleasedTable, find_file, find_one
 
 __all__ = ["OASIS1"]
 
-_TABLE: Final = ("oasis_cross-sectional.csv",)
+_TABLE: Final = "oasis_cross-sectional*.csv"
 _THICKNESS: Final = "ants_thickness.csv"
 _BRAIN: Final = "ants_brain_volumes.csv"
 _SESSION: Final = r"OAS1_\d{4}_MR[12]"
-_ID_LENGTH: Final = len("OAS1_0001_MR1")  # what follows in the names of processed scans varies
+_ID_LENGTH: Final = len("OAS1_0000_MR1")  # what follows in the names of processed scans varies
 _COLUMNS: Final = ("ID", "M/F", "Age", "Educ", "SES", "MMSE", "CDR", "eTIV", "nWBV", "Delay")
 _OLD_YEARS: Final = 60.0
 
 
 def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Reading:
-    path = find_file(root, *_TABLE)
-    table = ReleasedTable.read(path, problems, _COLUMNS, name=_TABLE[0])
+    path = find_one(root, problems, _TABLE)
+    name = path.name if path else _TABLE
+    table = ReleasedTable.read(path, problems, _COLUMNS, name=name)
     visits = _visits(table)
     regions = pd.concat(
         [
@@ -59,7 +60,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
             measured = _ants(scans, problems)
             known = measured.merge(visits[[v.PARTICIPANT_ID, v.SESSION_ID]])
             if len(measured) > len(known):
-                left_out[f"{name}: scans without a row in {_TABLE[0]}"] = len(measured) - len(known)
+                left_out[f"{name}: scans without a row in the table"] = len(measured) - len(known)
             regions = regions.merge(known, on=[v.PARTICIPANT_ID, v.SESSION_ID], how="left")
     return Reading(
         visits=visits.reset_index(drop=True),
@@ -120,7 +121,7 @@ OASIS1: Final = Adapter(
     title="OASIS-1: cross-sectional MRI, 18 to 96 years",
     files=(
         ReleasedFile(
-            _TABLE[0],
+            _TABLE,
             "demographics and clinical scores (spreadsheet of OASIS-1, saved as CSV), from "
             "https://sites.wustl.edu/oasisbrains/",
         ),

@@ -25,11 +25,11 @@ from benchmark import vocabulary as v
 from benchmark.cohorts.held import oasis
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile, months
-from benchmark.cohorts.held.released import ReleasedTable, find_file
+from benchmark.cohorts.held.released import ReleasedTable, find_one
 
 __all__ = ["OASIS2"]
 
-_TABLE: Final = "oasis_longitudinal.csv"
+_TABLE: Final = "oasis_longitudinal*.csv"
 _COLUMNS: Final = (
     *("Subject ID", "MRI ID", "Group", "Visit", "MR Delay", "M/F", "Age", "EDUC", "SES", "MMSE"),
     *("CDR", "eTIV", "nWBV"),
@@ -39,8 +39,9 @@ _LAST_DAY: Final = 20 * 365
 
 
 def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Reading:
-    path = find_file(root, _TABLE)
-    table = ReleasedTable.read(path, problems, _COLUMNS, name=_TABLE)
+    path = find_one(root, problems, _TABLE)
+    name = path.name if path else _TABLE
+    table = ReleasedTable.read(path, problems, _COLUMNS, name=name)
     visits = _visits(table)
     keys = visits[[v.PARTICIPANT_ID, v.SESSION_ID]]
     volumes = oasis.head_volumes(table, visits[v.HEAD_SIZE_MM3])

@@ -21,12 +21,12 @@ from benchmark.store import Cohort
 from benchmark.tasks import get_task, labels_for
 from benchmark.tracks import get_track
 
-__all__ = ["Answer", "answers", "profile_text", "rows_for", "tasks_of"]
+__all__ = ["HEADER", "Answer", "answers", "profile_text", "rows_for", "tasks_of"]
 
 _LEAST_IN_A_CLASS: Final = 10
 _LEAST_PEOPLE: Final = 30
 _HEAD_SIZE: Final = f"head_size.{v.HEAD_SIZE_MM3}"
-_HEADER: Final = """\
+HEADER: Final = """\
 # Written by `neurodx cohort add`, git-ignored; `neurodx pipeline` after a change.
 """
 
@@ -192,4 +192,4 @@ def profile_text(
         n_resamples=template.n_resamples,
     )
     values: dict[str, Any] = asdict(profile)
-    return profile, _HEADER + yaml.safe_dump(values, sort_keys=False, width=100)
+    return profile, HEADER + yaml.safe_dump(values, sort_keys=False, width=100)
