@@ -21,6 +21,7 @@ actions:
   check     read the files and list every rule that they break; nothing is written
   add       check, prepare, split, and write a profile of the cohort's name
   external  fit on one added cohort, predict others (--test)
+  seal      write the folds with HMACs for identifiers, or compare with such a file
   remove    take a cohort's entry and profile away; its workspace stays
 
 examples:
@@ -31,12 +32,14 @@ examples:
   neurodx cohort add oasis1 --root ~/oasis1 --run      to the ranked rows at once
   neurodx cohort add ixi --root ~/ixi --option features=ants --as ixi-ants
   neurodx cohort external ixi-ants --test oasis1 --as ixi-to-oasis1 --run
+  neurodx cohort seal oasis1 --out shared/oasis1
+  neurodx cohort seal oasis1 --compare shared/oasis1/5fold.sealed.csv
   neurodx cohort add my_clinic.yaml --root ~/clinic    a table of your own, by a mapping
 
 What is written lies in configs/cohort/, configs/profile/ and profiles/NAME/, where git ignores it.
 What to download, from where and under what terms: docs/data.md.
 """
-_ACTIONS = ("list", "show", "check", "add", "external", "remove")
+_ACTIONS = ("list", "show", "check", "add", "external", "seal", "remove")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--test", action="append", default=[], metavar="COHORT", help="external: who is predicted"
     )
     parser.add_argument("--report", type=Path, help="check: write every violation to this CSV")
+    parser.add_argument("--out", type=Path, help="seal: folder to write to")
+    parser.add_argument("--compare", type=Path, metavar="CSV", help="seal: a sealed fold file")
     parser.add_argument("--run", action="store_true", help="go on to the ranked rows")
 
 
@@ -83,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
         "check": _check,
         "add": _add,
         "external": _external,
+        "seal": _seal,
         "remove": _remove,
     }
     return actions[args.action](args, console)
@@ -242,6 +248,30 @@ def _told(name: str, added: Added, console: Console) -> None:
 def _left_out(left_out: dict[str, int], console: Console) -> None:
     for why, n in left_out.items():
         console.print(f"  left out: {n} {why}", markup=False)
+
+
+def _seal(args: argparse.Namespace, console: Console) -> int:
+    from benchmark.cohorts.held.entry import held_names
+    from benchmark.cohorts.held.sealed import compare_sealed, write_sealed
+    from benchmark.config import load_profile
+    from benchmark.errors import UnknownNameError
+    from benchmark.runs.workspace import workspace_of
+    from benchmark.splitting import read_split
+    from benchmark.store import Cohort
+
+    name = _named(args)
+    if name not in held_names():
+        raise UnknownNameError("added cohort", name, held_names(), "neurodx cohort list")
+    workspace = workspace_of(name)
+    ids = Cohort(workspace.data / name).visits["participant_id"]
+    split = read_split(workspace.splits / name, load_profile(name).protocol)
+    if args.compare:
+        compare_sealed(split, ids, args.compare)
+        console.print(f"{args.compare}: the same folds as {name}, {split.protocol}")
+        return 0
+    path = write_sealed(split, ids, args.out or workspace.root / "sealed")
+    console.print(f"{path}: {split.protocol} of {name}; it and its .json hold no identifier")
+    return 0
 
 
 def _remove(args: argparse.Namespace, console: Console) -> int:
