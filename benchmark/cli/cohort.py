@@ -239,6 +239,8 @@ def _told(name: str, added: Added, console: Console) -> None:
         console.print(
             f"  {answer.task}: {state}{counts}" + (f" (not: {excluded})" if excluded else "")
         )
+    if added.replaced:
+        console.print(f"  [yellow]REPLACES other folds[/], sha256 {added.replaced[:12]}")
     rows = ", ".join(added.profile.methods)
     console.print(
         f"  {added.profile.protocol}, sha256 {added.split.content_hash[:12]}; rows: {rows}"

@@ -10,6 +10,12 @@ import pandas as pd
 import pytest
 from held_replicas import write_ixi, write_oasis1, write_oasis2
 from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi, write_ukb
+from sklearn.base import is_classifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from benchmark.cohorts.held.adapters import ADAPTERS
 from benchmark.cohorts.held.entry import CohortEntry, read_held
@@ -96,6 +102,54 @@ def test_oasis1_as_released() -> None:
     assert thick.shape == (436, 62)
     assert thick.notna().all(axis=1).sum() == 433
     assert not reading.left_out
+
+
+def sklearn_score(model: Pipeline, inputs: pd.DataFrame, labels: np.ndarray) -> float:
+    """Five folds by scikit-learn: AUROC of classes, else the mean absolute error."""
+    filled = inputs.fillna(inputs.median())
+    if is_classifier(model):
+        folds = StratifiedKFold(5, shuffle=True, random_state=0)
+        answer = cross_val_predict(model, filled, labels, cv=folds, method="predict_proba")[:, 1]
+        return float(roc_auc_score(labels, answer))
+    answer = cross_val_predict(model, filled, labels, cv=KFold(5, shuffle=True, random_state=0))
+    return float(np.abs(answer - labels).mean())
+
+
+def joined(reading: Reading, task: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Index visits with their regions, and labels, of the people who are eligible."""
+    labels = labels_for(get_task(task), reading.visits)
+    index = reading.visits.loc[reading.visits["is_index"]].reset_index(drop=True)
+    keys = ["participant_id", "session_id"]
+    both = index.drop(columns=["head_size_mm3"], errors="ignore")
+    both = both.merge(reading.tables["regions"], on=keys, how="left")
+    return both.loc[labels.mask], labels.values[labels.mask]
+
+
+def test_oasis1_scores_as_others_score_it() -> None:
+    """Of other code on the same files: age and sex 0.55, with eTIV and nWBV 0.73, with MMSE 0.88;
+    thickness 0.72."""
+    people, labels = joined(real("oasis1"), "impaired")
+    people = people.assign(sex=(people["sex"] == "M").astype(float))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+    people["nwbv"] = people["whole_brain_mm3"] / people["head_size_mm3"]
+    known = ["age_years", "sex"]
+    assert sklearn_score(model, people[known], labels) == pytest.approx(0.55, abs=0.05)
+    volumes = [*known, "head_size_mm3", "nwbv"]
+    assert sklearn_score(model, people[volumes], labels) == pytest.approx(0.73, abs=0.05)
+    circular = [*volumes, "mmse"]
+    assert sklearn_score(model, people[circular], labels) == pytest.approx(0.88, abs=0.05)
+    thick = people.filter(like="_thickness_mm")
+    sparse = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=5000))
+    assert sklearn_score(sparse, thick, labels) == pytest.approx(0.72, abs=0.05)
+
+
+@pytest.mark.parametrize(("features", "expected"), [("freesurfer", 8.5), ("ants", 6.7)])
+def test_ixi_scores_as_others_score_it(features: str, expected: float) -> None:
+    people, ages = joined(real("ixi", features=features), "brain_age")
+    assert np.abs(ages - ages.mean()).mean() == pytest.approx(14.5, abs=0.2)
+    model = make_pipeline(StandardScaler(), Ridge(30.0))
+    measured = people.filter(regex="_mm3?$")  # FreeSurfer's table has two volumes as well
+    assert sklearn_score(model, measured, ages) == pytest.approx(expected, abs=0.5)
 
 
 def test_oasis2_labels_come_from_the_visits_alone(tmp_path: Path) -> None:

@@ -191,8 +191,13 @@ def test_adding_twice_gives_the_same_and_other_files_are_noticed(
     entry = load_entry("mine", repository / "configs")
     with pytest.raises(CohortError, match=r"oasis_longitudinal.csv: expected the files as they"):
         read_held("mine", entry)
-    add("mine", "oasis2", files, repository)
+    assert second.replaced == ""
+    assert add("mine", "oasis2", files, repository).replaced == ""  # no fold depends on the MMSE
     read_held("mine", load_entry("mine", repository / "configs"))
+    table.iloc[:-3].to_csv(files / "oasis_longitudinal.csv", index=False)
+    assert add("mine", "oasis2", files, repository).replaced == first.split.content_hash
+    with pytest.raises(ConfigError, match="'mine' was added from oasis2, not from oasis1"):
+        add("mine", "oasis1", write_oasis1(tmp_path / "other"), repository)
 
 
 def test_removing_keeps_what_was_computed(repository: Path, tmp_path: Path) -> None:

@@ -13,15 +13,18 @@ from benchmark.cohorts.held.entry import (
     entry_path,
     entry_text,
     file_hashes,
+    held_names,
+    load_entry,
     read_held,
 )
 from benchmark.cohorts.held.plan import Answer, answers, profile_text
 from benchmark.config import Profile
+from benchmark.errors import ConfigError
 from benchmark.leakage import verify_split
 from benchmark.registry import ROOT
 from benchmark.runs.workspace import profile_folder
 from benchmark.splitting import Split, make_split
-from benchmark.store import Cohort
+from benchmark.store import Cohort, file_sha256
 from benchmark.store.atomic import write_text
 
 __all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
@@ -41,6 +44,7 @@ class Added:
         profile: The profile that was written.
         split: Its folds.
         left_out: Rows that were left out: why -> how many.
+        replaced: sha256 of other folds that stood there; "" where there were none.
     """
 
     cohort: Cohort
@@ -48,6 +52,7 @@ class Added:
     profile: Profile
     split: Split
     left_out: dict[str, int]
+    replaced: str = ""
 
 
 def add_cohort(
@@ -67,9 +72,10 @@ def add_cohort(
     Raises:
         CohortError: The files break a rule, or no task has enough people.
         SplitError: The cohort cannot be split.
-        ConfigError: An option or the mapping is wrong.
+        ConfigError: An option or the mapping is wrong, or the name is that of another source.
     """
     configs, home = root / "configs", root / profile_folder(name)
+    _same_source(name, entry, configs)
     entry.files = {}
     reading = read_held(name, entry)
     entry.files = file_hashes(Path(entry.root), reading)
@@ -80,13 +86,30 @@ def add_cohort(
     profile, text = profile_text(cohort, found, configs)
     split = make_split(cohort, profile.protocol, seed=0)
     verify_split(split, cohort)
+    replaced = _other_folds(home / "splits" / name / f"{profile.protocol}.csv", split)
     split.write(home / "splits" / name)
     texts = {
         entry_path(name, configs): entry_text(entry),
         configs / "profile" / f"{name}.yaml": text,
     }
     write_workspace(home, texts, pipeline, profile)
-    return Added(cohort, found, profile, split, dict(reading.left_out))
+    return Added(cohort, found, profile, split, dict(reading.left_out), replaced)
+
+
+def _same_source(name: str, entry: CohortEntry, configs: Path) -> None:
+    if name not in held_names(configs):
+        return
+    before = load_entry(name, configs)
+    if before.source != entry.source:
+        raise ConfigError(
+            f"cohort {name!r} was added from {before.source}, not from {entry.source}; choose "
+            f"another name with `--as NAME`, or `neurodx cohort remove {name}` first"
+        )
+
+
+def _other_folds(path: Path, split: Split) -> str:
+    before = file_sha256(path) if path.is_file() else ""
+    return "" if before == split.content_hash else before
 
 
 def write_workspace(
