@@ -36,7 +36,7 @@ examples:
   neurodx cohort seal oasis1 --compare shared/oasis1/5fold.sealed.csv
   neurodx cohort add my_clinic.yaml --root ~/clinic    a table of your own, by a mapping
 
-What is written lies in configs/cohort/, configs/profile/ and profiles/NAME/, where git ignores it.
+What is written lies in configs/held/, configs/profile/ and profiles/NAME/, where git ignores it.
 What to download, from where and under what terms: docs/data.md.
 """
 _ACTIONS = ("list", "show", "check", "add", "external", "seal", "remove")

@@ -117,12 +117,12 @@ COHORTS: Final[Mapping[str, CohortSource]] = MappingProxyType(
 
 
 def all_cohorts(configs: Path = CONFIGS) -> Mapping[str, CohortSource]:
-    """Every cohort: the shipped ones, then those with an entry in ``configs/cohort/``.
+    """Every cohort: the shipped ones, then those with an entry in ``configs/held/``.
 
     Raises:
         ConfigError: An entry is wrong.
     """
-    folder = configs / "cohort"
+    folder = configs / "held"
     names = sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else ()
     return {**COHORTS, **{name: _held_source(name, configs) for name in names}}
 
@@ -138,7 +138,7 @@ def _held_source(name: str, configs: Path) -> CohortSource:
         entry.synthetic,
         _held,
         code=("cohorts/held",),
-        entry=f"configs/cohort/{name}.yaml",
+        entry=f"configs/held/{name}.yaml",
     )
 
 

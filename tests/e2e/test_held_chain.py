@@ -27,7 +27,7 @@ def test_one_command_from_files_to_ranked_rows(tmp_path: Path) -> None:
     assert 0 < scores["regional_linear"] <= 1
     assert set(board.loc[board["task"] == "impaired", "n"]) == {60}
     assert board["synthetic"].all()  # as it was told
-    ignored = clone.call("git", "status", "--porcelain", "--", "profiles/mine", "configs/cohort")
+    ignored = clone.call("git", "status", "--porcelain", "--", "profiles/mine", "configs/held")
     assert "mine" not in ignored.stdout
     again = clone.call("python", "-m", "benchmark.cli", "repro", "--profile", "mine")
     assert again.returncode == 0, again.stdout + again.stderr

@@ -1,4 +1,4 @@
-"""``configs/cohort/<name>.yaml``: where a cohort lies on this machine. Git-ignored."""
+"""``configs/held/<name>.yaml``: where a cohort lies on this machine. Git-ignored."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from benchmark.store import file_sha256
 from benchmark.store.validate import validate_participants
 
 __all__ = [
+    "GROUP",
     "WRITTEN",
     "CohortEntry",
     "adapter_of",
@@ -32,7 +33,7 @@ __all__ = [
     "read_held",
 ]
 
-_GROUP: Final = "cohort"
+GROUP: Final = "held"  # never a key of `neurodx run`: Hydra would take `cohort=x` for a file
 WRITTEN: Final = "# Written by `neurodx cohort"
 _HEADER: Final = """\
 # Written by `neurodx cohort add`. Git-ignored: it holds a path of this machine.
@@ -81,12 +82,12 @@ def check_name(name: str, taken: set[str]) -> None:
 
 def entry_path(name: str, configs: Path = CONFIGS) -> Path:
     """The file of a cohort's entry."""
-    return configs / _GROUP / f"{name}.yaml"
+    return configs / GROUP / f"{name}.yaml"
 
 
 def held_names(configs: Path = CONFIGS) -> list[str]:
     """Names of the cohorts that have been added, sorted."""
-    return sorted(path.stem for path in (configs / _GROUP).glob("*.yaml"))
+    return sorted(path.stem for path in (configs / GROUP).glob("*.yaml"))
 
 
 def load_entry(name: str, configs: Path = CONFIGS) -> CohortEntry:
@@ -96,8 +97,8 @@ def load_entry(name: str, configs: Path = CONFIGS) -> CohortEntry:
         UnknownNameError: No such cohort.
         ConfigError: The file is wrong.
     """
-    values = read_config(_GROUP, name, "neurodx cohort list", configs)
-    entry: CohortEntry = typed(CohortEntry, values, f"configs/cohort/{name}.yaml")
+    values = read_config(GROUP, name, "neurodx cohort list", configs)
+    entry: CohortEntry = typed(CohortEntry, values, f"configs/held/{name}.yaml")
     return entry
 
 
