@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError, UnknownNameError
 __all__ = ["VERBS", "main"]
 
 VERBS = {
+    "cohort": "add a cohort that you hold, and list those that can be read",
     "prepare": "make the cohort stores",
     "splits": "make, verify and show fold files",
     "pretrain": "learn weights from people without labels, for fits to start from",
@@ -42,6 +43,7 @@ _DISK_ERRORS = {
 }
 _EPILOG = """\
 From nothing to a leaderboard: `make repro`, then `make board`.
+Enter a cohort that you hold:  `neurodx cohort add oasis1 --root FOLDER`.
 Enter a method:                `neurodx new-method NAME`, then `neurodx check NAME`.
 Help on one verb:              `neurodx run --help`.
 """
