@@ -21,6 +21,7 @@ from benchmark.imaging.template import template_on_grid
 
 __all__ = [
     "BRAIN_ML",
+    "BRAIN_ML_IN_MNI",
     "LEAST_CORRELATION",
     "MOST_DISTANCE_Z",
     "MOST_OUTSIDE",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 BRAIN_ML: Final = (1000.0, 1900.0)
+BRAIN_ML_IN_MNI: Final = (1500.0, 2400.0)  # the template holds 1,890
 LEAST_CORRELATION: Final = 0.80
 MOST_OUTSIDE: Final = 0.005  # share of the brain that the grid does not hold
 MOST_DISTANCE_Z: Final = 3.5
@@ -90,9 +92,19 @@ def distances(brains: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return distance, 0.6745 * (distance - middle) / max(float(spread), 1e-6)
 
 
-def flags(brain_ml: float, correlation: float, outside: float, distance_z: float) -> str:
-    """What to look at, "; " between findings, "" where nothing stands out."""
-    low, high = BRAIN_ML
+def flags(
+    brain_ml: float, correlation: float, outside: float, distance_z: float, in_mni: bool
+) -> str:
+    """What to look at, "; " between findings, "" where nothing stands out.
+
+    Args:
+        brain_ml: Volume of the mask.
+        correlation: The smoothed one of :func:`likeness`.
+        outside: Share of the brain that the grid does not hold.
+        distance_z: From :func:`distances`; NaN never stands out.
+        in_mni: Whether the scan came in MNI space, where all brains have about the template's size.
+    """
+    low, high = BRAIN_ML_IN_MNI if in_mni else BRAIN_ML
     found = []
     if not low <= brain_ml <= high:
         found.append(f"brain of {brain_ml:.0f} ml, expected {low:.0f} to {high:.0f}")

@@ -26,7 +26,11 @@ REGISTRATION_SETTINGS: Final[dict[str, Any]] = {
     "samples": [1.0, 0.5, 0.1],
     "pitch_degrees": [-40, -20, 0, 20, 40],
     "yaw_and_roll_degrees": [-15, 0, 15],
+    "seed": 2009,
+    "margin_mm": 60.0,
     "iterations": 100,
+    "convergence": 1e-5,
+    "window": 5,
 }
 _SMALLEST, _LARGEST = 0.5, 2.0  # volume of the template over that of the brain
 
@@ -60,7 +64,8 @@ def register(brain: np.ndarray, affine: np.ndarray) -> Registration:
 
     one_itk_thread()
     whole = image_of(np.asarray(brain, dtype=np.float32), affine)
-    moving = {mm: _coarse(whole, mm) for mm in REGISTRATION_SETTINGS["levels_mm"]}
+    margin = REGISTRATION_SETTINGS["margin_mm"]
+    moving = {mm: _coarse(whole, mm, margin) for mm in REGISTRATION_SETTINGS["levels_mm"]}
     try:
         similarity = _best_turn(moving[8.0])
         _fit(similarity, moving, 4.0, _regular(2.0))
@@ -80,17 +85,17 @@ def register(brain: np.ndarray, affine: np.ndarray) -> Registration:
             f"the registration to MNI gives the brain {magnification:.2f} times its size, expected "
             f"{_SMALLEST:g} to {_LARGEST:g}"
         )
-    return Registration(from_mni, -value, magnification)
+    return Registration(from_mni, float(np.sqrt(max(-value, 0.0))), magnification)
 
 
-def _coarse(image: Any, spacing_mm: float) -> Any:
-    """An image smoothed and resampled to cubes, on its own axes."""
+def _coarse(image: Any, spacing_mm: float, margin_mm: float) -> Any:
+    """An image smoothed, resampled to cubes on its own axes, and put into air."""
     import SimpleITK
 
     smooth = SimpleITK.SmoothingRecursiveGaussian(image, spacing_mm / 2.355)
     pairs = zip(image.GetSize(), image.GetSpacing(), strict=True)
     size = [int(np.ceil(n * edge / spacing_mm)) for n, edge in pairs]
-    return SimpleITK.Resample(
+    coarse = SimpleITK.Resample(
         smooth,
         size,
         SimpleITK.Transform(),
@@ -101,12 +106,15 @@ def _coarse(image: Any, spacing_mm: float) -> Any:
         0.0,
         SimpleITK.sitkFloat32,
     )
+    # Points outside an image do not count for the metric: with air about the brain, all count.
+    margin = [round(margin_mm / spacing_mm)] * 3
+    return SimpleITK.ConstantPad(coarse, margin, margin, 0.0)
 
 
 @lru_cache(maxsize=4)
 def _fixed(spacing_mm: float) -> Any:
     whole = template()
-    return _coarse(image_of(whole.data, whole.affine), spacing_mm)
+    return _coarse(image_of(whole.data, whole.affine), spacing_mm, 0.0)
 
 
 def _method(spacing_mm: float) -> Any:
@@ -119,7 +127,7 @@ def _method(spacing_mm: float) -> Any:
     share = settings["samples"][settings["levels_mm"].index(spacing_mm)]
     if share < 1.0:
         method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(share)
+        method.SetMetricSamplingPercentage(share, settings["seed"])
     return method
 
 
@@ -159,12 +167,14 @@ def _regular(step: float) -> Any:
 
 
 def _line_search(method: Any) -> None:
-    iterations = REGISTRATION_SETTINGS["iterations"]
-    method.SetOptimizerAsConjugateGradientLineSearch(1.0, iterations, 1e-6, 10)
+    settings = REGISTRATION_SETTINGS
+    method.SetOptimizerAsConjugateGradientLineSearch(
+        1.0, settings["iterations"], settings["convergence"], settings["window"]
+    )
 
 
 def _fit(transform: Any, moving: dict[float, Any], spacing_mm: float, optimizer: Any) -> float:
-    """Improves a transform in place; returns the metric, minus the correlation."""
+    """Improves a transform in place; returns the metric, minus the squared correlation."""
     method = _method(spacing_mm)
     optimizer(method)
     method.SetOptimizerScalesFromPhysicalShift()

@@ -121,10 +121,8 @@ def prepare_scan(source: ScanSource, spacing_mm: float) -> Prepared:
     grid, qc_brain, qc_mask = steps.run("crop", "scipy", "nothing", onto_grid)
     ml = extraction.brain_ml(mask, scan)
     kept = float(qc_mask.sum()) * QC_SPACING_MM**3 / 1000.0
-    lost = max(0.0, 1.0 - kept / (ml * magnification)) if magnification else 0.0
-    steps.note(
-        shape=[*store_shape(spacing_mm)], spacing_mm=spacing_mm, outside_share=round(lost, 5)
-    )
+    lost = max(0.0, 1.0 - kept / (ml * (magnification or 1.0)))
+    steps.note(shape=[*store_shape(spacing_mm)], spacing_mm=spacing_mm)
     volume = steps.run("intensity", "", _THIS_SCAN, lambda: scale_intensity(grid))
     steps.note(quantile=WHITE_QUANTILE, dtype=str(volume.dtype))
     record = {
@@ -134,6 +132,7 @@ def prepare_scan(source: ScanSource, spacing_mm: float) -> Prepared:
         "steps": steps.records,
         "brain_ml": round(ml, 1),
         "magnification": round(magnification, 5) if magnification else None,
+        "outside_share": round(lost, 5),
         "from_mni": from_mni.round(6).tolist(),
     }
     return Prepared(volume, qc_brain, qc_mask, _regions(volume, spacing_mm, magnification), record)
