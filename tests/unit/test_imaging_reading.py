@@ -1,4 +1,4 @@
-"""Reading scans: what is whole is read as nibabel reads it, what is not is refused with a reason."""
+"""Reading scans: what is whole is read as nibabel does, what is not is refused with a reason."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_any_spacing_covers_the_field_about_the_same_point(spacing: float) -> No
 
 @pytest.mark.parametrize("spacing", [0.0, -2.0, float("nan"), 40.0])
 def test_a_spacing_out_of_range_is_refused(spacing: float) -> None:
-    with pytest.raises(ConfigError, match="expected 0.5 to 16"):
+    with pytest.raises(ConfigError, match=r"expected 0\.5 to 16"):
         store_shape(spacing)
 
 
