@@ -20,7 +20,7 @@ examples:
   neurodx volumes bids/ --out volumes --spacing 2
   neurodx volumes derivatives/fmriprep --out volumes      (masks and corrected fields are used)
   neurodx volumes scans.csv --out volumes --workers 4     (participant_id, session_id, path, done)
-  neurodx volumes oasis/ --out volumes --pattern '*_mpr-1*.hdr' --axes LAS
+  neurodx volumes analyze/ --out volumes --pattern '*.hdr' --axes LAS  (headers without orientation)
 
 look at volumes/qc.html; tables are index, qc, regions and failures (parquet) beside it.
 The status is 0 as soon as one volume is there, 1 where none is.
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--done",
         default="auto",
-        help="what was done to all scans: raw, t1-linear, fmriprep, fmriprep-mni, freesurfer-orig; "
+        help="what was done to all scans: raw, corrected (its receive field), t1-linear, fmriprep, "
+        "fmriprep-mni, freesurfer-orig; "
         "by default seen from the files' names",
     )
     parser.add_argument("--pattern", default="", help="names of the files to take, a glob")

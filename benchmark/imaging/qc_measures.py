@@ -109,7 +109,7 @@ def flags(
     if not low <= brain_ml <= high:
         found.append(f"brain of {brain_ml:.0f} ml, expected {low:.0f} to {high:.0f}")
     if not correlation >= LEAST_CORRELATION:
-        found.append(f"correlation {correlation:.2f}, expected {LEAST_CORRELATION:.2f} or more")
+        found.append(f"correlation {correlation:.3f}, expected {LEAST_CORRELATION:.2f} or more")
     if outside > MOST_OUTSIDE:
         found.append(f"{100 * outside:.1f} % of the brain lies outside the grid")
     if distance_z > MOST_DISTANCE_Z:

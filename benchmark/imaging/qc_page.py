@@ -33,7 +33,7 @@ th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px soli
   vertical-align: top; }
 td.number, th.number { text-align: right; }
 figure { margin: 1.5rem 0; } figcaption { margin-bottom: .4rem; }
-figure img { width: 100%; min-width: 900px; background: #000; display: block; }
+figure img { width: 100%; min-width: 700px; background: #000; display: block; }
 .mask { color: #d9731a; } .template { color: #1593c9; }
 """
 _COLUMNS: Final = (
@@ -118,11 +118,11 @@ def _findings(flagged: pd.DataFrame) -> str:
 def _legend(total: int, shown: int) -> str:
     rest = f" The first {shown} of {total}; the others lie in scans/." if shown < total else ""
     return (
-        '<p class="faint">Brains only, never a face. Above: the '
-        '<span class="mask">outline of the brain mask</span>. Below: the '
-        '<span class="template">outlines of the MNI template</span> (brain, and white matter) on '
-        "the same slices. Axial at z -34, -14, 6, 26, 50, coronal at y -60, -18, 20, sagittal at x "
-        f"-26, 2, 42 mm; the person's left is on the left.{rest}</p>"
+        '<p class="faint">Brains only, never a face. The '
+        '<span class="mask">outline of the brain mask</span>, and below it on the same slices the '
+        '<span class="template">outlines of the MNI template</span> (brain, and white matter). '
+        "Axial at z -34, -14, 6, 26, 50, coronal at y -60, -18, 20, 44, sagittal at x -26, 2, 42 "
+        f"mm; the person's left is on the left.{rest}</p>"
     )
 
 

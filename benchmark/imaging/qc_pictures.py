@@ -21,9 +21,10 @@ from benchmark.imaging.template import template_on_grid
 __all__ = ["picture"]
 
 _AXIAL_MM: Final = (-34, -14, 6, 26, 50)
-_CORONAL_MM: Final = (-60, -18, 20)
+_CORONAL_MM: Final = (-60, -18, 20, 44)
 _SAGITTAL_MM: Final = (-26, 2, 42)
 _ENLARGE: Final = 2
+_PER_ROW: Final = 6
 _HEIGHT, _WIDTH = 192, 200
 _MASK, _TEMPLATE = (255, 150, 40), (70, 200, 255)
 _BRIGHTEST: Final = 1.35
@@ -73,15 +74,16 @@ def _row(
 
 
 def picture(qc_brain: np.ndarray, qc_mask: np.ndarray) -> bytes:
-    """Draws two rows of slices: the mask's outline, and the template's outlines on the same brain.
+    """Draws twelve slices twice: with the mask's outline, and with the template's outlines.
 
     Args:
         qc_brain: Brain at 2 mm, (80, 96, 80), zero outside its mask.
         qc_mask: Share of each voxel inside the mask, same shape.
 
     Returns:
-        A PNG. From left to right: axial at z -34, -14, 6, 26, 50, coronal at y -60, -18, 20,
-        sagittal at x -26, 2, 42 mm; the person's left is on the left.
+        A PNG of four rows, six slices each, mask and template in turn: axial at z -34, -14, 6, 26,
+        50, coronal at y -60; coronal at y -18, 20, 44, sagittal at x -26, 2, 42 mm. The person's
+        left is on the left.
     """
     from PIL import Image
 
@@ -91,7 +93,10 @@ def picture(qc_brain: np.ndarray, qc_mask: np.ndarray) -> bytes:
     planes = _planes(np.where(inside, qc_brain / white, 0.0))
     mask_edges = [_outline(p > 0.5) for p in _planes(inside.astype(np.float32))]
     template_edges = [_outline(p > 0.3) | _outline(p > _WHITE_LEVEL) for p in _planes(reference)]
-    rows = [_row(planes, mask_edges, _MASK), _row(planes, template_edges, _TEMPLATE)]
+    rows = []
+    for half in (slice(0, _PER_ROW), slice(_PER_ROW, None)):
+        rows.append(_row(planes[half], mask_edges[half], _MASK))
+        rows.append(_row(planes[half], template_edges[half], _TEMPLATE))
     image = Image.fromarray(np.concatenate(rows)).quantize(64)
     packed = BytesIO()
     image.save(packed, "PNG", optimize=True)

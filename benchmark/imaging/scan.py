@@ -19,6 +19,7 @@ __all__ = ["DONE", "Scan", "ScanError", "ScanSource"]
 DONE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "raw": frozenset(),
+        "corrected": frozenset({"bias"}),
         "t1-linear": frozenset({"bias", "mni"}),
         "fmriprep": frozenset({"bias"}),
         "fmriprep-mni": frozenset({"bias", "mni"}),
