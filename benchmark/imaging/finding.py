@@ -23,6 +23,7 @@ _PERSON: Final = re.compile(r"sub-[A-Za-z0-9]+")
 _VISIT: Final = re.compile(r"ses-[A-Za-z0-9]+")
 _ALWAYS_RAW: Final = re.compile(r"_T1w\.(nii\.gz|nii)$")
 _NO_SCAN: Final = re.compile(r"(_mask|_dseg|_probseg|_label-\w+|_xfm)\.")
+_ASIDE: Final = {"derivatives", "sourcedata"}  # of a BIDS folder; name them to search them
 _COLUMNS: Final = (v.PARTICIPANT_ID, v.SESSION_ID, "path", "done", "mask", "axes")
 
 
@@ -30,10 +31,11 @@ def find_scans(root: Path, done: str = AUTO, pattern: str = "", axes: str = "") 
     """Lists the scans to prepare, in order of participant and session.
 
     A folder is searched for ``*_T1w.nii(.gz)`` (BIDS, Clinica, fMRIPrep), for ``mri/orig.mgz``
-    (FreeSurfer), or else for every image. Where fMRIPrep has a scan in its own space and in
-    MNI's, its own is taken. Participant and session come from ``sub-`` and ``ses-``, or from the
-    file's name (FreeSurfer: the subject's folder). A table (``.csv``, ``.tsv``) has the columns
-    participant_id and path, and may have session_id, done, mask and axes; paths are relative to it.
+    (FreeSurfer), or else for every image; folders ``derivatives`` and ``sourcedata`` inside are
+    left out. Where fMRIPrep has a scan in its own space and in MNI's, its own is taken.
+    Participant and session come from ``sub-`` and ``ses-``, or from the file's name (FreeSurfer:
+    the subject's folder). A table (``.csv``, ``.tsv``) has the columns participant_id and path, and
+    may have session_id, done, mask and axes; paths are relative to it.
 
     Args:
         root: Folder or table.
@@ -85,6 +87,7 @@ def _images(root: Path, pattern: str) -> list[Path]:
         return sorted(path for path in root.rglob(pattern) if path.is_file())
     files = sorted(path for path in root.rglob("*") if path.name.endswith(_ENDINGS))
     files = [path for path in files if path.is_file() and not _NO_SCAN.search(path.name)]
+    files = [path for path in files if not _ASIDE & {*path.relative_to(root).parts}]
     for kind in (_bids(files), [p for p in files if p.name == "orig.mgz"]):
         if kind:
             return kind
@@ -107,7 +110,8 @@ def _source(path: Path, done: str, axes: str) -> ScanSource:
         stem = next(path.name.removesuffix(e) for e in _ENDINGS if path.name.endswith(e))
         participant = re.sub(r"[^A-Za-z0-9.+-]+", "-", stem).strip("-.+")
     session = visit.group() if visit else _SESSION
-    return ScanSource(participant, session, path, seen if done == AUTO else done, mask, axes)
+    stated = seen if done == AUTO else done
+    return ScanSource(participant, session, path, stated, mask if stated != "raw" else None, axes)
 
 
 def _from_table(path: Path, done: str, axes: str) -> list[ScanSource]:
@@ -127,8 +131,10 @@ def _from_table(path: Path, done: str, axes: str) -> list[ScanSource]:
     for row in table.to_dict("records"):
         scan = path.parent / row["path"]
         seen, beside = seen_at(scan)
-        mask = path.parent / row["mask"] if row.get("mask") else beside
         stated = row.get("done") or (seen if done == AUTO else done)
+        mask = beside if stated != "raw" else None
+        if row.get("mask"):
+            mask = path.parent / row["mask"]
         session = row.get(v.SESSION_ID) or _SESSION
         sources.append(
             ScanSource(row[v.PARTICIPANT_ID], session, scan, stated, mask, row.get("axes") or axes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def _nifti(raw: bytes, path: Path, axes: str) -> tuple[np.ndarray, np.ndarray]:
     slope, intercept = header.get_slope_inter()
     if slope not in (None, 1.0) or intercept not in (None, 0.0):
         data = data.astype(np.float32) * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
-    stated = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
+    stated = _states_orientation(header)
     affine = _affine(header.get_best_affine(), header.get_zooms()[:3], stated, axes, path)
     return data, affine
 
@@ -118,10 +118,17 @@ def _other(path: Path, axes: str) -> tuple[np.ndarray, np.ndarray]:
         raise
     except Exception as error:  # each format fails in its own way
         raise ScanError(f"{path}: {_TRUNCATED} ({type(error).__name__}: {error})") from error
-    # Analyze knows no orientation at all; .mgz always states one.
-    stated = isinstance(image, nibabel.freesurfer.MGHImage | nibabel.Nifti1Pair)
+    stated = _states_orientation(image.header, always=isinstance(image, nibabel.MGHImage))
     zooms = image.header.get_zooms()[:3]
     return data, _affine(np.asarray(image.affine, dtype=np.float64), zooms, stated, axes, path)
+
+
+def _states_orientation(header: Any, always: bool = False) -> bool:
+    """Whether a header says how the voxels lie; ``.mgz`` always does, Analyze never."""
+    if always:
+        return True
+    codes = [k for k in ("sform_code", "qform_code") if k in header]
+    return any(int(header[code]) > 0 for code in codes)
 
 
 def _spatial(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:

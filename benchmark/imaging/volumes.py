@@ -261,7 +261,7 @@ def _check(sources: Sequence[ScanSource], folder: Path) -> None:
         more = f" and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
         raise CohortError(
             f"scans are told apart by participant and session: {'; '.join(wrong[:_MOST_SHOWN])}"
-            f"{more}. Give each scan its own, e.g. in a table"
+            f"{more}. Give each scan its own in a table, or take fewer files by a pattern"
         )
     needed = [*_PACKAGES, *(["deepbet"] if any(s.mask is None for s in sources) else [])]
     absent = [name for name in needed if importlib.util.find_spec(name) is None]

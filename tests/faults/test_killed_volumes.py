@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from imaging_files import write_brain
 
@@ -36,6 +38,29 @@ def has_reader(pipe: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_a_process_that_dies_costs_its_scan_alone(tmp_path: Path) -> None:
+    """The second of three scans is a pipe; the process that waits for it is killed."""
+    paths = [write_brain(tmp_path, f"sub-{n}", n) for n in (1, 2, 3)]
+    sources = find_scans(tmp_path)
+    paths[1].unlink()
+    os.mkfifo(paths[1])
+
+    def kill_the_reader() -> None:
+        waited_for((tmp_path / "out/scans" / NAMES[0] / "record.json").is_file)
+        time.sleep(1)
+        for server in psutil.Process().children():
+            for worker in server.children():
+                worker.kill()
+
+    killer = threading.Thread(target=kill_the_reader)
+    killer.start()
+    volumes = prepare_volumes(sources, tmp_path / "out", 8.0, workers=1)
+    killer.join()
+    assert volumes.index["participant_id"].tolist() == ["sub-1", "sub-3"]
+    assert volumes.failures["step"].tolist() == ["process"]
+    assert "SIGKILL" in volumes.failures["reason"][0]
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])

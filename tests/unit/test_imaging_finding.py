@@ -29,6 +29,7 @@ def found(root: Path, **options: str) -> list[tuple[str, str, str, str]]:
 def test_bids(tmp_path: Path) -> None:
     names = ("sub-02/ses-b/anat/sub-02_ses-b_T1w.nii.gz", "sub-01/anat/sub-01_T1w.nii")
     touched(tmp_path, *names, "sub-01/anat/sub-01_T2w.nii.gz", "sub-01/anat/sub-01_T1w.json")
+    touched(tmp_path, f"derivatives/fmriprep/{FMRIPREP}_desc-preproc_T1w.nii.gz")
     assert found(tmp_path) == [
         ("sub-01", "ses-M000", "sub-01_T1w.nii", "raw"),
         ("sub-02", "ses-b", "sub-02_ses-b_T1w.nii.gz", "raw"),
@@ -43,6 +44,7 @@ def test_fmriprep_in_its_own_space_goes_before_mni(tmp_path: Path) -> None:
     assert only.mask == tmp_path / own[1]
     for name in own:
         (tmp_path / name).unlink()
+    assert find_scans(tmp_path, done="raw")[0].mask is None
     (only,) = find_scans(tmp_path)
     assert only.done == "fmriprep-mni"
     assert only.mask == tmp_path / mni[1]

@@ -131,6 +131,13 @@ def test_an_orientation_that_is_not_stated_must_be_given(tmp_path: Path) -> None
     nibabel.save(image, tmp_path / "a.nii")
     with pytest.raises(ScanError, match="does not state its orientation"):
         read_scan(tmp_path / "a.nii")
+    nibabel.save(nibabel.Nifti1Pair(ramp(), None), tmp_path / "nifti.img")
+    analyze = nibabel.AnalyzeImage(ramp(), np.diag([6, 6, 6, 1]))
+    nibabel.save(analyze, tmp_path / "analyze.img")
+    for name in ("nifti.hdr", "analyze.hdr"):
+        with pytest.raises(ScanError, match="does not state its orientation"):
+            read_scan(tmp_path / name)
+    np.testing.assert_array_equal(read_scan(tmp_path / "analyze.hdr", axes="RAS").data, ramp())
     with pytest.raises(ScanError, match="three directions"):
         read_scan(tmp_path / "a.nii", axes="RLA")
     scan = read_scan(tmp_path / "a.nii", axes="LIA")

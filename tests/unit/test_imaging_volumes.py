@@ -67,7 +67,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedVolumes:
     folder = tmp_path_factory.mktemp("out") / "volumes"
-    return prepare_volumes(find_scans(scans), folder, 4.0, workers=1)
+    return prepare_volumes(find_scans(scans), folder, 4.0, workers=2)
 
 
 def test_good_scans_are_volumes_of_the_store(prepared: PreparedVolumes) -> None:
@@ -192,6 +192,13 @@ def test_a_damaged_volume_is_found(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     with pytest.raises(CohortError, match=r"volume\.npy: missing or damaged"):
         volumes.copy_into(np.zeros(volumes.shape, np.float16))
+
+
+def test_no_scan_at_all_is_an_empty_folder(tmp_path: Path) -> None:
+    volumes = prepare_volumes([], tmp_path / "out", 8.0)
+    assert volumes.shape == (0, 0, 0, 0)
+    assert len(volumes.index) == len(volumes.failures) == 0
+    assert (tmp_path / "out/qc.html").is_file()
 
 
 def test_lists_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
