@@ -29,6 +29,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from benchmark import vocabulary as v
 from benchmark.errors import CohortError, ConfigError, UnknownNameError
 from benchmark.imaging.grid import store_shape
 from benchmark.imaging.one_scan import Failure, Question, kept_record, prepare_into
@@ -108,6 +109,20 @@ class PreparedVolumes:
         path = self.folder / self.index["volume"].iloc[row]
         volume: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         return volume
+
+    def rows_of(self, visits: pd.DataFrame) -> np.ndarray:
+        """A visit table's ``t1w_row``.
+
+        Args:
+            visits: With participant_id and session_id.
+
+        Returns:
+            int64 (N,): each visit's volume, -1 where it has none.
+        """
+        keys = [v.PARTICIPANT_ID, v.SESSION_ID]
+        rows = visits[keys].merge(self.index[[*keys, "row"]], on=keys, how="left")["row"]
+        found: np.ndarray = rows.fillna(-1).to_numpy(dtype=np.int64)
+        return found
 
     def copy_into(self, array: np.ndarray) -> None:
         """Copies all volumes into an array (N, D, H, W), one at a time, and checks their hashes.

@@ -27,7 +27,9 @@ from benchmark.imaging.scan import ScanSource
 from benchmark.imaging.steps import StepError, prepare_scan
 from benchmark.imaging.template import template_on_grid
 from benchmark.imaging.volumes import Event, PreparedVolumes, prepare_volumes
+from benchmark.store import Cohort
 from benchmark.store.folders import lock_folder
+from benchmark.store.writer import CohortWriter
 
 for package in ("SimpleITK", "isal", "deepbet"):
     pytest.importorskip(package, reason="the group `imaging` is not installed")
@@ -82,6 +84,32 @@ def test_good_scans_are_volumes_of_the_store(prepared: PreparedVolumes) -> None:
         assert np.quantile(volume[volume > 0], 0.85) == pytest.approx(1, abs=0.01)
         assert np.corrcoef(volume.ravel(), reference.ravel())[0, 1] > 0.98
         assert not volume[0].any()
+
+
+def test_the_volumes_enter_a_store(prepared: PreparedVolumes, tmp_path: Path) -> None:
+    visits = pd.DataFrame(
+        {
+            "participant_id": ["sub-3", "sub-0", "sub-1"],
+            "session_id": "ses-M000",
+            "visit_months": 0,
+            "is_index": True,
+            "site_id": "a",
+            "part": "evaluate",
+        }
+    )
+    visits["t1w_row"] = prepared.rows_of(visits)
+    assert visits["t1w_row"].tolist() == [2, -1, 0]
+    card = dict.fromkeys(("name", "title", "source", "licence", "preparation"), "x")
+    facts = json.loads((prepared.folder / "preparation.json").read_text())
+    with CohortWriter(tmp_path / "real", facts) as store:
+        prepared.copy_into(store.array("t1w", prepared.shape, "float16"))
+        store.table("participants", visits)
+        store.table("regions", prepared.regions)
+        store.finish({**card, "synthetic": False, "spacing_mm": 4.0})
+    cohort = Cohort(tmp_path / "real")
+    np.testing.assert_array_equal(cohort.array("t1w")[2], prepared.volume(2))
+    assert cohort.card["availability"]["t1w"] == 2
+    assert cohort.table("regions")["participant_id"].tolist() == ["sub-3", "sub-0", "sub-1"]
 
 
 def test_bad_scans_are_listed_with_their_reason(prepared: PreparedVolumes) -> None:
