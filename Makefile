@@ -4,6 +4,9 @@
 
 PYTHON ?= python3
 PROFILE ?= mini
+ifdef COHORT
+PROFILE := $(COHORT)
+endif
 BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
@@ -27,7 +30,7 @@ dev: .venv/ready-dev      ## the same, with the test and lint tools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[real,dev,imaging]'
 	@touch $@
 
-repro: .venv/ready        ## reproduce the leaderboard: data, splits, fits, scores, ranks (PROFILE=smoke|mini|standard)
+repro: .venv/ready        ## reproduce the leaderboard: data, splits, fits, scores, ranks (PROFILE=smoke|mini|standard, or COHORT=NAME for one that you added)
 	@$(BIN)/neurodx repro --profile $(PROFILE)
 
 test: .venv/ready-dev     ## the fast tests (under 3 minutes)
@@ -52,7 +55,7 @@ e2e: .venv/ready-dev      ## the real program and a real browser
 perf: .venv/ready-dev     ## side-by-side speed comparisons; writes perf/results/
 	@for script in perf/*.py; do echo "$$script"; $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
-board: .venv/ready        ## open the leaderboard (PROFILE=smoke|mini|standard)
+board: .venv/ready        ## open the leaderboard (PROFILE=smoke|mini|standard, or COHORT=NAME)
 	@$(BIN)/neurodx board --profile $(PROFILE)
 
 clean:                    ## remove what a run made (data, runs, scores, board); the splits stay

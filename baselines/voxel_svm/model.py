@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_fill_holes, gaussian_filter
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.svm import SVC, SVR
@@ -17,6 +17,21 @@ from sklearn.svm import SVC, SVR
 from benchmark.api import RunContext, Samples, SklearnMethod, Task
 
 FWHM_PER_SIGMA = 2.3548
+BRIGHT_PERCENTILE, EDGE = 95, 0.5  # the outline lies where a volume falls below this share of it
+
+
+def outlines(volumes: np.ndarray) -> np.ndarray:
+    """What lies within the outline of each brain, holes filled: its shape and nothing inside.
+
+    Args:
+        volumes: Skull-stripped volumes, (N, D, H, W).
+
+    Returns:
+        1 inside and 0 outside, (N, D, H, W) float32.
+    """
+    bright = np.percentile(volumes, BRIGHT_PERCENTILE, axis=(1, 2, 3), keepdims=True)
+    inside = volumes > EDGE * bright
+    return np.stack([binary_fill_holes(one) for one in inside]).astype(np.float32)
 
 
 class VoxelSvm(SklearnMethod):
@@ -27,13 +42,15 @@ class VoxelSvm(SklearnMethod):
 
     def fit(self, train: Samples, val: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         voxels = self._voxels(train)
-        self._rotation = PCA(svd_solver="full").fit(voxels)
-        # Unit mean squared norm: C then means the same on every grid.
-        self._scale = float(np.sqrt(self._rotation.explained_variance_.sum()))
+        if np.ptp(voxels, axis=0).any():
+            self._rotation = PCA(svd_solver="full").fit(voxels)
+            # Unit mean squared norm: C then means the same on every grid.
+            self._scale = float(np.sqrt(self._rotation.explained_variance_.sum()))
         super().fit(train, val, tasks, run)
 
     def features(self, samples: Samples) -> np.ndarray:
-        assert self._rotation is not None
+        if self._rotation is None:  # all training people look the same
+            return np.zeros((samples.n, 1))
         return self._rotation.transform(self._voxels(samples)) / self._scale * 100.0
 
     def candidates(self, task: Task) -> Sequence[Any]:
@@ -51,6 +68,8 @@ class VoxelSvm(SklearnMethod):
 
     def _voxels(self, samples: Samples) -> np.ndarray:
         volumes = samples.volumes()  # n d h w
+        if self.config.outline:
+            return outlines(volumes).reshape(len(volumes), -1)
         if self.config.smoothing_mm:
             sigma = self.config.smoothing_mm / samples.spacing_mm / FWHM_PER_SIGMA
             volumes = gaussian_filter(volumes, (0, sigma, sigma, sigma))

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.ablations.claims import CONFIDENCE, TRANSFER, Arm, Claim
 from benchmark.config import Profile
-from benchmark.errors import ConfigError, ResultError
+from benchmark.errors import BenchmarkError, ConfigError, ResultError
 from benchmark.results.ablation import confidence_line, order_lines, transfer_line
 from benchmark.results.derive import derive_binary
 from benchmark.results.ledger import Ledger, RowKey
@@ -27,7 +27,7 @@ from benchmark.runs.rows import resolve_row
 from benchmark.store.verified import verify_stores
 from benchmark.tasks import get_task
 
-__all__ = ["Study", "plan_study", "run_study", "study_lines"]
+__all__ = ["Study", "plan_study", "run_study", "standing", "study_lines"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,16 @@ def plan_study(claims: Mapping[str, Claim], profile: Profile, workspace: Workspa
                 jobs |= by_id
                 runs[name, arm_name, task] = tuple(by_id)
     return Study(claims, jobs, runs)
+
+
+def standing(name: str, claim: Claim, profile: Profile, workspace: Workspace) -> str:
+    """How many runs a claim needs and how many are there; or what must be made first."""
+    try:
+        jobs = plan_study({name: claim}, profile, workspace).jobs
+    except BenchmarkError as error:
+        return f"not ready: {error}"
+    done = sum(is_done(workspace.runs / job.row / identity) for identity, job in jobs.items())
+    return f"{len(jobs)} runs, {done} done"
 
 
 def run_study(

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.checks.outcome import ContractError
+from benchmark.method_info import EMBEDDING, Shown
 from benchmark.runs.beside import shown_by
 from benchmark.samples.hide import hide
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from benchmark.checks.bench import Bench
 
 __all__ = ["copes_with_missing", "shows_rows_of_people"]
@@ -50,7 +53,10 @@ def copes_with_missing(bench: Bench) -> str:
 
 
 def shows_rows_of_people(bench: Bench) -> str:
-    """Arrays of expose() and embed() have one row a person, in the order of the people, finite."""
+    """What is shown has one row a person, in their order, finite; what the card promises is there.
+
+    A variant may show less than the method's own row.
+    """
     names: set[str] = set()
     for group in bench.main:
         method, samples = bench.fitted(group), bench.unseen(group)
@@ -66,7 +72,26 @@ def shows_rows_of_people(bench: Bench) -> str:
                     "another order, or among others, a person has another row"
                 )
         names |= shown.keys()
+        if bench.name == bench.row.info.name:
+            _keeps_promises(bench.row.info.exposes, shown)
     return ", ".join(sorted(names)) or "shows nothing of its inner workings"
+
+
+def _keeps_promises(promised: Sequence[Shown], shown: Mapping[str, np.ndarray]) -> None:
+    for one in promised:
+        by_epoch = one.kind == EMBEDDING
+        found = [n for n in shown if (n.startswith(one.array) if by_epoch else n == one.array)]
+        if not found:
+            raise ContractError(
+                f"info.exposes promises {one.array!r}, which expose() does not give; it gives "
+                f"{', '.join(sorted(shown)) or 'nothing'}"
+            )
+        columns = [shown[name][0].size for name in found]
+        if one.names and len(one.names) not in columns and not one.names_by_track:
+            raise ContractError(
+                f"info.exposes names {len(one.names)} columns of {one.array!r}, which has "
+                f"{columns[0]}"
+            )
 
 
 def _equal(one: np.ndarray, two: np.ndarray) -> bool:

@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError, UnknownNameError
 __all__ = ["VERBS", "main"]
 
 VERBS = {
+    "cohort": "add a cohort that you hold, and list those that can be read",
     "prepare": "make the cohort stores",
     "volumes": "turn T1w scans into volumes in the store's space",
     "splits": "make, verify and show fold files",
@@ -43,6 +44,7 @@ _DISK_ERRORS = {
 }
 _EPILOG = """\
 From nothing to a leaderboard: `make repro`, then `make board`.
+Enter a cohort that you hold:  `neurodx cohort add oasis1 --root FOLDER`.
 Enter a method:                `neurodx new-method NAME`, then `neurodx check NAME`.
 Help on one verb:              `neurodx run --help`.
 """

@@ -50,11 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
     from benchmark.ablations.claims import load_claims
     from benchmark.ablations.report import markdown, write_lines
-    from benchmark.ablations.study import plan_study, run_study, study_lines
+    from benchmark.ablations.study import plan_study, run_study, standing, study_lines
     from benchmark.cli.progress import JobProgress
     from benchmark.config import load_profile
     from benchmark.registry import ROOT
-    from benchmark.runs.execute import is_done
     from benchmark.runs.workspace import DEFAULT_PROFILE, profile_here, workspace_of
     from benchmark.store.atomic import write_text
 
@@ -62,14 +61,13 @@ def run(args: argparse.Namespace) -> int:
     claims = load_claims(args.only)
     profile = load_profile(args.profile or profile_here())
     workspace = workspace_of(profile.name)
-    study = plan_study(claims, profile, workspace)
     if args.list:
         for name, claim in claims.items():
-            wanted = {i for (c, _, _), ids in study.runs.items() if c == name for i in ids}
-            done = sum(is_done(workspace.runs / study.jobs[i].row / i) for i in wanted)
             console.print(f"[bold]{name}[/]  {claim.title}", soft_wrap=True)
-            console.print(f"    {len(wanted)} runs, {done} done; {claim.source}", soft_wrap=True)
+            console.print(f"    {standing(name, claim, profile, workspace)}", soft_wrap=True)
+            console.print(f"    {claim.source}", soft_wrap=True)
         return 0
+    study = plan_study(claims, profile, workspace)
     with JobProgress("ablate", workspace, console) as progress:
         failed = run_study(
             study,

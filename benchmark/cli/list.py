@@ -90,7 +90,7 @@ def _tracks() -> list[dict[str, Any]]:
 
 
 def _cohorts() -> list[dict[str, Any]]:
-    from benchmark.cohorts.catalogue import COHORTS
+    from benchmark.cohorts.catalogue import all_cohorts
     from benchmark.runs.workspace import profile_here, workspace_of
 
     workspace = workspace_of(profile_here())
@@ -102,7 +102,7 @@ def _cohorts() -> list[dict[str, Any]]:
             "synthetic": source.synthetic,
             "prepared": (workspace.data / source.name / "cohort.json").is_file(),
         }
-        for source in COHORTS.values()
+        for source in all_cohorts().values()
     ]
 
 

@@ -220,12 +220,12 @@ def _prepared(data: Path) -> list[str]:
 
 def _check_names(names: list[str], data: Path, splits: Path) -> None:
     """Refuses a misspelt cohort by the nearest name, before anybody is advised to prepare it."""
-    from benchmark.cohorts.catalogue import COHORTS
+    from benchmark.cohorts.catalogue import all_cohorts
     from benchmark.errors import UnknownNameError
     from benchmark.store import store_names
 
     # Cohorts that were prepared from elsewhere have no entry in the catalogue.
-    known = {*COHORTS, *store_names(data), *(path.name for path in splits.glob("*/"))}
+    known = {*all_cohorts(), *store_names(data), *(path.name for path in splits.glob("*/"))}
     for name in names:
         if name not in known:
             raise UnknownNameError("cohort", name, known, "neurodx list cohorts")

@@ -1,4 +1,4 @@
-"""All cohorts that every clone can make, by name."""
+"""All cohorts by name: those that every clone can make, and those that a user has added."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmark.cohorts.phantom.seeds import (
     generator_seed,
     untwinned,
 )
-from benchmark.config import Profile
+from benchmark.config import CONFIGS, Profile
 from benchmark.errors import ConfigError, UnknownNameError
 
-__all__ = ["COHORTS", "DEV_SUFFIX", "CohortSource", "get_cohort", "untwinned"]
+__all__ = ["COHORTS", "DEV_SUFFIX", "CohortSource", "all_cohorts", "get_cohort", "untwinned"]
 
 Progress = Callable[[int, int], None]
 
@@ -32,12 +32,19 @@ class CohortSource:
         title: One line for readers.
         synthetic: Whether its people are made up.
         prepare: (profile, store folder, truth folder, workers, progress) -> None.
+        has_truth: Whether a generator made it and knows the truth.
+        code: Files and folders that decide its store, relative to ``benchmark/``, besides those
+            of every store.
+        entry: The file of a user's cohort that says where it lies, relative to the repository.
     """
 
     name: str
     title: str
     synthetic: bool
     prepare: Callable[[Profile, Path, Path, int, Progress | None], None]
+    has_truth: bool = False
+    code: tuple[str, ...] = ()
+    entry: str = ""
 
 
 def _phantom(
@@ -68,6 +75,14 @@ def _ad_csf(_profile: Profile, folder: Path, *_: object) -> None:
     prepare(folder)
 
 
+def _held(_profile: Profile, folder: Path, *_: object) -> None:
+    from benchmark.cohorts.held.build import build_store
+    from benchmark.cohorts.held.entry import load_entry, read_held
+
+    entry = load_entry(folder.name)
+    build_store(folder.name, entry, read_held(folder.name, entry), folder)
+
+
 _TITLES: Final = {
     "phantom-population": "Synthetic: healthy, wide age range; pretraining and brain age",
     "phantom-memory": "Synthetic: CN, MCI and AD with conversion follow-up, four modalities",
@@ -76,13 +91,17 @@ _TITLES: Final = {
 }
 COHORTS: Final[Mapping[str, CohortSource]] = MappingProxyType(
     {
-        **{name: CohortSource(name, _TITLES[name], True, _phantom) for name in PHANTOMS},
+        **{
+            name: CohortSource(name, _TITLES[name], True, _phantom, has_truth=True)
+            for name in PHANTOMS
+        },
         **{
             twin: CohortSource(
                 twin,
                 f"Twin of {untwinned(twin)} with another seed, for development",
                 True,
                 _phantom,
+                has_truth=True,
             )
             for twin in TWINS
         },
@@ -91,9 +110,36 @@ COHORTS: Final[Mapping[str, CohortSource]] = MappingProxyType(
             "Real: cerebrospinal fluid of 333 people (Craig-Schapiro 2011)",
             False,
             _ad_csf,
+            code=("cohorts/ad_csf.py",),
         ),
     }
 )
+
+
+def all_cohorts(configs: Path = CONFIGS) -> Mapping[str, CohortSource]:
+    """Every cohort: the shipped ones, then those with an entry in ``configs/held/``.
+
+    Raises:
+        ConfigError: An entry is wrong.
+    """
+    folder = configs / "held"
+    names = sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else ()
+    return {**COHORTS, **{name: _held_source(name, configs) for name in names}}
+
+
+def _held_source(name: str, configs: Path) -> CohortSource:
+    from benchmark.cohorts.held.entry import load_entry
+
+    entry = load_entry(name, configs)
+    title = entry.title or f"Added from {entry.source}"
+    return CohortSource(
+        name,
+        title,
+        entry.synthetic,
+        _held,
+        code=("cohorts/held",),
+        entry=f"configs/held/{name}.yaml",
+    )
 
 
 def get_cohort(name: str) -> CohortSource:
@@ -102,7 +148,8 @@ def get_cohort(name: str) -> CohortSource:
     Raises:
         UnknownNameError: No such cohort.
     """
+    cohorts = all_cohorts()
     try:
-        return COHORTS[name]
+        return cohorts[name]
     except KeyError:
-        raise UnknownNameError("cohort", name, COHORTS, "neurodx list cohorts") from None
+        raise UnknownNameError("cohort", name, cohorts, "neurodx list cohorts") from None

@@ -59,9 +59,9 @@ def _methods() -> list[Finding]:
 
 
 def _cohorts(workspace: Path) -> Finding:
-    from benchmark.cohorts.catalogue import COHORTS
+    from benchmark.cohorts.catalogue import all_cohorts
 
-    ready = [n for n in COHORTS if (workspace / "data" / n / "cohort.json").is_file()]
+    ready = [n for n in all_cohorts() if (workspace / "data" / n / "cohort.json").is_file()]
     if not ready:
         return Finding(_AREA, "cohorts", NOTE, "none prepared yet", "`make repro` prepares them")
     return Finding(_AREA, "cohorts", OK, f"prepared: {', '.join(ready)}")

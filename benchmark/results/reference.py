@@ -23,9 +23,12 @@ __all__ = [
 
 STATUSES: Final = ("identical", "within tolerance", "different", "missing", "new")
 
-# Where no seeds tell: what another CPU's rounding may do to a trained model. In the metric's unit.
+# Where no seeds tell: what another CPU's rounding may do to a trained model. In the metric's unit,
+# or as a share of half the interval where that is more: few people make scores move further. On two
+# CPUs 20 rows of trained networks moved by up to 0.55 of it (docs/decisions.md).
 DEFAULT_TOLERANCE: Final = {"roc_auc": 0.03, "mae": 0.35}
 _FALLBACK_TOLERANCE: Final = 0.03
+_HALF_INTERVALS: Final = 0.6
 _SPREADS: Final = 3.0  # seed standard deviations that a rerun may be away
 
 _KEY: Final = [*ROW_KEY, "metric"]
@@ -64,7 +67,8 @@ def write_reference(board: Path, reference: Path) -> None:
     """Writes a board's leaderboard as the reference, with a tolerance for each row.
 
     The tolerance is three standard deviations between seeds where the row has three seeds or
-    more (at least a tenth of the default), otherwise ``DEFAULT_TOLERANCE`` of its metric.
+    more (at least a tenth of the default), otherwise ``DEFAULT_TOLERANCE`` of its metric or 0.6 of
+    half its interval, whichever is more.
 
     Args:
         board: ``board/`` or its ``leaderboard.csv``.
@@ -128,7 +132,8 @@ def _tolerance(row: Mapping[Any, Any]) -> float:
     default = DEFAULT_TOLERANCE.get(row["metric"], _FALLBACK_TOLERANCE)
     if row["seeds"] >= 3 and math.isfinite(spread):
         return round(max(_SPREADS * spread, default / 10.0), 6)
-    return default
+    width = float(row["ci_high"]) - float(row["ci_low"])
+    return round(max(default, _HALF_INTERVALS * width / 2), 6) if math.isfinite(width) else default
 
 
 def _outcome(row: Mapping[Any, Any]) -> str:

@@ -7,14 +7,16 @@ holds the committed files against this module.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmark.cohorts.catalogue import COHORTS, untwinned
+from benchmark.cohorts.catalogue import CohortSource, all_cohorts, untwinned
 from benchmark.cohorts.phantom.generator_files import ORACLE_FILES, STORE_FILES, generator_files
 from benchmark.config import CONFIGS, Profile, load_suite
+from benchmark.errors import UnknownNameError
 from benchmark.metrics import METRICS
 from benchmark.registry import ROOT
 from benchmark.results.folders import cell_file
@@ -73,9 +75,14 @@ def pipeline_path(profile: str) -> Path:
     return profile_folder(profile) / "dvc.yaml"
 
 
-def pipeline_text(profile: Profile) -> str:
-    """Returns the text of a profile's ``dvc.yaml``."""
-    builder = _Builder(profile)
+def pipeline_text(profile: Profile, cohorts: Mapping[str, CohortSource] | None = None) -> str:
+    """Returns the text of a profile's ``dvc.yaml``.
+
+    Args:
+        profile: The profile.
+        cohorts: Sources of its cohorts; all that are known by default.
+    """
+    builder = _Builder(profile, all_cohorts() if cohorts is None else cohorts)
     document = {
         "stages": builder.stages(),
         "metrics": ["board/metrics.json"],
@@ -122,8 +129,9 @@ def _plots(profile: str, cohort: str, task: str, protocol: str) -> list[dict[str
 
 
 class _Builder:
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, cohorts: Mapping[str, CohortSource]) -> None:
         self._profile = profile
+        self._sources = cohorts
         self._default = profile.name == DEFAULT_PROFILE
         self._prefix = "" if self._default else "../../"
 
@@ -150,14 +158,17 @@ class _Builder:
         return f"{self._prefix}configs/profile/{self._profile.name}.yaml"
 
     def _prepare(self, cohort: str) -> dict[str, Any]:
-        synthetic = COHORTS[cohort].synthetic
-        code = generator_files() if synthetic else ("cohorts/ad_csf.py",)
-        outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if synthetic else [])
+        if cohort not in self._sources:
+            raise UnknownNameError("cohort", cohort, self._sources, "neurodx list cohorts")
+        source = self._sources[cohort]
+        code = generator_files() if source.has_truth else source.code
+        outs = [f"data/{cohort}"] + ([f"truth/{cohort}"] if source.has_truth else [])
+        entry = [self._prefix + source.entry] if source.entry else []
         stage: dict[str, Any] = {
             "cmd": f"neurodx prepare {cohort} --profile {self._profile.name} --force",
-            "deps": self._code(*STORE_FILES, *code),
+            "deps": [*self._code(*STORE_FILES, *code), *entry],
         }
-        if synthetic:
+        if source.has_truth:
             scale = [f"phantom.participants.{untwinned(cohort)}", "phantom.spacing_mm"]
             stage["params"] = [{self._config(): scale}]
         return stage | {"outs": [{out: {"cache": False, "persist": True}} for out in outs]}
@@ -240,7 +251,7 @@ class _Builder:
         }
 
     def _score(self) -> dict[str, Any]:
-        truths = [f"truth/{c}" for c in self._profile.cohorts if COHORTS[c].synthetic]
+        truths = [f"truth/{c}" for c in self._profile.cohorts if self._sources[c].has_truth]
         people = [f"data/{c}/participants.parquet" for c in self._split_cohorts()]
         return {
             "cmd": f"neurodx score --profile {self._profile.name}",

@@ -110,7 +110,7 @@ class BrainAdapterConfig:
     train_projections: bool = True
     projection_lr: float = 1e-3
     report_rate: float = 0.1
-    contrastive_weight: float = 0.1
+    contrastive_weight: float = 0.03
     dropout: float = 0.0
     cache_image: bool = False
     embedding_epochs: list[int] = field(default_factory=lambda: [1, 5, 9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,6 +214,24 @@ def test_what_is_shown_is_named(enter) -> None:
     outcome = run_rule(RULE["shows"], enter(model=MODEL + SHOWS_ROWS))
     assert outcome.passed, outcome.message
     assert outcome.remark == "faq, known, text"
+
+
+@pytest.mark.parametrize(
+    ("promised", "named"),
+    [
+        ('Shown("gate", kind="by_class", title="Gate")', "promises 'gate'.*gives faq, known, text"),
+        ('Shown("epoch_", kind="embedding", title="Map")', "promises 'epoch_'"),
+        (
+            'Shown("faq", kind="by_class", title="FAQ", names=("a", "b"))',
+            "names 2 columns .* has 1",
+        ),
+    ],
+)
+def test_what_the_card_promises_is_shown(enter, promised: str, named: str) -> None:
+    card = INFO.replace('contact="a@b.org"', f'contact="a@b.org", exposes=({promised},)')
+    card = card.replace("from benchmark.api import ", "from benchmark.api import Shown, ")
+    outcome = run_rule(RULE["shows"], enter(info=card, model=MODEL + SHOWS_ROWS))
+    assert re.search(named, outcome.message), outcome.message
 
 
 def test_a_row_of_a_suite_is_fitted_on_several_cohorts(enter, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ const PAGES = {
   leaderboard: "/?cohort=phantom-memory",
   "by-task": "/by-task",
   robustness: "/robustness?cohort=phantom-memory",
+  ablations: "/ablations",
   cards: "/cards?method=resnet3d",
 };
 const SIZES = { 1280: 900, 390: 844 };

@@ -63,13 +63,32 @@ def visit_table(n: int, pretrain: int, first: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_cohort(folder: Path, visits: pd.DataFrame, *, snps: bool = True, seed: int = 1) -> Cohort:
-    """Writes a whole store from a visit table; the images follow the severity, with noise."""
+def write_cohort(
+    folder: Path,
+    visits: pd.DataFrame,
+    *,
+    snps: bool = True,
+    seed: int = 1,
+    inputs_of: pd.DataFrame | None = None,
+    marked: pd.Series | None = None,
+) -> Cohort:
+    """Writes a whole store from a visit table; the images follow the severity, with noise.
+
+    Args:
+        folder: Where.
+        visits: One row per visit.
+        snps: Whether there are SNPs.
+        seed: Of the noise.
+        inputs_of: The same visits with the diagnoses that inputs follow; by default their own.
+        marked: One diagnosis per visit, written into a corner of each volume.
+    """
     rng = np.random.default_rng(seed)
     visits = visits.reset_index(drop=True)
     index = visits.loc[visits["is_index"]].reset_index(drop=True)
     n = len(index)
-    severity = index["diagnosis"].map({"CN": 0.0, "MCI": 1.0, "AD": 2.0}).to_numpy()
+    stages = {"CN": 0.0, "MCI": 1.0, "AD": 2.0}
+    source = visits if inputs_of is None else inputs_of.reset_index(drop=True)
+    severity = source.loc[source["is_index"], "diagnosis"].map(stages).to_numpy()
     writer = CohortWriter(folder, {"seed": seed, "n": n})
 
     def rows_of(present: np.ndarray) -> np.ndarray:
@@ -84,6 +103,9 @@ def write_cohort(folder: Path, visits: pd.DataFrame, *, snps: bool = True, seed:
         has = present[name]
         visits[f"{name}_row"] = rows_of(has)
         values = rng.normal(size=(n, *shape[name])) - severity.reshape(n, *[1] * len(shape[name]))
+        if name == "t1w" and marked is not None:
+            mark = marked.reset_index(drop=True)[visits["is_index"]].map(stages).to_numpy()
+            values[:, :2, :2, :2] = 5 * mark.reshape(n, 1, 1, 1)
         if name == "snps":
             values = rng.integers(-1, 3, size=(n, *shape[name]))
         kind = "int8" if name == "snps" else "float16"

@@ -11,7 +11,7 @@ from tiny_cohort import EXTERNAL, TINY
 
 from benchmark.ablations.claims import Arm, Claim, load_claims
 from benchmark.ablations.report import markdown, publish, read_lines, write_lines
-from benchmark.ablations.study import plan_study, run_study, study_lines
+from benchmark.ablations.study import plan_study, run_study, standing, study_lines
 from benchmark.config import Profile
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.registry import registry
@@ -43,6 +43,7 @@ def test_a_claim_is_fitted_once_and_judged(
     study = plan_study(claims, tiny_profile, fresh_workspace)
     assert len(study.jobs) == 2 * 3 * 3, "two settings, three seeds, three folds; arms are shared"
     started = []
+    assert standing("one", claims["one"], tiny_profile, fresh_workspace) == "18 runs, 0 done"
     failed = run_study(
         study,
         tiny_profile,
@@ -57,6 +58,10 @@ def test_a_claim_is_fitted_once_and_judged(
         on_start=lambda jobs, n: started.append((len(jobs), n)),
     )
     assert started == [(18, 0), (0, 18)], "the second call finds everything"
+    assert standing("one", claims["one"], tiny_profile, fresh_workspace) == "18 runs, 18 done"
+    assert standing("x", claim(cohort="nowhere"), tiny_profile, fresh_workspace).startswith(
+        "not ready: "
+    ), "a claim that cannot be tested yet does not hide the others"
     found = dict(study_lines(study, tiny_profile, fresh_workspace))
     assert [(x["task"], x["lower"], x["higher"]) for x in found["one"]] == [
         ("dx3", "low", "high"),

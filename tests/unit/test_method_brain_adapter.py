@@ -160,8 +160,7 @@ def test_low_rank_updates_change_nothing_at_first_and_load_pretrained_weights(
     load_encoder(lora.encoder, tmp_path)
     volumes = batch()["t1w"]
     assert torch.allclose(plain.encode(volumes), lora.encode(volumes), atol=1e-6)
-    learned = [n for n, p in lora.encoder.named_parameters() if p.requires_grad]
-    assert learned and all("lora_" in name for name in learned)  # noqa: PT018
+    assert {"lora_" in n for n, p in lora.encoder.named_parameters() if p.requires_grad} == {True}
     torch.save({"strange": torch.zeros(1)}, tmp_path / "weights.pt")
     with pytest.raises(MethodError, match="not the encoder's weights"):
         load_encoder(lora.encoder, tmp_path)
@@ -196,17 +195,16 @@ def test_the_classifier_is_one_linear_layer_on_both_vectors() -> None:
 
 
 def test_reports_learn_slower_where_volumes_are_seen_too() -> None:
-    model, settings = network(), config(projection_lr=2e-3, report_rate=0.1)
-    groups = BrainAdapter(settings).parameter_groups(model)
+    model, brain = network(), BrainAdapter(config(projection_lr=2e-3, report_rate=0.1))
+    groups = brain.parameter_groups(model)
     rates = {id(p): group["lr"] for group in groups for p in group["params"]}
     of = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
     assert of["image.linear.weight"] == 2e-3
     assert of["heads.dx3.parts.image.weight"] == of["adapter.out.weight"] == TRAINER.lr
     assert of["text.linear.weight"] == pytest.approx(2e-4)
     assert of["heads.dx3.parts.text.weight"] == pytest.approx(TRAINER.lr / 10)
-    alone = Network(settings, [TASK], 5.0, None, 8)
-    rates = {g["lr"] for g in BrainAdapter(settings).parameter_groups(alone)}
-    assert rates == {2e-3, TRAINER.lr}
+    alone = brain.parameter_groups(Network(brain.config, [TASK], 5.0, None, 8))
+    assert {group["lr"] for group in alone} == {2e-3, TRAINER.lr}
 
 
 # The contrastive loss ----------------------------------------------------------------------------
@@ -262,8 +260,7 @@ def test_the_temperature_starts_at_its_published_value_and_is_limited() -> None:
 
 
 def test_nobody_is_in_a_batch_twice() -> None:
-    for rows in epoch_batches(50, 8, seed=0, epoch=3):
-        assert len(set(rows.tolist())) == len(rows)
+    assert all(len(set(rows)) == len(rows) for rows in epoch_batches(50, 8, seed=0, epoch=3))
 
 
 # What is missing ---------------------------------------------------------------------------------
@@ -346,8 +343,7 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path, reports: bool) -> Non
 def test_computing_features_once_changes_no_number(tmp_path: Path) -> None:
     still = AugmentConfig(flip=0.0, shift_voxels=0.0)
     trainer = replace(TRAINER, augment=still)
-    answers = []
-    test = people(9, 2, reports=False).without_labels()
+    answers, test = [], people(9, 2, reports=False).without_labels()
     for store in (None, tmp_path / "store", tmp_path / "store"):
         settings = config("none", trainer=trainer, cache_image=True)
         method = fitted(tmp_path / "run", settings, reports=False, features=store)

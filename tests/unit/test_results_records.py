@@ -145,7 +145,10 @@ def test_reference_outcomes(tmp_path):
         same={},
         near={},
         near_by_seeds=spread,
+        near_for_its_interval={},
+        near_where_many={"ci_low": 0.78, "ci_high": 0.82},
         far={},
+        far_where_many={"ci_low": 0.78, "ci_high": 0.82},
         fewer={},
         gone={},
         broken={},
@@ -158,7 +161,10 @@ def test_reference_outcomes(tmp_path):
         same={},
         near={"score": 0.82},
         near_by_seeds={**spread, "score": 0.855},
-        far={"score": 0.84},
+        near_for_its_interval={"score": 0.855},
+        near_where_many={"score": 0.825, "ci_low": 0.78, "ci_high": 0.82},
+        far={"score": 0.865},
+        far_where_many={"score": 0.84, "ci_low": 0.78, "ci_high": 0.82},
         fewer={"n": 99},
         broken={"status": "failed", "score": np.nan, "ci_low": np.nan, "ci_high": np.nan},
         never={"status": "failed", "score": np.nan, "ci_low": np.nan, "ci_high": np.nan},
@@ -170,13 +176,16 @@ def test_reference_outcomes(tmp_path):
         "never": "identical",
         "near": "within tolerance",
         "near_by_seeds": "within tolerance",
+        "near_for_its_interval": "within tolerance",
+        "near_where_many": "within tolerance",
         "far": "different",
+        "far_where_many": "different",
         "fewer": "different",
         "broken": "different",
         "gone": "missing",
         "fresh": "new",
     }
-    assert report.counts["different"] == 3
+    assert report.counts["different"] == 4
     assert not report.passed
     assert compare_reference(published, reference).passed
 

@@ -105,8 +105,7 @@ def _contradiction(ledgers):
 
 
 CHANGES = {
-    "nothing": (lambda x: x, 0),
-    "order": (lambda x: x[::-1], 0),
+    "nothing but the order": (lambda x: x[::-1], 0),
     "one method": (lambda x: _swap(x, _ledger("volumes", seed=1)), 1),
     "one that has a left-out row": (lambda x: _swap(x, _ledger("svm", seed=1)), 1),
     "the left-out row": (lambda x: _swap(x, _ledger("svm", "leave-site-out", seed=7)), 1),
@@ -163,9 +162,10 @@ def test_kept_lines_are_those_that_would_be_made(tmp_path, written, looked_at, c
     assert len(looked_at) == rows, looked_at
     anew = _write(tmp_path / "anew", turn(_ledgers()), _people(), fresh=True)
     assert kept == anew
-    looked_at.clear()
-    assert _write(tmp_path / "kept", turn(_ledgers()), _people()) == kept
-    assert len(looked_at) == (5 if change == "a method that contradicts" else 0)
+    if change in ("one method", "a method that contradicts"):
+        looked_at.clear()
+        assert _write(tmp_path / "kept", turn(_ledgers()), _people()) == kept
+        assert len(looked_at) == (5 if change == "a method that contradicts" else 0)
 
 
 def test_other_people_settings_code_or_a_damaged_table_keep_nothing(

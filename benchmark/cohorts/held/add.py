@@ -1,0 +1,155 @@
+"""Adds a cohort: checked, prepared, split, then entered; nothing of it is left where one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmark.cohorts.held.build import build_store
+from benchmark.cohorts.held.entry import (
+    CohortEntry,
+    entry_path,
+    entry_text,
+    file_hashes,
+    held_names,
+    load_entry,
+    read_held,
+)
+from benchmark.cohorts.held.plan import Answer, answers, profile_text
+from benchmark.config import Profile
+from benchmark.errors import ConfigError
+from benchmark.leakage import verify_split
+from benchmark.registry import ROOT
+from benchmark.runs.workspace import profile_folder
+from benchmark.splitting import Split, make_split
+from benchmark.store import Cohort, file_sha256
+from benchmark.store.atomic import write_text
+
+__all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
+
+# The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
+# and nothing of a cohort under an agreement may be offered to git.
+_DVC_CONFIG: Final = "[core]\n    analytics = false\n    no_scm = true\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What adding a cohort gave.
+
+    Attributes:
+        cohort: The store.
+        answers: Its tasks, possible or not.
+        profile: The profile that was written.
+        split: Its folds.
+        left_out: Rows that were left out: why -> how many.
+        replaced: sha256 of other folds that stood there; "" where there were none.
+    """
+
+    cohort: Cohort
+    answers: list[Answer]
+    profile: Profile
+    split: Split
+    left_out: dict[str, int]
+    replaced: str = ""
+
+
+def add_cohort(
+    name: str,
+    entry: CohortEntry,
+    pipeline: Callable[[Profile], str],
+    root: Path = ROOT,
+) -> Added:
+    """Checks, prepares and splits a cohort and writes its entry, profile and pipeline.
+
+    Args:
+        name: The cohort's name, checked by the caller.
+        entry: Where it lies; its hashes are taken anew.
+        pipeline: Text of the ``dvc.yaml`` of a profile.
+        root: The repository.
+
+    Raises:
+        CohortError: The files break a rule, or no task has enough people.
+        SplitError: The cohort cannot be split.
+        ConfigError: An option or the mapping is wrong, or the name is that of another source.
+    """
+    configs, home = root / "configs", root / profile_folder(name)
+    _same_source(name, entry, configs)
+    entry.files = {}
+    reading = read_held(name, entry)
+    entry.files = file_hashes(Path(entry.root), reading)
+    _hide(home)
+    build_store(name, entry, reading, home / "data" / name)
+    cohort = Cohort(home / "data" / name)
+    found = answers(cohort, reading.tasks)
+    profile, text = profile_text(cohort, found, configs)
+    split = make_split(cohort, profile.protocol, seed=0)
+    verify_split(split, cohort)
+    replaced = _other_folds(home / "splits" / name / f"{profile.protocol}.csv", split)
+    split.write(home / "splits" / name)
+    texts = {
+        entry_path(name, configs): entry_text(entry),
+        configs / "profile" / f"{name}.yaml": text,
+    }
+    write_workspace(home, texts, pipeline, profile)
+    return Added(cohort, found, profile, split, dict(reading.left_out), replaced)
+
+
+def _same_source(name: str, entry: CohortEntry, configs: Path) -> None:
+    if name not in held_names(configs):
+        return
+    before = load_entry(name, configs)
+    if before.source != entry.source:
+        raise ConfigError(
+            f"cohort {name!r} was added from {before.source}, not from {entry.source}; choose "
+            f"another name with `--as NAME`, or `neurodx cohort remove {name}` first"
+        )
+
+
+def _other_folds(path: Path, split: Split) -> str:
+    before = file_sha256(path) if path.is_file() else ""
+    return "" if before == split.content_hash else before
+
+
+def write_workspace(
+    home: Path, texts: Mapping[Path, str], pipeline: Callable[[Profile], str], profile: Profile
+) -> None:
+    """Writes configuration files and the pipeline of a workspace; all of them or none.
+
+    Args:
+        home: The workspace; git will ignore it.
+        texts: Content of the configuration files, by path.
+        pipeline: Text of the ``dvc.yaml`` of a profile, once these files are there.
+        profile: The profile.
+    """
+    before = {path: path.read_text() if path.is_file() else None for path in texts}
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+        _hide(home)
+        write_text(home / ".dvc" / "config", _DVC_CONFIG)
+        write_text(home / "dvc.yaml", pipeline(profile))
+    except BaseException:
+        for path, old in before.items():
+            path.unlink(missing_ok=True) if old is None else write_text(path, old)
+        raise
+
+
+def _hide(home: Path) -> None:
+    """Keeps git from a workspace, before anything under an agreement is in it."""
+    home.mkdir(parents=True, exist_ok=True)
+    write_text(home / ".gitignore", "*\n")
+
+
+def remove_cohort(name: str, root: Path = ROOT) -> Path:
+    """Takes a cohort's entry, profile and pipeline away; what was computed stays.
+
+    Returns:
+        The workspace that stays.
+    """
+    configs, home = root / "configs", root / profile_folder(name)
+    entry_path(name, configs).unlink(missing_ok=True)
+    (configs / "profile" / f"{name}.yaml").unlink(missing_ok=True)
+    (home / "dvc.yaml").unlink(missing_ok=True)
+    return home

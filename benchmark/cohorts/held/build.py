@@ -1,0 +1,74 @@
+"""Writes a reading to a cohort store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.cohorts.held.entry import CohortEntry, adapter_of
+from benchmark.cohorts.held.reading import Adapter, Reading
+from benchmark.store import CohortWriter
+
+__all__ = ["build_store"]
+
+_KEYS = [v.PARTICIPANT_ID, v.SESSION_ID]
+_T1W_ROW = "t1w_row"
+
+
+def build_store(name: str, entry: CohortEntry, reading: Reading, folder: Path) -> None:
+    """Writes the cohort store of a reading, whole or not at all.
+
+    Args:
+        name: The cohort's name.
+        entry: Where it came from.
+        reading: What was read of it.
+        folder: ``data/<name>``.
+
+    Raises:
+        CohortError: A rule of the participant table is broken, or the store is being written.
+    """
+    adapter = adapter_of(entry.source)
+    with CohortWriter(folder, {"entry": asdict(entry)}) as writer:
+        writer.table("participants", _participants(reading))
+        for table, frame in sorted(reading.tables.items()):
+            writer.table(table, frame.reset_index(drop=True))
+        writer.finish(_card(name, entry, adapter, reading))
+
+
+def _participants(reading: Reading) -> pd.DataFrame:
+    """The visits; ``t1w_row`` tells of whom something is measured on a T1w scan.
+
+    Without volumes it is the visit's row in ``regions``.
+    """
+    visits = reading.visits.reset_index(drop=True)
+    regions = reading.tables.get("regions")
+    if regions is None:
+        return visits
+    if v.HEAD_SIZE_MM3 not in visits:
+        visits[v.HEAD_SIZE_MM3] = np.nan  # asked for wherever regions are
+    measured = regions.drop(columns=_KEYS).notna().any(axis=1).to_numpy()
+    rows = regions[_KEYS].assign(**{_T1W_ROW: np.where(measured, np.arange(len(regions)), -1)})
+    joined = visits.merge(rows, on=_KEYS, how="left", validate="one_to_one")
+    return joined.assign(**{_T1W_ROW: joined[_T1W_ROW].fillna(-1).astype(np.int64)})
+
+
+def _card(name: str, entry: CohortEntry, adapter: Adapter, reading: Reading) -> dict[str, Any]:
+    card: dict[str, Any] = {
+        "name": name,
+        "title": entry.title or adapter.title,
+        "synthetic": entry.synthetic,
+        "source": adapter.source,
+        "licence": adapter.licence,
+        "terms": adapter.terms,
+        "citation": adapter.citation,
+        "preparation": adapter.preparation,
+        "label_rules": dict(reading.tasks),
+        "left_out": dict(reading.left_out),
+        "options": adapter.with_defaults(entry.options),
+    }
+    return card | dict(reading.facts)

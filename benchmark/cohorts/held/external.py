@@ -1,0 +1,84 @@
+"""One held cohort predicted by the models of another: the protocol that shows a site shift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from benchmark.cohorts.held.add import write_workspace
+from benchmark.cohorts.held.plan import HEADER, answers
+from benchmark.config import CohortPlan, Profile, load_profile
+from benchmark.errors import CohortError
+from benchmark.registry import ROOT
+from benchmark.runs.planning import serves
+from benchmark.runs.rows import resolve_row
+from benchmark.runs.workspace import profile_folder
+from benchmark.store import Cohort
+
+__all__ = ["external_profile", "pair_cohorts"]
+
+
+def external_profile(name: str, train: str, others: Sequence[str], root: Path = ROOT) -> Profile:
+    """The profile in which the models of one cohort predict others.
+
+    Args:
+        name: Its name.
+        train: The cohort whose folds are fitted; it has been added.
+        others: Cohorts that are predicted; each has been added, and nobody of them is in ``train``.
+        root: The repository.
+
+    Raises:
+        UnknownNameError: A cohort has not been added.
+        CohortError: The cohorts have no task in common.
+    """
+    configs = root / "configs"
+    base = load_profile(train, configs)
+    fitted = base.plan[train].fit
+    stores = {c: Cohort(root / profile_folder(c) / "data" / c) for c in others}
+    external: dict[str, list[str]] = {}
+    for other, cohort in stores.items():
+        rules = cohort.card["label_rules"]
+        found = answers(cohort, {task: rules[task] for task in fitted if task in rules})
+        external[other] = [answer.task for answer in found if answer.possible]
+        if not external[other]:
+            raise CohortError(
+                f"cohorts {train!r} and {other!r} have no task in common: {train} is fitted for "
+                f"{', '.join(fitted)}, {other} can answer {', '.join(rules)}; "
+                "`neurodx cohort list` shows the tasks of all"
+            )
+    tasks = [task for task in fitted if any(task in wanted for wanted in external.values())]
+    plan = CohortPlan(fit=tasks, external=external)
+    methods = []
+    for method in base.methods:
+        row = resolve_row(method, base, configs=configs)
+        able = all(serves(row, cohort) for cohort in stores.values())
+        if able and set(row.tasks) & set(tasks):
+            methods.append(method)
+    return Profile(
+        name=name,
+        phantom=base.phantom,
+        cohorts=[train, *others],
+        protocol=base.protocol,
+        seeds=base.seeds,
+        plan={train: plan},
+        methods=methods,
+        n_resamples=base.n_resamples,
+    )
+
+
+def pair_cohorts(
+    name: str,
+    train: str,
+    others: Sequence[str],
+    pipeline: Callable[[Profile], str],
+    root: Path = ROOT,
+) -> Profile:
+    """Writes the profile of :func:`external_profile`, and its workspace; errors are the same."""
+    profile = external_profile(name, train, others, root)
+    text = HEADER + yaml.safe_dump(asdict(profile), sort_keys=False, width=100)
+    home = root / profile_folder(name)
+    write_workspace(home, {root / "configs" / "profile" / f"{name}.yaml": text}, pipeline, profile)
+    return profile

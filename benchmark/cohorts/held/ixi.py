@@ -1,0 +1,221 @@
+"""IXI: healthy people of 20 to 86 years, scanned at three hospitals in London.
+
+https://brain-development.org/ixi-dataset/, CC BY-SA 3.0. A scan is ``IXI<number>-<site>-<exam>``;
+the sites are Guys (Philips 1.5 T), HH (Philips 3 T) and IOP (GE 1.5 T).
+
+The age table lists some numbers twice. Equal lines are one; where two lines of one number disagree
+about age by more than a year or about sex, nobody can say which is right, and the person is left
+out. ``SEX_ID`` is 1 for men and 2 for women, as its header says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.cohorts.held.problems import Problems
+from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile
+from benchmark.cohorts.held.regional import read_regions
+from benchmark.cohorts.held.released import ReleasedTable, find_file
+from benchmark.errors import ConfigError
+
+__all__ = ["IXI"]
+
+
+class _AgeTable(NamedTuple):
+    """Names of the columns of one form of the age table."""
+
+    file: str
+    number: str
+    sex: str
+    age: str
+
+
+_AGES: Final = (
+    _AgeTable("IXI.csv", "IXI_ID", "SEX_ID (1=m, 2=f)", "AGE"),
+    _AgeTable("IXI_age_gender.csv", "participant_id", "sex", "age"),
+    _AgeTable("demographics.csv", "Subject", "Gender", "Age"),
+)
+_AGE_NAMES: Final = "|".join(form.file for form in _AGES)
+_FREESURFER: Final = "IXI_aparc_thickness.csv"
+_ANTS: Final = "ants_thickness.csv"
+_ANTS_BRAIN: Final = "ants_brain_volumes.csv"
+_SCAN: Final = r"(?:sub-)?IXI(\d{1,3})(?:-(Guys|HH|IOP)-\d+.*)?"
+_FIELD_STRENGTH_T: Final = {"Guys": 1.5, "HH": 3.0, "IOP": 1.5}
+_SAME_AGE_YEARS: Final = 1.0
+_FEATURES: Final = ("freesurfer", "ants")
+
+
+def _read(root: Path, options: Mapping[str, str], problems: Problems) -> Reading:
+    form, path = _age_file(root)
+    people, left_out = _people(ReleasedTable.read(path, problems, form[1:], name=form.file), form)
+    regions, scans, read = _regions(root, options["features"], problems)
+    files = [file for file in (path, *read) if file]
+    sites = _sites(root, problems)
+    visits = _visits(people.loc[people.index.isin(scans)], sites)
+    left_out["people with an age and without measurements"] = len(people) - len(visits)
+    known = regions[v.PARTICIPANT_ID].isin(visits[v.PARTICIPANT_ID])
+    left_out["scans of nobody whose age is known"] = int((~known).sum())
+    regions = regions.loc[known].reset_index(drop=True)
+    if v.HEAD_SIZE_MM3 in regions:
+        head = regions.set_index(v.PARTICIPANT_ID)[v.HEAD_SIZE_MM3]
+        visits[v.HEAD_SIZE_MM3] = visits[v.PARTICIPANT_ID].map(head)
+    return Reading(
+        visits=visits,
+        tables={"regions": regions},
+        files=tuple(dict.fromkeys(files)),
+        left_out={why: n for why, n in left_out.items() if n},
+        tasks={"brain_age": "all are healthy by inclusion (brain-development.org)"},
+    )
+
+
+def _age_file(root: Path) -> tuple[_AgeTable, Path | None]:
+    for form in _AGES:
+        path = find_file(root, form.file)
+        if path:
+            return form, path
+    return _AGES[0], None
+
+
+def _people(table: ReleasedTable, form: _AgeTable) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Age and sex by number, and how many were left out."""
+    numbers = _number(table.text(form.number, rf"\d{{1,3}}|{_SCAN}"))
+    rows = pd.DataFrame(
+        {
+            v.AGE_YEARS: table.number(form.age, 15, 100),
+            v.SEX: table.code(form.sex, {"1": "M", "2": "F"}),
+        }
+    ).set_index(numbers)
+    ageless = rows[v.AGE_YEARS].isna()
+    rows = rows.loc[~ageless.to_numpy() & rows.index.notna()]
+    by_number = rows.groupby(level=0)
+    ages = by_number[v.AGE_YEARS].agg(["min", "max"])
+    apart = (ages["max"] - ages["min"]).to_numpy() > _SAME_AGE_YEARS
+    agree = ~apart & (by_number[v.SEX].nunique() < 2).to_numpy()
+    people = by_number.first().loc[agree]
+    return people, {
+        "lines without an age": int(ageless.sum()),
+        "people whose lines disagree about age or sex": int((~agree).sum()),
+    }
+
+
+def _number(ids: pd.Series) -> pd.Series:
+    """The IXI number as three digits, from ``sub-IXI002``, ``IXI002-Guys-0828`` or ``2``."""
+    return ids.str.extract(r"^(?:sub-)?(?:IXI)?(\d{1,3})", expand=False).str.zfill(3)
+
+
+def _regions(
+    root: Path, wanted: str, problems: Problems
+) -> tuple[pd.DataFrame, set[str], list[Path]]:
+    """Measurements, whose they are, and the files they came from."""
+    if wanted not in _FEATURES:
+        expected = " or ".join(_FEATURES)
+        raise ConfigError(f"cohort source 'ixi': features is {wanted!r}, expected {expected}")
+    name, form = (_FREESURFER, "freesurfer") if wanted == "freesurfer" else (_ANTS, "ants")
+    key = "participant_id" if wanted == "freesurfer" else "Subject"
+    path = find_file(root, name)
+    files = [path] if path else []
+    regions = _measured(ReleasedTable.read(path, problems, [key], name=name), key, form)
+    brain = find_file(root, _ANTS_BRAIN)
+    if wanted == "ants" and brain:
+        files.append(brain)
+        table = ReleasedTable.read(brain, problems, ["Subject", "BrainVolumes"])
+        table = table.keep(table.frame["Subject"] != "")
+        volumes = _keys(table, "Subject").assign(
+            ants_brain_mm3=table.number("BrainVolumes", 1e5, 5e6).to_numpy()
+        )
+        first = volumes.drop_duplicates(v.PARTICIPANT_ID)
+        regions = regions.merge(first, on=[v.PARTICIPANT_ID, v.SESSION_ID], how="left")
+    numbers = {who.removeprefix("sub-IXI") for who in regions[v.PARTICIPANT_ID].dropna()}
+    return regions, numbers, files
+
+
+def _measured(table: ReleasedTable, key: str, form: str) -> pd.DataFrame:
+    """One row a person: the first of several scans; rows that name no scan belong to nobody."""
+    table = table.keep(table.frame[key] != "")
+    regions = read_regions(table, form, _keys(table, key))
+    return regions.drop_duplicates(v.PARTICIPANT_ID).reset_index(drop=True)
+
+
+def _keys(table: ReleasedTable, key: str) -> pd.DataFrame:
+    numbers = _number(table.text(key, _SCAN))
+    keys = pd.DataFrame({v.PARTICIPANT_ID: "sub-IXI" + numbers, v.SESSION_ID: "ses-1"})
+    return keys.reset_index(drop=True)
+
+
+def _sites(root: Path, problems: Problems) -> Mapping[str, str]:
+    """Hospital by number, from any table whose scans are named in full."""
+    found: dict[str, str] = {}
+    for name in (_ANTS, _ANTS_BRAIN):
+        path = find_file(root, name)
+        if path:
+            names = ReleasedTable.read(path, problems, ["Subject"]).frame["Subject"]
+            parts = names.str.extract(rf"^{_SCAN}$").dropna()
+            found |= dict(zip(parts[0].str.zfill(3), parts[1], strict=True))
+    return found
+
+
+def _visits(people: pd.DataFrame, sites: Mapping[str, str]) -> pd.DataFrame:
+    people = people.sort_index().rename_axis("number").reset_index()
+    site = people["number"].map(dict(sites))
+    return pd.DataFrame(
+        {
+            v.PARTICIPANT_ID: "sub-IXI" + people["number"],
+            v.SESSION_ID: "ses-1",
+            v.VISIT_MONTHS: 0.0,
+            v.IS_INDEX: True,
+            v.SITE_ID: site.fillna("unknown"),
+            v.PART: v.EVALUATE,
+            v.AGE_YEARS: people[v.AGE_YEARS].astype(np.float64),
+            v.SEX: people[v.SEX],
+            v.DIAGNOSIS: v.HC,
+            v.FIELD_STRENGTH_T: site.map(_FIELD_STRENGTH_T).astype(np.float64),
+        }
+    )
+
+
+IXI: Final = Adapter(
+    name="ixi",
+    title="IXI: healthy adults, three hospitals in London",
+    files=(
+        ReleasedFile(
+            _AGE_NAMES,
+            "ages and sex: IXI.xls of https://brain-development.org/ixi-dataset/ saved as IXI.csv, "
+            "or one of the tables that processed releases carry",
+        ),
+        ReleasedFile(
+            _FREESURFER,
+            "cortical thickness by FreeSurfer, one row a person (aparcstats2table), for "
+            "features=freesurfer",
+            needed=False,
+        ),
+        ReleasedFile(
+            _ANTS,
+            "cortical thickness by ANTs (data of Tustison et al. 2021, https://github.com/ANTsX), "
+            "for features=ants; its scan names give the sites",
+            needed=False,
+        ),
+        ReleasedFile(_ANTS_BRAIN, "brain volumes by ANTs, from the same place", needed=False),
+    ),
+    read=_read,
+    source="IXI, https://brain-development.org/ixi-dataset/",
+    licence="CC BY-SA 3.0",
+    terms=(
+        "Creative Commons Attribution-ShareAlike 3.0, "
+        "https://creativecommons.org/licenses/by-sa/3.0/legalcode; the data are of the IXI "
+        "project, https://brain-development.org/ixi-dataset/."
+    ),
+    citation="IXI dataset, Information eXtraction from Images (EPSRC GR/S21533/02), "
+    "https://brain-development.org/ixi-dataset/",
+    preparation=(
+        "ages and sex joined to scans by IXI number; equal lines of the age table are one; people "
+        "whose lines disagree are left out; one scan a person"
+    ),
+    options={"features": "freesurfer"},
+    about_options={"features": "whose thickness enters: freesurfer or ants"},
+)

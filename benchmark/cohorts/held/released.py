@@ -1,0 +1,210 @@
+"""Reads a released table as text and turns its columns into checked values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.cohorts.held.problems import Problems
+from benchmark.errors import nearest
+
+__all__ = ["MISSING", "ReleasedTable", "find_file", "find_one"]
+
+MISSING = frozenset({"", "n/a", "na", "nan", "null", "none", "."})  # in lower case
+
+
+def find_file(root: Path, *names: str) -> Path | None:
+    """The first of some files that lies in a folder or directly below one of its folders.
+
+    Args:
+        root: The folder of a download.
+        names: File names, the preferred one first.
+    """
+    for name in names:
+        for path in (root / name, *sorted(root.glob(f"*/{name}"))):
+            if path.is_file():
+                return path
+    return None
+
+
+def find_one(root: Path, problems: Problems, *patterns: str) -> Path | None:
+    """The one file that fits a pattern, in a folder or directly below one of its folders.
+
+    Args:
+        root: The folder of a download.
+        problems: Told where several fit: releases carry a date in their names. Data dictionaries
+            (``..._DICT_...``) do not count.
+        patterns: Such as ``ADNIMERGE*.csv``, the preferred one first.
+    """
+    for pattern in patterns:
+        files = [*sorted(root.glob(pattern)), *sorted(root.glob(f"*/{pattern}"))]
+        found = [path for path in files if "DICT" not in path.name.upper()]
+        if len(found) > 1:
+            names = ", ".join(path.relative_to(root).as_posix() for path in found)
+            problems.add(pattern, f"several files fit, leave one in the folder: {names}")
+        if found:
+            return found[0]
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedTable:
+    """A table as released; every cell is text, and each row knows its line.
+
+    Attributes:
+        file: Name of the file, for messages.
+        frame: One row per row of the file, all text; the index holds the line numbers, the first
+            row below the header being line 2.
+        problems: Where violations go.
+    """
+
+    file: str
+    frame: pd.DataFrame
+    problems: Problems
+
+    @classmethod
+    def read(
+        cls,
+        path: Path | None,
+        problems: Problems,
+        needed: Sequence[str] = (),
+        *,
+        name: str = "",
+        separator: str | None = None,
+    ) -> ReleasedTable:
+        """Reads a table; what is wrong with the file itself is recorded, not raised.
+
+        Args:
+            path: The file, comma- or tab-separated; None where it was not found.
+            problems: Where violations go.
+            needed: Columns that must be there.
+            name: The name in messages, e.g. where the file is missing.
+            separator: Between cells; by default a tab for ``.tsv``, else a comma.
+        """
+        name = name or (path.name if path else "")
+        frame = pd.DataFrame(columns=list(needed), dtype=str)
+        if path is None or not path.is_file():
+            problems.add(name, "this file is missing")
+            return cls(name, frame, problems)
+        separator = separator or ("\t" if path.suffix == ".tsv" else ",")
+        try:
+            frame = pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+            )
+        except (ValueError, OSError) as error:  # parser and decoding errors are ValueErrors
+            problems.add(name, f"cannot be read as a table: {str(error).splitlines()[0]}")
+            return cls(name, frame, problems)
+        frame.columns = frame.columns.str.strip()
+        frame = frame.apply(lambda column: column.str.strip())
+        frame.index = pd.RangeIndex(2, len(frame) + 2)
+        if frame.empty:
+            problems.add(name, "the table has no rows")
+        for column in needed:
+            if column not in frame:
+                known = {str(c).lower(): str(c) for c in frame.columns}
+                close = nearest(column.lower(), known, 1)
+                hint = f"; is it {known[close[0]]!r}?" if close else ""
+                problems.add(name, f"this column is missing{hint}", column=column)
+        return cls(name, frame, problems)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.frame
+
+    def keep(self, mask: pd.Series | np.ndarray) -> ReleasedTable:
+        """Some of its rows; they keep their line numbers."""
+        return ReleasedTable(self.file, self.frame.loc[np.asarray(mask, dtype=bool)], self.problems)
+
+    def text(self, column: str, pattern: str = "", *, needed: bool = True) -> pd.Series:
+        """A column as text; None where missing.
+
+        Args:
+            column: Its name.
+            pattern: A regular expression that the whole cell must match.
+            needed: Whether an empty cell is a violation.
+        """
+        cells, given = self._cells(column, needed)
+        if pattern:
+            matches = cells.str.fullmatch(pattern).to_numpy(dtype=bool)
+            self._refuse(column, given & ~matches, f"expected the form {pattern}")
+            given &= matches
+        return cells.astype("object").where(given, None)
+
+    def number(
+        self,
+        column: str,
+        low: float,
+        high: float,
+        *,
+        needed: bool = False,
+        missing: Sequence[str] = (),
+    ) -> pd.Series:
+        """A column as numbers, float64; NaN where missing or wrong.
+
+        Args:
+            column: Its name.
+            low: The smallest value that is possible.
+            high: The largest.
+            needed: Whether an empty cell is a violation.
+            missing: Codes that the study uses for missing values, e.g. ``-4``.
+        """
+        cells, given = self._cells(column, needed, missing)
+        values = pd.to_numeric(cells.where(given, "nan"), errors="coerce").astype(np.float64)
+        inside = values.between(low, high).to_numpy()
+        self._refuse(column, given & ~inside, f"expected a number from {low:g} to {high:g}")
+        return values.where(given & inside)
+
+    def code(
+        self,
+        column: str,
+        codes: Mapping[str, Any],
+        *,
+        needed: bool = False,
+        missing: Sequence[str] = (),
+    ) -> pd.Series:
+        """A column translated by a code book; None where missing or unknown.
+
+        Args:
+            column: Its name.
+            codes: Released code -> value; ``"1"`` also stands for ``1.0``.
+            needed: Whether an empty cell is a violation.
+            missing: Codes that the study uses for missing values.
+        """
+        cells, given = self._cells(column, needed, missing)
+        plain = cells.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+        known = plain.isin(list(codes)).to_numpy()
+        self._refuse(column, given & ~known, f"expected one of {', '.join(codes)}")
+        return plain.map(dict(codes)).astype("object").where(given & known, None)
+
+    def refuse_repeats(self, columns: Sequence[str], values: pd.DataFrame, what: str) -> None:
+        """Records each row whose values stand in an earlier row as well."""
+        known = values.notna().all(axis=1)
+        twice = (known & values.duplicated(keep="first")).to_numpy()
+        self._refuse(columns[0], twice, f"{what} appears twice")
+
+    def _cells(
+        self, column: str, needed: bool, missing: Sequence[str] = ()
+    ) -> tuple[pd.Series, np.ndarray]:
+        if column not in self.frame:
+            if needed and not self.problems.knows(self.file, column):
+                self.problems.add(self.file, "this column is missing", column=column)
+            return pd.Series("", index=self.frame.index, dtype=str), np.zeros(len(self), bool)
+        cells = self.frame[column].astype(str)
+        given = ~(cells.str.lower().isin(MISSING) | cells.isin(list(missing))).to_numpy()
+        if needed:
+            self._refuse(column, ~given, "a value is needed")
+        return cells, given
+
+    def _refuse(self, column: str, bad: np.ndarray, rule: str) -> None:
+        cells = self.frame.get(column)
+        for place in np.flatnonzero(bad).tolist():
+            value = "" if cells is None else str(cells.iloc[place])
+            line = int(self.frame.index[place])
+            self.problems.add(self.file, rule, column=column, line=line, value=value)

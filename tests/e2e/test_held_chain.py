@@ -1,0 +1,35 @@
+"""From released files to ranked rows with one command, in a copy of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from held_replicas import write_oasis1
+from test_chain import Clone
+
+pytestmark = pytest.mark.e2e
+
+
+def test_one_command_from_files_to_ranked_rows(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    files = write_oasis1(tmp_path / "oasis1")
+    command = ("neurodx", "cohort", "add", "oasis1", "--root", str(files), "--as", "mine")
+    done = clone.call(
+        "python", "-m", "benchmark.cli", *command[1:], "--synthetic", "--run", cwd=clone.folder
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    home = clone.folder / "profiles" / "mine"
+    board = pd.read_parquet(home / "board" / "leaderboard.parquet")
+    scores = board.loc[board["task"] == "impaired"].set_index("method")["score"]
+    assert scores["chance"] == 0.5
+    assert 0 < scores["regional_linear"] <= 1
+    assert set(board.loc[board["task"] == "impaired", "n"]) == {60}
+    assert board["synthetic"].all()  # as it was told
+    ignored = clone.call("git", "status", "--porcelain", "--", "profiles/mine", "configs/held")
+    assert "mine" not in ignored.stdout
+    again = clone.call("python", "-m", "benchmark.cli", "repro", "--profile", "mine")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "done   " not in again.stdout  # every fit is found
+    assert clone.call("python", "-m", "benchmark.cli", "pipeline", "--check").returncode == 0
