@@ -27,7 +27,7 @@ dev: .venv/ready-dev      ## the same, with the test and lint tools
 	@touch $@
 
 .venv/ready-dev: .venv/ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[real,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[real,dev,imaging]'
 	@touch $@
 
 repro: .venv/ready        ## reproduce the leaderboard: data, splits, fits, scores, ranks (PROFILE=smoke|mini|standard, or COHORT=NAME for one that you added)

@@ -15,6 +15,7 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "cohort": "add a cohort that you hold, and list those that can be read",
     "prepare": "make the cohort stores",
+    "volumes": "turn T1w scans into volumes in the store's space",
     "splits": "make, verify and show fold files",
     "pretrain": "learn weights from people without labels, for fits to start from",
     "run": "fit and predict one board row",
