@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmark.errors import ResultError
 
-__all__ = ["board_markdown", "show_board"]
+__all__ = ["board_markdown", "board_tables", "show_board"]
 
 _HEADINGS = ("method", "track", "rank", "tie group", "score", "95 % interval", "n", "gain")
 
@@ -56,14 +56,32 @@ def board_markdown(board: Path) -> str:
         "cannot be told apart. *gain*: difference to the confound floor, * where its 95 % interval",
         "is clear of zero.",
     ]
+    return "\n".join(lines + _tables(frame, "##")) + "\n"
+
+
+def board_tables(board: Path, heading: str = "##") -> list[str]:
+    """Returns the board's tables as lines of Markdown, one per cohort and task.
+
+    Args:
+        board: ``board/``.
+        heading: What stands before their titles.
+
+    Raises:
+        ResultError: There is no board.
+    """
+    return _tables(_read(board), heading)
+
+
+def _tables(frame: pd.DataFrame, heading: str) -> list[str]:
+    lines: list[str] = []
     for (cohort, task, protocol), rows in frame.groupby(["cohort", "task", "protocol"], sort=False):
         metric = rows["metric"].iloc[0]
-        lines += ["", f"## {cohort} / {task} / {protocol} ({metric})", ""]
+        lines += ["", f"{heading} {cohort} / {task} / {protocol} ({metric})", ""]
         lines += [f"| {' | '.join(_HEADINGS)} |", "|" + "---|" * len(_HEADINGS)]
         for row in rows.sort_values("position", kind="stable").to_dict("records"):
             cells = [cell.strip() for cell in _cells(row)]
             lines.append(f"| {' | '.join(cells + [''] * (len(_HEADINGS) - len(cells)))} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _read(board: Path) -> pd.DataFrame:

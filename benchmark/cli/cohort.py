@@ -22,6 +22,7 @@ actions:
   add       check, prepare, split, and write a profile of the cohort's name
   external  fit on one added cohort, predict others (--test)
   seal      write the folds with HMACs for identifiers, or compare with such a file
+  results   write a page of the scores of added cohorts (--out)
   remove    take a cohort's entry and profile away; its workspace stays
 
 examples:
@@ -34,12 +35,13 @@ examples:
   neurodx cohort external ixi-ants --test oasis1 --as ixi-to-oasis1 --run
   neurodx cohort seal oasis1 --out shared/oasis1
   neurodx cohort seal oasis1 --compare shared/oasis1/5fold.sealed.csv
+  neurodx cohort results --out real_cohorts.md         of all that have been added, or of NAME
   neurodx cohort add my_clinic.yaml --root ~/clinic    a table of your own, by a mapping
 
 What is written lies in configs/held/, configs/profile/ and profiles/NAME/, where git ignores it.
 What to download, from where and under what terms: docs/data.md.
 """
-_ACTIONS = ("list", "show", "check", "add", "external", "seal", "remove")
+_ACTIONS = ("list", "show", "check", "add", "external", "seal", "results", "remove")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--test", action="append", default=[], metavar="COHORT", help="external: who is predicted"
     )
     parser.add_argument("--report", type=Path, help="check: write every violation to this CSV")
-    parser.add_argument("--out", type=Path, help="seal: folder to write to")
+    parser.add_argument("--out", type=Path, help="seal: folder; results: file")
     parser.add_argument("--compare", type=Path, metavar="CSV", help="seal: a sealed fold file")
     parser.add_argument("--run", action="store_true", help="go on to the ranked rows")
 
@@ -89,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         "add": _add,
         "external": _external,
         "seal": _seal,
+        "results": _results,
         "remove": _remove,
     }
     return actions[args.action](args, console)
@@ -273,6 +276,22 @@ def _seal(args: argparse.Namespace, console: Console) -> int:
         return 0
     path = write_sealed(split, ids, args.out or workspace.root / "sealed")
     console.print(f"{path}: {split.protocol} of {name}; it and its .json hold no identifier")
+    return 0
+
+
+def _results(args: argparse.Namespace, console: Console) -> int:
+    from benchmark.cli.held_page import held_page
+    from benchmark.cohorts.held.entry import added_profiles
+    from benchmark.errors import ConfigError, UnknownNameError
+    from benchmark.store.atomic import write_text
+
+    added = sorted(added_profiles())
+    if args.name and args.name not in added:
+        raise UnknownNameError("added cohort", args.name, added, "neurodx cohort list")
+    if args.out is None:
+        raise ConfigError("say where to: `neurodx cohort results --out real_cohorts.md`")
+    write_text(args.out, held_page([args.name] if args.name else added))
+    console.print(f"wrote {args.out}")
     return 0
 
 

@@ -27,6 +27,13 @@ def test_one_command_from_files_to_ranked_rows(tmp_path: Path) -> None:
     assert 0 < scores["regional_linear"] <= 1
     assert set(board.loc[board["task"] == "impaired", "n"]) == {60}
     assert board["synthetic"].all()  # as it was told
+    page = clone.folder / "page.md"
+    told = clone.call("python", "-m", "benchmark.cli", "cohort", "results", "--out", str(page))
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "### mine / impaired / " in page.read_text()
+    assert "made-up people" in page.read_text()
+    assert "OAS1" not in page.read_text()  # no identifier
+    page.unlink()
     ignored = clone.call("git", "status", "--porcelain", "--", "profiles/mine", "configs/held")
     assert "mine" not in ignored.stdout
     again = clone.call("python", "-m", "benchmark.cli", "repro", "--profile", "mine")

@@ -254,3 +254,11 @@ def test_models_of_one_cohort_predict_another(repository: Path, tmp_path: Path) 
     with pytest.raises(CohortError, match="'one' and 'three' have no task in common"):
         pair_cohorts("x", "one", ["three"], pipeline, repository)
     assert not (repository / "profiles" / "x").exists()
+
+
+def test_a_page_of_results_needs_boards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    assert main(["cohort", "results", "nobody", "--out", str(page)]) == 1
+    assert "unknown added cohort 'nobody'" in capsys.readouterr().err
+    assert main(["cohort", "results"]) == 1
+    assert not page.exists()
