@@ -12,8 +12,9 @@ from rich.table import Table
 
 from benchmark.errors import ResultError
 
-__all__ = ["board_markdown", "board_tables", "show_board"]
+__all__ = ["SMALL", "board_markdown", "board_tables", "show_board"]
 
+SMALL = "† fewer than 30 people in a class: intervals are too narrow."
 _HEADINGS = ("method", "track", "rank", "tie group", "score", "95 % interval", "n", "gain")
 
 
@@ -29,7 +30,8 @@ def show_board(board: Path, console: Console) -> None:
             f"[bold]SYNTHETIC[/]: {', '.join(synthetic)}. A rank there checks methods and "
             "machinery; it is not a clinical claim."
         )
-    console.print("Ranks are within a track. * gain whose 95 % interval is clear of zero.\n")
+    console.print("Ranks are within a track. * gain whose 95 % interval is clear of zero.")
+    console.print(f"{SMALL}\n" if frame["small_sample"].any() else "")
     for (cohort, task, protocol), rows in frame.groupby(["cohort", "task", "protocol"], sort=False):
         console.print(_table(f"{cohort} / {task} / {protocol}", rows))
         for row in rows.loc[rows["score"].isna()].to_dict("records"):
@@ -54,7 +56,7 @@ def board_markdown(board: Path) -> str:
         f"**Synthetic: {', '.join(_synthetic(frame)) or 'none'}.** A rank there checks methods and",
         "machinery and is no clinical claim. Ranks are within a track; methods of one tie group",
         "cannot be told apart. *gain*: difference to the confound floor, * where its 95 % interval",
-        "is clear of zero.",
+        f"is clear of zero. {SMALL}",
     ]
     return "\n".join(lines + _tables(frame, "##")) + "\n"
 
@@ -116,7 +118,8 @@ def _cells(row: dict[Any, Any]) -> list[str]:
     tie = "" if pd.isna(row["tie_group"]) else str(row["tie_group"])
     interval = "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}"
     score = f"{row['score']:.3f}"
-    return [name, row["track"], rank, tie, score, interval, str(row["n"]), _gain(row)]
+    n = f"{row['n']}{'†' if row['small_sample'] else ''}"
+    return [name, row["track"], rank, tie, score, interval, n, _gain(row)]
 
 
 def _gain(row: dict[Any, Any]) -> str:

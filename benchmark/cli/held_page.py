@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.cli.board_table import board_tables
+from benchmark.cli.board_table import SMALL, board_tables
 from benchmark.config import load_profile
 from benchmark.errors import ResultError
 from benchmark.runs.workspace import workspace_of
@@ -36,7 +36,8 @@ def held_page(names: Sequence[str]) -> str:
         f"Written by `neurodx cohort results` from the boards of {', '.join(names)}.",
         "Scores of groups with 95 % intervals; no row of a person is in it. Ranks are within a",
         "track; methods of one tie group cannot be told apart. *gain*: difference to age and sex",
-        "alone, * where its 95 % interval is clear of zero. For research, no diagnosis.",
+        "alone, for ages to the mean, * where its 95 % interval is clear of zero.",
+        f"{SMALL} For research, no diagnosis.",
     ]
     for name in names:
         lines += _section(name)
@@ -58,13 +59,13 @@ def _described(cohort: str, card: dict[str, Any]) -> str:
     held = {k: n for k, n in card["availability"].items() if n}
     synthetic = "**made-up people**; " if card["synthetic"] else ""
     parts = [f"{n} {k}" for k, n in held.items()]
-    told = [f"left out: {n} {why}" for why, n in card.get("left_out", {}).items()]
+    told = [f"{n} {why}" for why, n in card.get("left_out", {}).items()]
     cited = [f"Cite: {card['citation']}"] if card.get("citation") else []
-    facts = "; ".join([*parts, *told])
+    facts = ", ".join(parts) + (f"; left out: {', '.join(told)}" if told else "")
     said = [
         f"- `{cohort}`: {synthetic}{card['title']}",
         facts,
-        f"licence: {card['licence']}",
+        f"Licence: {card['licence']}",
         *cited,
     ]
     return ". ".join(part.rstrip(".") for part in said) + "."
