@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from benchmark.cohorts.held.add import Added
     from benchmark.cohorts.held.entry import CohortEntry
+    from benchmark.cohorts.held.volumes import HeldVolumes
     from benchmark.config import Profile
 
 HELP = "Add a cohort that you hold: files as the study releases them to rows on a board."
@@ -32,6 +33,7 @@ examples:
   neurodx cohort add oasis1 --root ~/oasis1            then `make repro COHORT=oasis1`
   neurodx cohort add oasis1 --root ~/oasis1 --run      to the ranked rows at once
   neurodx cohort add ixi --root ~/ixi --option features=ants --as ixi-ants
+  neurodx cohort add ixi --root ~/ixi --volumes ~/ixi-volumes    after `neurodx volumes`
   neurodx cohort external ixi-ants --test oasis1 --as ixi-to-oasis1 --run
   neurodx cohort seal oasis1 --out shared/oasis1
   neurodx cohort seal oasis1 --compare shared/oasis1/5fold.sealed.csv
@@ -41,6 +43,7 @@ examples:
 What is written lies in configs/held/, configs/profile/ and profiles/NAME/, where git ignores it.
 What to download, from where and under what terms: docs/data.md.
 """
+_MOST_SHOWN = 5
 _ACTIONS = ("list", "show", "check", "add", "external", "seal", "results", "remove")
 
 
@@ -55,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a study, a cohort, or a mapping (.yaml)",
     )
     parser.add_argument("--root", type=Path, help="folder of the download")
+    parser.add_argument(
+        "--volumes",
+        type=Path,
+        metavar="FOLDER",
+        help="add, check: T1w volumes of these people, as `neurodx volumes` wrote them",
+    )
     parser.add_argument("--as", dest="cohort", default="", help="the cohort's name, if not NAME")
     parser.add_argument("--title", default="", help="one line for readers")
     parser.add_argument(
@@ -164,6 +173,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
             console.print(f"{args.report}: {len(problems.found)} violation(s)")
     people = reading.visits["participant_id"].nunique()
     console.print(f"{name}: {people} people, {len(reading.visits)} visits; no rule is broken")
+    _volumes(reading.volumes, people, console)
     _left_out(dict(reading.left_out), console)
     return 0
 
@@ -234,6 +244,9 @@ def _go_on(name: str, args: argparse.Namespace, console: Console) -> int:
 def _told(name: str, added: Added, console: Console) -> None:
     have = {k: n for k, n in added.cohort.card["availability"].items() if n}
     console.print(f"{name}: {', '.join(f'{n} {k}' for k, n in have.items())}")
+    _volumes(added.volumes, have["people"], console)
+    if added.qc_page:
+        console.print(f"  quality control: {added.qc_page}")
     _left_out(added.left_out, console)
     for answer in added.answers:
         counts = ", ".join(f"{n} {c}" for c, n in answer.counts.items())
@@ -242,12 +255,35 @@ def _told(name: str, added: Added, console: Console) -> None:
         console.print(
             f"  {answer.task}: {state}{counts}" + (f" (not: {excluded})" if excluded else "")
         )
+    for answer in added.few:
+        counts = ", ".join(f"{n} {c}" for c, n in answer.counts.items())
+        console.print(
+            f"  {answer.task}: [yellow]too few people with a volume[/]: {counts}, expected "
+            f"{answer.least}. Rows that read T1w scans for it are left out, volumes or regions; "
+            "prepare more scans, or add the cohort without --volumes for rows that read regions"
+        )
     if added.replaced:
         console.print(f"  [yellow]REPLACES other folds[/], sha256 {added.replaced[:12]}")
     rows = ", ".join(added.profile.methods)
     console.print(
         f"  {added.profile.protocol}, sha256 {added.split.content_hash[:12]}; rows: {rows}"
     )
+
+
+def _volumes(volumes: HeldVolumes | None, people: int, console: Console) -> None:
+    if volumes is None:
+        return
+    shape = " x ".join(map(str, volumes.shape[1:]))
+    have = volumes.rows["participant_id"].nunique()
+    console.print(
+        f"  volumes: {have} of {people} people, {len(volumes.rows)} visit(s), {shape} voxels at "
+        f"{volumes.spacing_mm:g} mm, {volumes.flagged} to look at; modality t1w is theirs alone"
+    )
+    if volumes.unmatched:
+        shown = ", ".join(volumes.unmatched[:_MOST_SHOWN])
+        more = len(volumes.unmatched) - _MOST_SHOWN
+        tail = f" and {more} more" if more > 0 else ""
+        console.print(f"  of nobody in the tables: {shown}{tail}", markup=False)
 
 
 def _left_out(left_out: dict[str, int], console: Console) -> None:
@@ -341,5 +377,10 @@ def _entry(args: argparse.Namespace) -> CohortEntry:
         options[key] = value
     root = str(args.root.expanduser().resolve())
     return CohortEntry(
-        source=source, root=root, title=args.title, options=options, synthetic=args.synthetic
+        source=source,
+        root=root,
+        title=args.title,
+        options=options,
+        synthetic=args.synthetic,
+        volumes=str(args.volumes.expanduser().resolve()) if args.volumes else "",
     )

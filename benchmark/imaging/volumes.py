@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 from collections import Counter, deque
@@ -124,13 +125,24 @@ class PreparedVolumes:
         found: np.ndarray = rows.fillna(-1).to_numpy(dtype=np.int64)
         return found
 
-    def copy_into(self, array: np.ndarray) -> None:
-        """Copies all volumes into an array (N, D, H, W), one at a time, and checks their hashes.
+    @property
+    def spacing_mm(self) -> float:
+        """Edge length of a voxel."""
+        card = json.loads((self.folder / "preparation.json").read_text(encoding="utf-8"))
+        return float(card["spacing_mm"])
+
+    def copy_into(self, array: np.ndarray, rows: Sequence[int] | None = None) -> None:
+        """Copies volumes into an array, one at a time, and checks their hashes.
+
+        Args:
+            array: (N, D, H, W).
+            rows: Which volumes, in this order; all by default.
 
         Raises:
             CohortError: A volume is not the one that was prepared.
         """
-        for row, (name, sha256) in enumerate(self.index[["volume", "sha256"]].to_numpy()):
+        files = self.index[["volume", "sha256"]].iloc[slice(None) if rows is None else [*rows]]
+        for row, (name, sha256) in enumerate(files.to_numpy()):
             path = self.folder / name
             if not path.is_file() or file_sha256(path) != sha256:
                 raise CohortError(f"{path}: missing or damaged; prepare the volumes again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,8 @@ from benchmark.cohorts.held.entry import (
     load_entry,
     read_held,
 )
-from benchmark.cohorts.held.plan import Answer, answers, profile_text
+from benchmark.cohorts.held.plan import Answer, answers, few_with_volumes, profile_text
+from benchmark.cohorts.held.volumes import HeldVolumes
 from benchmark.config import Profile
 from benchmark.errors import ConfigError
 from benchmark.leakage import verify_split
@@ -31,6 +32,7 @@ __all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
 
 # The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
 # and nothing of a cohort under an agreement may be offered to git.
+QC_PAGE: Final = "qc.html"
 _DVC_CONFIG: Final = "[core]\n    analytics = false\n    no_scm = true\n"
 
 
@@ -45,6 +47,9 @@ class Added:
         split: Its folds.
         left_out: Rows that were left out: why -> how many.
         replaced: sha256 of other folds that stood there; "" where there were none.
+        volumes: The people's prepared scans, or None.
+        few: Tasks for which too few people have a volume, so that no row reads T1w scans.
+        qc_page: The copy of their quality control in the workspace, or None.
     """
 
     cohort: Cohort
@@ -53,6 +58,9 @@ class Added:
     split: Split
     left_out: dict[str, int]
     replaced: str = ""
+    volumes: HeldVolumes | None = None
+    few: list[Answer] = field(default_factory=list)
+    qc_page: Path | None = None
 
 
 def add_cohort(
@@ -76,9 +84,10 @@ def add_cohort(
     """
     configs, home = root / "configs", root / profile_folder(name)
     _same_source(name, entry, configs)
-    entry.files = {}
+    entry.files, entry.volumes_sha256 = {}, ""
     reading = read_held(name, entry)
     entry.files = file_hashes(Path(entry.root), reading)
+    entry.volumes_sha256 = reading.volumes.sha256 if reading.volumes else ""
     _hide(home)
     build_store(name, entry, reading, home / "data" / name)
     cohort = Cohort(home / "data" / name)
@@ -93,7 +102,30 @@ def add_cohort(
         configs / "profile" / f"{name}.yaml": text,
     }
     write_workspace(home, texts, pipeline, profile)
-    return Added(cohort, found, profile, split, dict(reading.left_out), replaced)
+    return Added(
+        cohort,
+        found,
+        profile,
+        split,
+        dict(reading.left_out),
+        replaced,
+        reading.volumes,
+        few_with_volumes(cohort, profile.plan[name].fit),
+        _copy_qc(reading.volumes, home),
+    )
+
+
+def _copy_qc(volumes: HeldVolumes | None, home: Path) -> Path | None:
+    """Keeps the page of the volumes that are in the store, and none of others."""
+    page = home / "volumes" / QC_PAGE
+    page.unlink(missing_ok=True)
+    if volumes is None:
+        return None
+    source = volumes.prepared.folder / QC_PAGE
+    if not source.is_file():
+        return None
+    write_text(page, source.read_text(encoding="utf-8"))
+    return page
 
 
 def _same_source(name: str, entry: CohortEntry, configs: Path) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.cohorts.held.entry import CohortEntry, adapter_of
 from benchmark.cohorts.held.reading import Adapter, Reading
+from benchmark.cohorts.held.volumes import HeldVolumes
 from benchmark.store import CohortWriter
 
 __all__ = ["build_store"]
@@ -30,29 +31,38 @@ def build_store(name: str, entry: CohortEntry, reading: Reading, folder: Path) -
         folder: ``data/<name>``.
 
     Raises:
-        CohortError: A rule of the participant table is broken, or the store is being written.
+        CohortError: A rule of the participant table is broken, a prepared volume is missing or
+            damaged, or the store is being written.
     """
     adapter = adapter_of(entry.source)
     with CohortWriter(folder, {"entry": asdict(entry)}) as writer:
         writer.table("participants", _participants(reading))
         for table, frame in sorted(reading.tables.items()):
             writer.table(table, frame.reset_index(drop=True))
+        if reading.volumes:
+            array = writer.array("t1w", reading.volumes.shape, "float16")
+            reading.volumes.prepared.copy_into(array, reading.volumes.rows["row"].tolist())
+            array.flush()
         writer.finish(_card(name, entry, adapter, reading))
 
 
 def _participants(reading: Reading) -> pd.DataFrame:
-    """The visits; ``t1w_row`` tells of whom something is measured on a T1w scan.
+    """The visits; ``t1w_row`` tells who has modality ``t1w``.
 
-    Without volumes it is the visit's row in ``regions``.
+    With volumes it is the visit's row in ``t1w.npy``, whatever ``regions`` holds. Without, it is
+    the row in ``regions`` of a visit of which something is measured.
     """
     visits = reading.visits.reset_index(drop=True)
     regions = reading.tables.get("regions")
-    if regions is None:
-        return visits
-    if v.HEAD_SIZE_MM3 not in visits:
+    if regions is not None and v.HEAD_SIZE_MM3 not in visits:
         visits[v.HEAD_SIZE_MM3] = np.nan  # asked for wherever regions are
-    measured = regions.drop(columns=_KEYS).notna().any(axis=1).to_numpy()
-    rows = regions[_KEYS].assign(**{_T1W_ROW: np.where(measured, np.arange(len(regions)), -1)})
+    if reading.volumes:
+        rows = reading.volumes.rows[_KEYS].assign(**{_T1W_ROW: range(len(reading.volumes.rows))})
+    elif regions is not None:
+        measured = regions.drop(columns=_KEYS).notna().any(axis=1).to_numpy()
+        rows = regions[_KEYS].assign(**{_T1W_ROW: np.where(measured, np.arange(len(regions)), -1)})
+    else:
+        return visits
     joined = visits.merge(rows, on=_KEYS, how="left", validate="one_to_one")
     return joined.assign(**{_T1W_ROW: joined[_T1W_ROW].fillna(-1).astype(np.int64)})
 
@@ -71,4 +81,20 @@ def _card(name: str, entry: CohortEntry, adapter: Adapter, reading: Reading) -> 
         "left_out": dict(reading.left_out),
         "options": adapter.with_defaults(entry.options),
     }
+    if reading.volumes:
+        card |= _volume_facts(reading.volumes)
     return card | dict(reading.facts)
+
+
+def _volume_facts(volumes: HeldVolumes) -> dict[str, Any]:
+    """What a datasheet says of volumes; no name of a scan."""
+    return {
+        "spacing_mm": volumes.spacing_mm,
+        "shape": list(volumes.shape[1:]),
+        "volumes": {
+            "visits": len(volumes.rows),
+            "flagged": volumes.flagged,
+            "prepared_sha256": volumes.sha256,
+            "has_t1w": "who has a volume",
+        },
+    }

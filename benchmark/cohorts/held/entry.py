@@ -13,6 +13,7 @@ from benchmark.cohorts.held.adapters import get_adapter
 from benchmark.cohorts.held.mapping import mapping_adapter
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading
+from benchmark.cohorts.held.volumes import with_volumes
 from benchmark.config import CONFIGS, read_config, typed
 from benchmark.errors import CohortError, ConfigError
 from benchmark.store import file_sha256
@@ -52,6 +53,8 @@ class CohortEntry:
         options: What differs from the adapter's defaults.
         synthetic: Whether its people are made up, e.g. a replica for tests.
         files: sha256 of the files that were read, by path relative to ``root``.
+        volumes: Folder that ``neurodx volumes`` wrote, absolute; "" for none.
+        volumes_sha256: Hash of its volumes and regions.
     """
 
     source: str = ""
@@ -60,6 +63,8 @@ class CohortEntry:
     options: dict[str, str] = field(default_factory=dict)
     synthetic: bool = False
     files: dict[str, str] = field(default_factory=dict)
+    volumes: str = ""
+    volumes_sha256: str = ""
 
 
 def check_name(name: str, taken: set[str]) -> None:
@@ -135,7 +140,8 @@ def read_held(name: str, entry: CohortEntry, problems: Problems | None = None) -
 
     Raises:
         CohortError: A rule is broken (all are listed), the folder is missing, or a file is another
-            one than when the cohort was added.
+            one than when the cohort was added; the prepared volumes are missing, others than
+            then, or nobody's.
         ConfigError: An option or the mapping is wrong.
     """
     adapter = adapter_of(entry.source)
@@ -157,6 +163,16 @@ def read_held(name: str, entry: CohortEntry, problems: Problems | None = None) -
     validate_participants(reading.visits, name)
     if entry.files:
         _same_files(name, entry.files, file_hashes(root, reading))
+    if not entry.volumes:
+        return reading
+    reading = with_volumes(name, reading, Path(entry.volumes), adapter.scan_of)
+    got = reading.volumes.sha256 if reading.volumes else ""
+    if entry.volumes_sha256 not in ("", got):
+        raise CohortError(
+            f"cohort {name!r}: {entry.volumes}: expected the volumes as they were when the cohort "
+            f"was added (sha256 {entry.volumes_sha256[:12]}), got others ({got[:12]}); run "
+            "`neurodx cohort add` again to take them in"
+        )
     return reading
 
 

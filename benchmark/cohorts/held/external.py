@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from benchmark import vocabulary as v
 from benchmark.cohorts.held.add import write_workspace
-from benchmark.cohorts.held.plan import HEADER, answers
+from benchmark.cohorts.held.plan import HEADER, answers, lacks_volumes, rows_of_volumes
 from benchmark.config import CohortPlan, Profile, load_profile
 from benchmark.errors import CohortError
 from benchmark.registry import ROOT
@@ -24,6 +25,8 @@ __all__ = ["external_profile", "pair_cohorts"]
 def external_profile(name: str, train: str, others: Sequence[str], root: Path = ROOT) -> Profile:
     """The profile in which the models of one cohort predict others.
 
+    Rows that read volumes are entered where all cohorts hold volumes of one grid.
+
     Args:
         name: Its name.
         train: The cohort whose folds are fitted; it has been added.
@@ -37,7 +40,7 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
     configs = root / "configs"
     base = load_profile(train, configs)
     fitted = base.plan[train].fit
-    stores = {c: Cohort(root / profile_folder(c) / "data" / c) for c in others}
+    stores = {c: _store(root, c) for c in others}
     external: dict[str, list[str]] = {}
     for other, cohort in stores.items():
         rules = cohort.card["label_rules"]
@@ -52,10 +55,19 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
     tasks = [task for task in fitted if any(task in wanted for wanted in external.values())]
     plan = CohortPlan(fit=tasks, external=external)
     methods = []
+    images: set[str] = (
+        set() if _one_grid([_store(root, train), *stores.values()]) else rows_of_volumes(configs)
+    )
     for method in base.methods:
         row = resolve_row(method, base, configs=configs)
-        able = all(serves(row, cohort) for cohort in stores.values())
-        if able and set(row.tasks) & set(tasks):
+        able = all(
+            serves(row, cohort)
+            and not lacks_volumes(
+                row, cohort, [task for task in external[other] if task in row.tasks]
+            )
+            for other, cohort in stores.items()
+        )
+        if able and method not in images and set(row.tasks) & set(tasks):
             methods.append(method)
     return Profile(
         name=name,
@@ -67,6 +79,19 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
         methods=methods,
         n_resamples=base.n_resamples,
     )
+
+
+def _store(root: Path, name: str) -> Cohort:
+    return Cohort(root / profile_folder(name) / "data" / name)
+
+
+def _one_grid(cohorts: Sequence[Cohort]) -> bool:
+    """Whether all stores hold volumes of one grid; regions without volumes give no images."""
+    grids = {
+        (c.card.get("spacing_mm"), *c.array(v.T1W).shape[1:]) if c.has(v.T1W) else ()
+        for c in cohorts
+    }
+    return len(grids) == 1 and () not in grids
 
 
 def pair_cohorts(

@@ -10,7 +10,8 @@ out. ``SEX_ID`` is 1 for men and 2 for women, as its header says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -48,15 +49,17 @@ _ANTS_BRAIN: Final = "ants_brain_volumes.csv"
 _SCAN: Final = r"(?:sub-)?IXI(\d{1,3})(?:-(Guys|HH|IOP)-\d+.*)?"
 _FIELD_STRENGTH_T: Final = {"Guys": 1.5, "HH": 3.0, "IOP": 1.5}
 _SAME_AGE_YEARS: Final = 1.0
-_FEATURES: Final = ("freesurfer", "ants")
+_NO_TABLE: Final = "none"
+_FEATURES: Final = ("freesurfer", "ants", _NO_TABLE)
 
 
 def _read(root: Path, options: Mapping[str, str], problems: Problems) -> Reading:
     form, path = _age_file(root)
     people, left_out = _people(ReleasedTable.read(path, problems, form[1:], name=form.file), form)
-    regions, scans, read = _regions(root, options["features"], problems)
-    files = [file for file in (path, *read) if file]
     sites = _sites(root, problems)
+    if options["features"] == _NO_TABLE:
+        return _reading(_visits(people, sites), {}, [path], left_out)
+    regions, scans, read = _regions(root, options["features"], problems)
     visits = _visits(people.loc[people.index.isin(scans)], sites)
     left_out["people with an age and without measurements"] = len(people) - len(visits)
     known = regions[v.PARTICIPANT_ID].isin(visits[v.PARTICIPANT_ID])
@@ -65,10 +68,19 @@ def _read(root: Path, options: Mapping[str, str], problems: Problems) -> Reading
     if v.HEAD_SIZE_MM3 in regions:
         head = regions.set_index(v.PARTICIPANT_ID)[v.HEAD_SIZE_MM3]
         visits[v.HEAD_SIZE_MM3] = visits[v.PARTICIPANT_ID].map(head)
+    return _reading(visits, {"regions": regions}, [path, *read], left_out)
+
+
+def _reading(
+    visits: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    files: Sequence[Path | None],
+    left_out: Mapping[str, int],
+) -> Reading:
     return Reading(
         visits=visits,
-        tables={"regions": regions},
-        files=tuple(dict.fromkeys(files)),
+        tables=tables,
+        files=tuple(dict.fromkeys(file for file in files if file)),
         left_out={why: n for why, n in left_out.items() if n},
         tasks={"brain_age": "all are healthy by inclusion (brain-development.org)"},
     )
@@ -160,6 +172,12 @@ def _sites(root: Path, problems: Problems) -> Mapping[str, str]:
     return found
 
 
+def _scan_of(name: str) -> tuple[str, str] | None:
+    """From ``IXI002-Guys-0828-T1``: one visit a person."""
+    found = re.search(r"(?<![A-Za-z0-9])IXI(\d{3})(?!\d)", name)
+    return (f"sub-IXI{found[1]}", "ses-1") if found else None
+
+
 def _visits(people: pd.DataFrame, sites: Mapping[str, str]) -> pd.DataFrame:
     people = people.sort_index().rename_axis("number").reset_index()
     site = people["number"].map(dict(sites))
@@ -217,5 +235,6 @@ IXI: Final = Adapter(
         "whose lines disagree are left out; one scan a person"
     ),
     options={"features": "freesurfer"},
-    about_options={"features": "whose thickness enters: freesurfer or ants"},
+    about_options={"features": "whose thickness enters: freesurfer, ants or none"},
+    scan_of=_scan_of,
 )

@@ -14,6 +14,7 @@ Marcus et al. 2007, Journal of Cognitive Neuroscience 19(9):1498, 10.1162/jocn.2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -116,6 +117,12 @@ def _ants(path: Path, problems: Problems) -> pd.DataFrame:
     return read_regions(scans, "ants", keys)
 
 
+def _scan_of(name: str) -> tuple[str, str] | None:
+    """From ``OAS1_0001_MR1_mpr_n4_anon_sbj_111``, whose signs the preparation may have changed."""
+    found = re.search(r"OAS1[_-](\d{4})[_-](MR[12])(?!\d)", name)
+    return (f"sub-OAS1{found[1]}", f"ses-{found[2]}") if found else None
+
+
 OASIS1: Final = Adapter(
     name="oasis1",
     title="OASIS-1: cross-sectional MRI, 18 to 96 years",
@@ -146,4 +153,5 @@ OASIS1: Final = Adapter(
         "columns renamed; eTIV from cm3 to mm3, nWBV times eTIV as whole_brain_mm3; regional "
         "thickness joined where given; MR2 is a later visit of the same person"
     ),
+    scan_of=_scan_of,
 )

@@ -14,6 +14,7 @@ Marcus et al. 2010, Journal of Cognitive Neuroscience 22(12):2677, 10.1162/jocn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -92,6 +93,12 @@ def _check_first(table: ReleasedTable, visits: pd.DataFrame) -> None:
         table.problems.add(table.file, rule, column="MR Delay", line=int(line), value=value)
 
 
+def _scan_of(name: str) -> tuple[str, str] | None:
+    """From ``OAS2_0001_MR1``, whose signs the preparation may have changed."""
+    found = re.search(r"OAS2[_-](\d{4})[_-](MR\d+)", name)
+    return (f"sub-OAS2{found[1]}", f"ses-{found[2]}") if found else None
+
+
 OASIS2: Final = Adapter(
     name="oasis2",
     title="OASIS-2: longitudinal MRI in nondemented and demented older adults",
@@ -116,4 +123,5 @@ OASIS2: Final = Adapter(
         "whole_brain_mm3; stages from the CDR of each visit; the study's Group, "
         "which knows the future, is not kept"
     ),
+    scan_of=_scan_of,
 )

@@ -16,12 +16,22 @@ from benchmark.config import CONFIGS, CohortPlan, PhantomScale, Profile, typed
 from benchmark.errors import CohortError
 from benchmark.runs.planning import serves
 from benchmark.runs.rows import Row, is_open, resolve_row
-from benchmark.samples.build import build_samples
+from benchmark.samples.build import build_samples, modality_mask
 from benchmark.store import Cohort
 from benchmark.tasks import get_task, labels_for
 from benchmark.tracks import get_track
 
-__all__ = ["HEADER", "Answer", "answers", "profile_text", "rows_for", "tasks_of"]
+__all__ = [
+    "HEADER",
+    "Answer",
+    "answers",
+    "few_with_volumes",
+    "lacks_volumes",
+    "profile_text",
+    "rows_for",
+    "rows_of_volumes",
+    "tasks_of",
+]
 
 _LEAST_IN_A_CLASS: Final = 10
 _LEAST_PEOPLE: Final = 30
@@ -51,8 +61,12 @@ class Answer:
     @property
     def possible(self) -> bool:
         """Whether there are enough people: 10 in each class, 30 for a regression."""
-        least = _LEAST_IN_A_CLASS if get_task(self.task).classes else _LEAST_PEOPLE
-        return min(self.counts.values()) >= least
+        return min(self.counts.values()) >= self.least
+
+    @property
+    def least(self) -> int:
+        """How many people each class needs, or a regression."""
+        return _LEAST_IN_A_CLASS if get_task(self.task).classes else _LEAST_PEOPLE
 
 
 @dataclass
@@ -86,18 +100,20 @@ def _template(configs: Path) -> CohortTemplate:
     return template
 
 
-def answers(cohort: Cohort, rules: Mapping[str, str]) -> list[Answer]:
+def answers(cohort: Cohort, rules: Mapping[str, str], modality: str = "") -> list[Answer]:
     """Counts the eligible people of each task.
 
     Args:
         cohort: The store.
         rules: Label rules by task, as the adapter states them.
+        modality: Count those alone who have it; everybody by default.
     """
+    held = modality_mask(cohort, modality) if modality else np.ones(1, dtype=bool)
     found = []
     for name, rule in rules.items():
         task = get_task(name)
         labels = labels_for(task, cohort.visits)
-        values = labels.values[labels.mask]
+        values = labels.values[labels.mask & held]
         counts = {c: int(np.sum(values == k)) for k, c in enumerate(task.classes)}
         found.append(Answer(name, rule, counts or {"people": len(values)}, labels.excluded))
     return found
@@ -127,11 +143,34 @@ def _derived(tasks: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(("ad_cn", "mci_cn", "ad_mci"), "dx3") if "dx3" in tasks else {}
 
 
+def few_with_volumes(cohort: Cohort, tasks: Sequence[str]) -> list[Answer]:
+    """The tasks for which too few people have a volume, with their counts.
+
+    None where the store holds no volumes: who has ``t1w`` is then a matter of ``regions``.
+    """
+    if not cohort.has(v.T1W):
+        return []
+    return [
+        answer for answer in answers(cohort, dict.fromkeys(tasks, ""), v.T1W) if not answer.possible
+    ]
+
+
+def lacks_volumes(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
+    """Whether a row opens T1w scans, and too few people have a volume for one of its tasks."""
+    return v.T1W in get_track(row.track) and bool(few_with_volumes(cohort, tasks))
+
+
+def rows_of_volumes(configs: Path = CONFIGS) -> set[str]:
+    """Names of the rows that cannot do without volumes."""
+    return {*_template(configs).volumes}
+
+
 def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> list[str]:
     """Board rows that can run on a cohort.
 
     A row that copes with missing sources is entered once for all that it would see: its twin on a
-    wider track, of which the cohort holds no more, is left out.
+    wider track, of which the cohort holds no more, is left out. Where the store holds volumes, a
+    row whose track opens T1w scans is entered if enough people have one for each of its tasks.
     """
     template = _template(configs)
     names = [*template.tables, *(template.volumes if cohort.has(v.T1W) else ())]
@@ -143,7 +182,11 @@ def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> l
         answered = [t for t in tasks if t in row.tasks and is_open(row.info, t, row.track)]
         if not answered or not serves(row, cohort):
             continue
+        if lacks_volumes(row, cohort, answered):
+            continue
         columns = _columns_seen(row, cohort)
+        if name in template.tables and columns == {v.T1W}:
+            continue  # volumes of which no region was measured
         if row.info.copes_with_missing:
             if columns in seen:
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.cohorts.held.problems import Problems
+from benchmark.cohorts.held.volumes import HeldVolumes, ScanOf
 from benchmark.errors import ConfigError, nearest
 
 __all__ = ["DAYS_A_MONTH", "Adapter", "Reading", "ReleasedFile", "months"]
@@ -46,7 +47,7 @@ class Reading:
         tables: Measurements by name of the store's table: ``regions`` (``_mm``, ``_mm2``,
             ``_mm3``), ``biomarkers``; one row per visit, with ``participant_id`` and
             ``session_id``.
-        images: T1w files by (participant_id, session_id), for the preparation of volumes.
+        volumes: Prepared T1w scans of these people; no adapter reads them, ``--volumes`` does.
         files: The files that were read; their hashes are kept.
         left_out: Rows that were left out: why -> how many.
         tasks: The label rule of each task that the cohort may answer, with its source.
@@ -55,7 +56,7 @@ class Reading:
 
     visits: pd.DataFrame
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    volumes: HeldVolumes | None = None
     files: tuple[Path, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Adapter:
         preparation: What is done to the files, in a sentence or two.
         options: Names and default values of its options.
         about_options: One line for each.
+        scan_of: (participant_id, session_id) that a scan's name as released states, or None.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Adapter:
     preparation: str
     options: Mapping[str, str] = field(default_factory=dict)
     about_options: Mapping[str, str] = field(default_factory=dict)
+    scan_of: ScanOf | None = None
 
     def with_defaults(self, given: Mapping[str, str]) -> dict[str, str]:
         """All options, the given ones over the defaults.

@@ -1,0 +1,236 @@
+"""Joins what ``neurodx volumes`` prepared to the people of a held cohort.
+
+One rule says who has modality ``t1w`` in a cohort with volumes: who has a volume. Regional tables
+keep their values, but rows of people without a volume leave them, since whoever has no scan in the
+store has none of its measurements either: rows of the board that read regions and rows that read
+volumes then see the same people. Where the study brings no regions, those that were measured in the
+volumes enter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from benchmark import vocabulary as v
+from benchmark.errors import CohortError
+from benchmark.store.hashing import canonical_sha256, file_sha256
+
+if TYPE_CHECKING:
+    from benchmark.cohorts.held.reading import Reading
+    from benchmark.imaging.volumes import PreparedVolumes
+
+__all__ = ["HeldVolumes", "ScanOf", "folder_hash", "with_volumes"]
+
+ScanOf = Callable[[str], tuple[str, str] | None]
+
+_KEYS: Final = [v.PARTICIPANT_ID, v.SESSION_ID]
+_PARTS: Final = ("index.parquet", "regions.parquet", "failures.parquet", "preparation.json")
+_NO_SESSION: Final = "M000"  # what the preparation writes where a file's name states none
+_NOBODY: Final = "volumes of nobody in the tables"
+_OTHER_VISIT: Final = "volumes of a visit that the tables do not have"
+_FURTHER: Final = "further volumes of the same visit"
+_FAILED: Final = "scans that failed in `neurodx volumes`"
+_REGIONS_ONLY: Final = "visits with regional measurements and without a volume: no T1w"
+_MOST_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVolumes:
+    """Volumes of a cohort's people.
+
+    Attributes:
+        prepared: The folder that ``neurodx volumes`` wrote.
+        rows: participant_id and session_id of the cohort, ``row`` in the folder's index; one row
+            per visit with a volume, in the order of the visits. They become rows of ``t1w.npy``.
+        unmatched: Scans that belong to nobody, as the folder names them.
+        flagged: How many of the volumes quality control wants looked at.
+        spacing_mm: Edge length of a voxel.
+        sha256: :func:`folder_hash`.
+    """
+
+    prepared: PreparedVolumes
+    rows: pd.DataFrame
+    unmatched: tuple[str, ...]
+    flagged: int
+    spacing_mm: float
+    sha256: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D, H, W) of the volumes that enter the store."""
+        return (len(self.rows), *self.prepared.shape[1:])
+
+
+def folder_hash(folder: Path) -> str:
+    """sha256 over whose volumes a prepared folder holds, their bytes, regions and voxel size.
+
+    Times, pictures and paths do not enter, so preparing the same scans again by the same code gives
+    the same hash.
+
+    Raises:
+        CohortError: The folder is missing, or is none that ``neurodx volumes`` wrote.
+    """
+    prepared = _opened(folder)
+    index = prepared.index[[*_KEYS, "sha256"]]
+    return canonical_sha256(
+        {
+            "volumes": index.astype(str).to_numpy().tolist(),
+            "regions": file_sha256(folder / "regions.parquet"),
+            "spacing_mm": prepared.spacing_mm,
+        }
+    )
+
+
+def with_volumes(name: str, reading: Reading, folder: Path, scan_of: ScanOf | None) -> Reading:
+    """Adds prepared volumes to what was read of a cohort.
+
+    A scan belongs to the person whose identifier it bears (``sub-`` and signs apart), or whom the
+    adapter reads from its name; to the visit whose session it states, to the index visit where it
+    states none, and to the only visit where the tables have one a person. Of several scans of a
+    visit the first in the folder's index is taken.
+
+    Args:
+        name: The cohort, for messages.
+        reading: What was read.
+        folder: What ``neurodx volumes`` wrote.
+        scan_of: The adapter's (participant, session) of a scan's name, or None where it says none.
+
+    Raises:
+        CohortError: The folder is none that was prepared or holds no volume, or no volume belongs
+            to anybody in the tables.
+    """
+    prepared = _opened(folder)
+    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of)
+    if rows.empty:
+        raise CohortError(_nobody(name, prepared, reading.visits, unmatched))
+    tables, unmeasured = _tables(reading, prepared, rows)
+    left_out |= {_FAILED: len(prepared.failures), _REGIONS_ONLY: unmeasured}
+    flags = prepared.qc["flags"].to_numpy()
+    volumes = HeldVolumes(
+        prepared=prepared,
+        rows=rows,
+        unmatched=unmatched,
+        flagged=int((flags[rows["row"]] != "").sum()),
+        spacing_mm=prepared.spacing_mm,
+        sha256=folder_hash(folder),
+    )
+    return replace(
+        reading,
+        visits=_with_head_size(reading, tables),
+        tables=tables,
+        volumes=volumes,
+        left_out={**reading.left_out, **{why: n for why, n in left_out.items() if n}},
+    )
+
+
+def _opened(folder: Path) -> PreparedVolumes:
+    from benchmark.imaging.volumes import PreparedVolumes
+
+    missing = [part for part in _PARTS if not (folder / part).is_file()]
+    if missing:
+        raise CohortError(
+            f"{folder}: lacks {', '.join(missing)}; expected a folder that `neurodx volumes SCANS "
+            "--out FOLDER` wrote to its end"
+        )
+    prepared = PreparedVolumes(folder)
+    if prepared.index.empty:
+        raise CohortError(
+            f"{folder}: holds no volume, {len(prepared.failures)} scan(s) failed; see "
+            f"{folder / 'qc.html'} for the reasons"
+        )
+    return prepared
+
+
+def _matched(
+    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None
+) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, int]]:
+    """Rows of the index by visit, scans of nobody, and why others were left out."""
+    people = _by_plain_id(visits)
+    one_visit = visits[v.PARTICIPANT_ID].is_unique
+    known = set(zip(*(visits[c].tolist() for c in _KEYS), strict=True))
+    first = visits.loc[visits[v.IS_INDEX]].set_index(v.PARTICIPANT_ID)[v.SESSION_ID].to_dict()
+    found: dict[tuple[str, str], int] = {}
+    unmatched, counts = [], {_NOBODY: 0, _OTHER_VISIT: 0, _FURTHER: 0}
+    for scan, session, row in index[[*_KEYS, "row"]].itertuples(index=False):
+        stated = scan_of(scan) if scan_of else None
+        person, visit = stated or (scan, session)
+        who = people.get(_plain(person))
+        if who is None:
+            unmatched.append(f"{scan} {session}")
+            counts[_NOBODY] += 1
+            continue
+        key = (who, f"ses-{visit.removeprefix('ses-')}")
+        if key not in known and (one_visit or visit.removeprefix("ses-") == _NO_SESSION):
+            key = (who, first[who])
+        if key not in known:
+            counts[_OTHER_VISIT] += 1
+        elif key in found:
+            counts[_FURTHER] += 1
+        else:
+            found[key] = int(row)
+    rows = visits[_KEYS].assign(
+        row=[found.get(key, -1) for key in zip(*(visits[c] for c in _KEYS), strict=True)]
+    )
+    return rows.loc[rows["row"] >= 0].reset_index(drop=True), tuple(unmatched), counts
+
+
+def _by_plain_id(visits: pd.DataFrame) -> dict[str, str]:
+    """People by the letters and digits of their identifiers; two that share them are left out."""
+    people: dict[str, str] = {}
+    twice = set()
+    for who in visits[v.PARTICIPANT_ID].unique():
+        plain = _plain(who)
+        if plain in people:
+            twice.add(plain)
+        people[plain] = who
+    return {plain: who for plain, who in people.items() if plain not in twice}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold().removeprefix("sub-"))
+
+
+def _nobody(
+    name: str, prepared: PreparedVolumes, visits: pd.DataFrame, unmatched: tuple[str, ...]
+) -> str:
+    scans = ", ".join(unmatched[:_MOST_SHOWN]) or "volumes of visits that the tables do not have"
+    people = ", ".join(map(" ".join, visits[_KEYS].head(2).to_numpy()))
+    return (
+        f"cohort {name!r}: none of the {len(prepared.index)} volumes in {prepared.folder} belongs "
+        f"to a visit in the tables: got {scans}; expected such as {people}. Prepare the scans from "
+        "a table with participant_id, session_id and path: `neurodx volumes scans.csv`"
+    )
+
+
+def _tables(
+    reading: Reading, prepared: PreparedVolumes, rows: pd.DataFrame
+) -> tuple[dict[str, pd.DataFrame], int]:
+    """The tables of people with a volume, and how many visits' measurements were left out."""
+    tables = dict(reading.tables)
+    regions = tables.get("regions")
+    if regions is None:
+        measured = prepared.regions.iloc[rows["row"]].drop(columns=_KEYS).reset_index(drop=True)
+        if measured.notna().any(axis=None):
+            tables["regions"] = pd.concat([rows[_KEYS], measured], axis=1)
+        return tables, 0
+    kept = regions.merge(rows[_KEYS], on=_KEYS, how="left", indicator=True)["_merge"] == "both"
+    values = regions.drop(columns=_KEYS).notna().any(axis=1).to_numpy()
+    tables["regions"] = regions.loc[kept.to_numpy()].reset_index(drop=True)
+    return tables, int((values & ~kept.to_numpy()).sum())
+
+
+def _with_head_size(reading: Reading, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Visits with the head size that was measured in the volumes, where the study has none."""
+    visits, regions = reading.visits, tables.get("regions")
+    own = v.HEAD_SIZE_MM3 in visits and visits[v.HEAD_SIZE_MM3].notna().any()
+    if own or "regions" in reading.tables or regions is None:
+        return visits
+    sizes = visits[_KEYS].merge(regions[[*_KEYS, v.HEAD_SIZE_MM3]], on=_KEYS, how="left")
+    return visits.assign(**{v.HEAD_SIZE_MM3: sizes[v.HEAD_SIZE_MM3].to_numpy(dtype=np.float64)})
