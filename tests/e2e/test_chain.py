@@ -123,6 +123,8 @@ def test_nothing_to_do_is_quick_and_runs_no_method(clone: Clone) -> None:
     assert "Running stage 'verify'" in again.stdout
     assert clone.run_folders() == before
     assert time.perf_counter() - started < 60  # a hang, not a speed test
+    code = clone.call("dvc", "check-ignore", "methods/denseformer_moe/__pycache__/model.pyc")
+    assert code.returncode == 0, "a stage would depend on which modules were imported before"
 
 
 def test_dvc_shows_metrics_and_plots(clone: Clone) -> None:
