@@ -46,6 +46,10 @@ class Shown:
                 f"exposes: {self.array!r} has kind {self.kind!r}, expected one of {kinds}"
             )
 
+    def names_on(self, track: str) -> tuple[str, ...]:
+        """Names of the columns for rows of a track; empty where they have none."""
+        return self.names_by_track.get(track, self.names)
+
 
 @dataclass(frozen=True)
 class MethodInfo:

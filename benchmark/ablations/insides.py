@@ -191,7 +191,7 @@ def _by_class(shown: Shown, fits: Sequence[Fit], n_resamples: int) -> list[dict[
     if len(widths) > 1:
         raise ResultError(f"{shown.array!r} has {sorted(widths)} columns in different runs")
     (width,) = widths
-    given = shown.names_by_track.get(fits[0].job.track, shown.names)
+    given = shown.names_on(fits[0].job.track)
     names = given if len(given) == width else [str(k + 1) for k in range(width)]
     return _mean_lines(shown.kind, fits, np.concatenate(arrays), list(names), n_resamples)
 

@@ -73,11 +73,11 @@ def shows_rows_of_people(bench: Bench) -> str:
                 )
         names |= shown.keys()
         if bench.name == bench.row.info.name:
-            _keeps_promises(bench.row.info.exposes, shown)
+            _keeps_promises(bench.row.info.exposes, bench.row.track, shown)
     return ", ".join(sorted(names)) or "shows nothing of its inner workings"
 
 
-def _keeps_promises(promised: Sequence[Shown], shown: Mapping[str, np.ndarray]) -> None:
+def _keeps_promises(promised: Sequence[Shown], track: str, shown: Mapping[str, np.ndarray]) -> None:
     for one in promised:
         by_epoch = one.kind == EMBEDDING
         found = [n for n in shown if (n.startswith(one.array) if by_epoch else n == one.array)]
@@ -86,11 +86,10 @@ def _keeps_promises(promised: Sequence[Shown], shown: Mapping[str, np.ndarray]) 
                 f"info.exposes promises {one.array!r}, which expose() does not give; it gives "
                 f"{', '.join(sorted(shown)) or 'nothing'}"
             )
-        columns = [shown[name][0].size for name in found]
-        if one.names and len(one.names) not in columns and not one.names_by_track:
+        columns, names = [shown[name][0].size for name in found], one.names_on(track)
+        if names and len(names) not in columns:
             raise ContractError(
-                f"info.exposes names {len(one.names)} columns of {one.array!r}, which has "
-                f"{columns[0]}"
+                f"info.exposes names {len(names)} columns of {one.array!r}, which has {columns[0]}"
             )
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.store.atomic import write_text
 
-__all__ = ["write_page"]
+__all__ = ["QC_PAGE", "write_page"]
 
+QC_PAGE: Final = "qc.html"  # in a prepared folder
 _MOST_PICTURES: Final = 150
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2024; --faint: #5b6670; --line: #d5dbe1; --bad: #b3261e;
@@ -77,7 +78,7 @@ def write_page(folder: Path) -> None:
         _steps(card),
         "</main></body></html>",
     ]
-    write_text(folder / "qc.html", "\n".join(parts) + "\n")
+    write_text(folder / QC_PAGE, "\n".join(parts) + "\n")
 
 
 def _summary(card: dict[str, Any], flagged: int, failed: int) -> str:

@@ -21,6 +21,7 @@ from benchmark.cohorts.held.plan import Answer, answers, few_with_volumes, profi
 from benchmark.cohorts.held.volumes import HeldVolumes
 from benchmark.config import Profile
 from benchmark.errors import ConfigError
+from benchmark.imaging.qc_page import QC_PAGE
 from benchmark.leakage import verify_split
 from benchmark.registry import ROOT
 from benchmark.runs.workspace import profile_folder
@@ -32,7 +33,6 @@ __all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
 
 # The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
 # and nothing of a cohort under an agreement may be offered to git.
-QC_PAGE: Final = "qc.html"
 _DVC_CONFIG: Final = "[core]\n    analytics = false\n    no_scm = true\n"
 
 

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
+from benchmark.cohorts.held import loni
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile
 from benchmark.cohorts.held.released import ReleasedTable, find_one
@@ -65,7 +66,6 @@ _COLUMNS: Final = (
     *("RID", "PTID", "SITE", "VISCODE", "DX_bl", "AGE", "PTGENDER", "PTEDUCAT", "APOE4", "MMSE"),
     *("FAQ", "FLDSTRENG", *_REGIONS, "ICV", "DX", *_FLUIDS),
 )
-_VISIT: Final = r"bl|m\d{1,3}"
 
 
 def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Reading:
@@ -79,7 +79,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
         files.append(later)
     genes = find_one(root, problems, _GENOTYPES)
     if genes:
-        alleles = _e4_alleles(ReleasedTable.read(genes, problems, ["RID"]))
+        alleles = loni.e4_alleles(ReleasedTable.read(genes, problems, ["RID"]))
         visits[v.APOE_E4] = visits[v.APOE_E4].fillna(visits["rid"].map(alleles))
         files.append(genes)
     n_all = visits["rid"].nunique()
@@ -110,7 +110,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
 def _visits(table: ReleasedTable) -> pd.DataFrame:
     rid = table.number("RID", 1, 99999, needed=True)
     people = table.text("PTID", r"\d{3}_S_\d{4,5}").astype("str")
-    months = _months(table.text("VISCODE", _VISIT))
+    months = loni.visit_months(table.text("VISCODE", loni.VISIT))
     table.refuse_repeats(
         ["VISCODE"], pd.DataFrame({"rid": rid, "months": months}), "this person's visit"
     )
@@ -121,7 +121,7 @@ def _visits(table: ReleasedTable) -> pd.DataFrame:
         {
             "rid": rid,
             v.PARTICIPANT_ID: "sub-ADNI" + people.str.replace("_", ""),
-            v.SESSION_ID: _session(months),
+            v.SESSION_ID: loni.session(months),
             v.VISIT_MONTHS: months,
             v.IS_INDEX: first,
             v.SITE_ID: table.text("SITE", needed=False).fillna("unknown"),
@@ -144,17 +144,6 @@ def _visits(table: ReleasedTable) -> pd.DataFrame:
     return visits.loc[months.notna()].reset_index(drop=True)
 
 
-def _months(codes: pd.Series) -> pd.Series:
-    """Months after baseline from a visit code; screening is baseline, other codes are no visit."""
-    codes = codes.astype("str")
-    months = codes.str.extract(r"^m(\d+)$", expand=False).astype(np.float64)
-    return months.mask(codes.isin(["bl", "sc", "scmri"]), 0.0)
-
-
-def _session(months: pd.Series) -> pd.Series:
-    return "ses-M" + months.fillna(0).astype(int).astype(str).str.zfill(3)
-
-
 def _within_limits(table: ReleasedTable, column: str) -> pd.Series:
     """A concentration; ``<200`` and ``>1700`` become 200 and 1700."""
     if column in table:
@@ -171,7 +160,7 @@ def _with_diagnoses(visits: pd.DataFrame, table: ReleasedTable) -> pd.DataFrame:
     found = pd.DataFrame(
         {
             "rid": table.number("RID", 1, 99999, needed=True),
-            v.VISIT_MONTHS: _months(table.text(code, needed=False)),
+            v.VISIT_MONTHS: loni.visit_months(table.text(code, needed=False)),
             "found": _state(table),
         }
     ).dropna()
@@ -182,7 +171,7 @@ def _with_diagnoses(visits: pd.DataFrame, table: ReleasedTable) -> pd.DataFrame:
     visits[v.DIAGNOSIS] = visits[v.DIAGNOSIS].where(visits[v.DIAGNOSIS].notna(), visits["found"])
     visits[v.PARTICIPANT_ID] = visits[v.PARTICIPANT_ID].fillna(known[v.PARTICIPANT_ID])
     visits[v.SITE_ID] = visits[v.SITE_ID].fillna(known[v.SITE_ID])
-    visits[v.SESSION_ID] = _session(visits[v.VISIT_MONTHS])
+    visits[v.SESSION_ID] = loni.session(visits[v.VISIT_MONTHS])
     visits[v.PART] = v.EVALUATE
     visits[v.IS_INDEX] = np.where(new, False, visits[v.IS_INDEX]).astype(bool)
     kept = visits[v.PARTICIPANT_ID].notna() & ~(new & (visits[v.VISIT_MONTHS] == 0))
@@ -200,18 +189,6 @@ def _state(table: ReleasedTable) -> pd.Series:
         if column in table:
             state = state.where(state.notna(), table.code(column, codes, missing=_MISSING))
     return state
-
-
-def _e4_alleles(table: ReleasedTable) -> Mapping[float, float]:
-    """Number of e4 alleles by RID."""
-    rid = table.number("RID", 1, 99999, needed=True)
-    if "GENOTYPE" in table:
-        count = table.text("GENOTYPE", r"[234]/[234]", needed=False).str.count("4")
-    else:
-        one, two = (table.number(c, 2, 4, needed=True) for c in ("APGEN1", "APGEN2"))
-        count = ((one == 4).astype(int) + (two == 4)).where(one.notna() & two.notna())
-    known = pd.DataFrame({"rid": rid, "count": count}).dropna().drop_duplicates("rid")
-    return dict(zip(known["rid"], known["count"].astype(np.float64), strict=True))
 
 
 ADNI: Final = Adapter(

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
+from benchmark.cohorts.held import loni
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile
 from benchmark.cohorts.held.released import ReleasedTable, find_one
@@ -64,16 +65,17 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
     seen = pd.concat(dates).dropna().groupby(_KEYS)["date"].first()
     visits = visits.merge(people, on="rid", how="left").merge(seen, on=_KEYS, how="left")
     if _GENES in tables:
-        visits[v.APOE_E4] = visits["rid"].map(_e4_alleles(tables[_GENES]))
+        visits[v.APOE_E4] = visits["rid"].map(
+            loni.e4_alleles(tables[_GENES], missing=_MISSING, needed=False)
+        )
     visits[v.AGE_YEARS] = (visits["date"] - visits["born"] - _MID_YEAR).round(2)
     visits[v.IS_INDEX] = (visits[v.VISIT_MONTHS] == 0).to_numpy(dtype=bool)
     n_all = visits["rid"].nunique()
     visits = visits.loc[visits["rid"].isin(visits.loc[visits[v.IS_INDEX], "rid"])]
     without = n_all - visits["rid"].nunique()
-    months = visits[v.VISIT_MONTHS].astype(int).astype(str).str.zfill(3)
     visits = visits.assign(part=v.EVALUATE)
     visits[v.PARTICIPANT_ID] = "sub-AIBL" + visits["rid"].astype(int).astype(str)
-    visits[v.SESSION_ID] = "ses-M" + months
+    visits[v.SESSION_ID] = loni.session(visits[v.VISIT_MONTHS])
     return Reading(
         visits=visits.drop(columns=["rid", "born", "date"]).reset_index(drop=True),
         files=tuple(path for path in paths.values() if path),
@@ -88,13 +90,10 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
 
 def _by_visit(table: ReleasedTable) -> pd.DataFrame:
     """Person and month of each row, and the site where the table has one."""
-    codes = table.text("VISCODE", r"bl|m\d{1,3}").astype("str")
     rows = pd.DataFrame(
         {
             "rid": table.number("RID", 1, 99999, needed=True),
-            v.VISIT_MONTHS: codes.str.extract(r"^m(\d+)$", expand=False)
-            .astype(np.float64)
-            .mask(codes == "bl", 0.0),
+            v.VISIT_MONTHS: loni.visit_months(table.text("VISCODE", loni.VISIT)),
             v.SITE_ID: table.text("SITEID", needed=False).fillna("unknown"),
         }
     )
@@ -124,14 +123,6 @@ def _people(table: ReleasedTable) -> pd.DataFrame:
         }
     )
     return people.dropna(subset=["rid"]).drop_duplicates("rid")
-
-
-def _e4_alleles(table: ReleasedTable) -> Mapping[float, float]:
-    one, two = (table.number(c, 2, 4, missing=_MISSING) for c in ("APGEN1", "APGEN2"))
-    count = ((one == 4).astype(np.float64) + (two == 4)).where(one.notna() & two.notna())
-    known = pd.DataFrame({"rid": table.number("RID", 1, 99999, needed=True), "count": count})
-    known = known.dropna().drop_duplicates("rid")
-    return dict(zip(known["rid"], known["count"], strict=True))
 
 
 AIBL: Final = Adapter(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark import vocabulary as v
+from benchmark.cohorts.held.reading import DAYS_A_MONTH
 from benchmark.cohorts.held.regional import FORMATS
 from benchmark.config import typed
 from benchmark.errors import ConfigError, nearest
@@ -30,7 +31,6 @@ __all__ = [
     "load_mapping",
 ]
 
-DAYS_A_MONTH: Final = 365.25 / 12
 # Unit of a target column -> units of the source with their factor.
 UNITS: Final[Mapping[str, Mapping[str, float]]] = MappingProxyType(
     {
