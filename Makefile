@@ -53,6 +53,7 @@ e2e: .venv/ready-dev      ## the real program and a real browser
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m e2e
 
 perf: .venv/ready-dev     ## side-by-side speed comparisons; writes perf/results/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[perf]'
 	@for script in perf/*.py; do echo "$$script"; $(ONE_THREAD) $(BIN)/python $$script || exit 1; done
 
 board: .venv/ready        ## open the leaderboard (PROFILE=smoke|mini|standard, or COHORT=NAME)

@@ -21,7 +21,7 @@ from benchmark.ablations.inside_tables import (
     NEIGHBOURS,
     OVERLAP,
 )
-from benchmark.ablations.study import Study
+from benchmark.ablations.study import Study, record
 from benchmark.ablations.summaries import (
     class_means,
     layout,
@@ -80,7 +80,7 @@ def study_insides(
     known: dict[tuple[str, str, str], tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     for name in claims:
         for arm, task, shown, ids in _declared(study, name):
-            runs = [(study.jobs[i], workspace.runs / study.jobs[i].row / i) for i in ids]
+            runs = [(study.jobs[i], record(i, study.jobs[i], workspace)) for i in ids]
             fits = hashlib.sha256(" ".join(ids).encode()).hexdigest()[:12]
             cohort = study.claims[name].cohort
             key = (fits, shown.array, f"{cohort} {task}")

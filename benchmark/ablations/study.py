@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,7 +28,7 @@ from benchmark.runs.rows import resolve_row
 from benchmark.store.verified import verify_stores
 from benchmark.tasks import get_task
 
-__all__ = ["Study", "plan_study", "run_study", "standing", "study_lines"]
+__all__ = ["Study", "plan_study", "record", "run_study", "standing", "study_lines"]
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,19 @@ def plan_study(claims: Mapping[str, Claim], profile: Profile, workspace: Workspa
     return Study(claims, jobs, runs)
 
 
+def record(identity: str, job: Job, workspace: Workspace) -> Path:
+    """Where a run of a claim is kept: with the board's where it is one of them, else apart."""
+    of_board = workspace.runs / job.row / identity
+    return of_board if is_done(of_board) else workspace.for_ablations().runs / job.row / identity
+
+
 def standing(name: str, claim: Claim, profile: Profile, workspace: Workspace) -> str:
     """How many runs a claim needs and how many are there; or what must be made first."""
     try:
         jobs = plan_study({name: claim}, profile, workspace).jobs
     except BenchmarkError as error:
         return f"not ready: {error}"
-    done = sum(is_done(workspace.runs / job.row / identity) for identity, job in jobs.items())
+    done = sum(is_done(record(i, job, workspace)) for i, job in jobs.items())
     return f"{len(jobs)} runs, {done} done"
 
 
@@ -97,7 +104,7 @@ def run_study(
     missing = {
         identity: job
         for identity, job in study.jobs.items()
-        if not is_done(workspace.runs / job.row / identity)
+        if not is_done(record(identity, job, workspace))
     }
     parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
     verify_stores(workspace.data / part.cohort for part in parts)
@@ -105,7 +112,8 @@ def run_study(
         on_start(missing, len(study.jobs) - len(missing))
     if not missing:
         return {}
-    outcomes = run_local(missing, workspace, profile.workers, on_done, on_tick)
+    ours = workspace.for_ablations()
+    outcomes = run_local(missing, ours, profile.workers, on_done, on_tick)
     return {outcome.identity: outcome.error for outcome in outcomes if outcome.error}
 
 
@@ -191,7 +199,7 @@ def _ledger(
     frames = []
     for identity in study.runs[name, arm, base]:
         job = study.jobs[identity]
-        folder = workspace.runs / job.row / identity
+        folder = record(identity, job, workspace)
         if not is_done(folder):
             raise ResultError(
                 f"{job.label}: not run, or failed; run `neurodx ablate --only {name}`"

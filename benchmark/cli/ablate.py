@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"    {claim.source}", soft_wrap=True)
         return 0
     study = plan_study(claims, profile, workspace)
-    with JobProgress("ablate", workspace, console) as progress:
+    with JobProgress("ablate", workspace.for_ablations(), console) as progress:
         failed = run_study(
             study,
             profile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -113,9 +113,15 @@ def plan_files(protocol: str | None = None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder that the verbs run in, and the places inside it."""
+    """The folder that the verbs run in, and the places inside it.
+
+    Attributes:
+        root: The folder.
+        records: Where run records are, within it.
+    """
 
     root: Path = field(default_factory=Path)
+    records: str = "runs"
 
     @property
     def data(self) -> Path:
@@ -135,7 +141,11 @@ class Workspace:
     @property
     def runs(self) -> Path:
         """Run records."""
-        return self.root / "runs"
+        return self.root / self.records
+
+    def for_ablations(self) -> Workspace:
+        """The same folder with the runs of claims: those in ``runs/`` are outputs of DVC stages."""
+        return replace(self, records="ablations/runs")
 
     @property
     def pretrained(self) -> Path:

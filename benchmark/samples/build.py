@@ -164,9 +164,8 @@ def _tables(
             extra = cohort.table(part).drop(columns=_KEYS).iloc[positions].reset_index(drop=True)
             parts.append(extra[[c for c in extra if c not in forbidden]])
         if source == "head_size" and v.HEAD_SIZE_MM3 not in people and cohort.has("regions"):
-            parts.append(
-                cohort.table("regions")[[v.HEAD_SIZE_MM3]].iloc[positions].reset_index(drop=True)
-            )
+            sizes = cohort.table("regions").filter([v.HEAD_SIZE_MM3])
+            parts.append(sizes.iloc[positions].reset_index(drop=True))
         table = pd.concat(parts, axis=1)
         if table.shape[1]:
             tables[source] = table.copy()  # a selection of columns is a view of all the others

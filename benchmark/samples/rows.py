@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -62,6 +62,18 @@ class LazyRows:
             wanted = np.flatnonzero((self._block[indices] == number) & (self._rows[indices] >= 0))
             out[wanted] = array[self._rows[indices[wanted]]]
         return out
+
+    def places(self, indices: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        """Where rows lie: the array, and the row in it; -1 where missing.
+
+        Args:
+            indices: Positions among the N rows, shape (B,), or a boolean mask, shape (N,).
+        """
+        indices = _positions(indices)
+        for block, row in zip(
+            self._block[indices].tolist(), self._rows[indices].tolist(), strict=True
+        ):
+            yield self._blocks[block], row
 
     def subset(self, indices: np.ndarray) -> LazyRows:
         """The same arrays seen through fewer rows; nothing is read."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmark.samples.rows import LazyRows
 from benchmark.training.keys import key
+from benchmark.training.reading import RowReader
 
 __all__ = ["Batch", "BatchSource", "epoch_batches", "even_batches", "label_strata"]
 
@@ -66,6 +67,7 @@ class BatchSource:
         classification: Tasks whose labels are class indices.
         targets: Auxiliary arrays of N rows.
         strata: Which people are alike in their labels, (N,); None deals them out by chance.
+        reader: Reads lazy arrays; parts of a source share it, and with it the memory of batches.
     """
 
     inputs: Mapping[str, Column]
@@ -73,6 +75,7 @@ class BatchSource:
     classification: frozenset[str] = frozenset()
     targets: Mapping[str, Column] = field(default_factory=dict)
     strata: np.ndarray | None = None
+    reader: RowReader = field(default_factory=RowReader, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -108,7 +111,7 @@ class BatchSource:
         """
         inputs = {}
         for name, column in self.inputs.items():
-            inputs[name] = _tensor(column, rows)
+            inputs[name] = self._tensor(column, rows)
             if isinstance(column, LazyRows):
                 inputs[f"{name}_available"] = torch.from_numpy(column.available[rows])
         labels, masks = {}, {}
@@ -118,18 +121,16 @@ class BatchSource:
             kind = np.int64 if task in self.classification else np.float32
             labels[task] = torch.from_numpy(np.where(known, picked, 0.0).astype(kind))
             masks[task] = torch.from_numpy(known.astype(np.float32))
-        targets = {name: _tensor(column, rows) for name, column in self.targets.items()}
+        targets = {name: self._tensor(column, rows) for name, column in self.targets.items()}
         return Batch(inputs, labels, masks, targets, training)
 
-
-def _tensor(column: Column, rows: np.ndarray) -> Tensor:
-    if isinstance(column, LazyRows):
-        # Torch widens float16 with vector instructions, several times as fast as numpy does.
-        tensor = torch.from_numpy(column.take(rows, column.dtype.str)).float()
-        return tensor.unsqueeze(1) if len(column.shape) == _VOLUME_DIMENSIONS else tensor
-    picked = np.ascontiguousarray(column[rows])
-    kind = picked.dtype if picked.dtype.kind in "bi" else np.float32
-    return torch.from_numpy(picked.astype(kind, copy=False))
+    def _tensor(self, column: Column, rows: np.ndarray) -> Tensor:
+        if isinstance(column, LazyRows):
+            tensor = self.reader.read(column, rows)
+            return tensor.unsqueeze(1) if len(column.shape) == _VOLUME_DIMENSIONS else tensor
+        picked = np.ascontiguousarray(column[rows])
+        kind = picked.dtype if picked.dtype.kind in "bi" else np.float32
+        return torch.from_numpy(picked.astype(kind, copy=False))
 
 
 def even_batches(rows: np.ndarray, size: int) -> Sequence[np.ndarray]:

@@ -242,7 +242,7 @@ INFO = register(
         summary="T1w, fMRI, clinical text and genetics: each modality's encoder in turn reads what "
         "Q-formers write into its input from the others; the answers are averaged.",
         model="model:AnchoredQFormer",
-        tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc"),
+        tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "impaired"),
         tracks=("all", "t1w+clinical+report", "clinical+report", "t1w", "fmri", "genetic"),
         copes_with_missing=True,
         multitask=True,

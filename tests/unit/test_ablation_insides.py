@@ -101,7 +101,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Works
                 parts = (Part(COHORT, ("dx3", "conversion")), Part("other", ("pd_hc",)))
                 job = Job(arm, "toy", "all", parts, "2fold", fold, seed, "tiny")
                 jobs[f"{arm}-{seed}-{fold}"] = job
-                write_run(workspace.runs / arm / f"{arm}-{seed}-{fold}", job)
+                write_run(workspace.for_ablations().runs / arm / f"{arm}-{seed}-{fold}", job)
         runs["one", arm, "dx3"] = tuple(i for i in jobs if i.startswith(arm))
     arms = {"without": Arm("bare"), "with": Arm("full")}
     claim = Claim(title="One", source="-", cohort=COHORT, tasks=["dx3"], arms=arms)

@@ -51,6 +51,7 @@ def test_a_claim_is_fitted_once_and_judged(
         on_start=lambda jobs, n: started.append((len(jobs), n)),
     )
     assert not failed
+    assert not fresh_workspace.runs.exists(), "outputs of the methods' stages stay as they are"
     run_study(
         study,
         tiny_profile,

@@ -292,3 +292,14 @@ def test_whoever_lacks_all_that_a_track_opens_has_nothing_to_see(cohort: Cohort)
     np.testing.assert_array_equal(seen_mask(cohort, get_track("t1w+report")), image | report)
     for track in ("t1w+clinical", "demographic", "none"):  # age and sex are there for everybody
         assert seen_mask(cohort, get_track(track)).all()
+
+
+def test_measurements_without_a_head_size_open_no_such_column(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = cohort.table
+    assert "head_size_mm3" in build(cohort, "confound", "dx3").tables["head_size"]
+    monkeypatch.setattr(
+        cohort, "table", lambda name: table(name).drop(columns="head_size_mm3", errors="ignore")
+    )
+    assert "head_size" not in build(cohort, "confound", "dx3").tables

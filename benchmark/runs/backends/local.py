@@ -45,14 +45,14 @@ def run_local(
     Returns:
         One outcome per job, in the order in which they ended.
     """
-    root = str(workspace.root.resolve())
+    place = (str(workspace.root.resolve()), workspace.records)
     queue = deque(jobs)
     outcomes: list[Outcome] = []
     with Pool(workers, _execute, _PRELOAD) as pool:
         while queue or pool.busy:
             while queue and pool.free:
                 identity = queue.popleft()
-                pool.submit(identity, (jobs[identity].to_json(), identity, root))
+                pool.submit(identity, (jobs[identity].to_json(), identity, place))
             answers = pool.collect(_TICK_SECONDS)
             if not answers and on_tick:
                 on_tick()
@@ -62,13 +62,13 @@ def run_local(
     return outcomes
 
 
-def _execute(question: tuple[dict[str, Any], str, str]) -> str:
+def _execute(question: tuple[dict[str, Any], str, tuple[str, str]]) -> str:
     """Returns the error in one line or a few, or nothing."""
     from benchmark.runs.execute import execute
 
-    job, identity, root = question
+    job, identity, (root, records) = question
     try:
-        execute(Job.from_json(job), identity, Workspace(Path(root)))
+        execute(Job.from_json(job), identity, Workspace(Path(root), records))
     except BenchmarkError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - a method may raise anything; execute() recorded it
