@@ -93,7 +93,11 @@ def _differs(split: Split, cohort: Cohort) -> Iterator[str]:
             f"{split.content_hash}"
         )
     if people_sha256(people) != manifest.get("people_sha256"):
-        yield "the cohort's people, classes or strata are not those that were split"
+        yield (
+            "the cohort's people, classes or strata are not those that were split: `neurodx splits "
+            f"diff --cohort {split.cohort} --protocol {split.protocol}` says who appeared and who "
+            "vanished, and what that does to each fold"
+        )
         return
     rule = manifest.get("rule", {})
     if (rule.get("name"), rule.get("version")) == (RULE, RULE_VERSION):
