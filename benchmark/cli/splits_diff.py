@@ -273,7 +273,7 @@ def _verdict(found: FoldsDiff, people: PeopleDiff | None, name: str) -> Iterator
         elif people is None:
             yield "labels that are no stratum, as an age within its decade, are not in the manifest"
         return
-    yield "these folds do not fit this table: `neurodx splits verify` refuses them"
+    yield "these folds do not fit this table: `neurodx splits verify` and `run` refuse them"
     if found.gone:
         yield (
             f"{len(found.gone)} people are gone; the {len(found.stay)} who stay keep their parts, "

@@ -166,7 +166,7 @@ def test_two_stores_and_the_folds_of_the_older(
     assert "no label (censored before 36 months) -> sMCI: 1: sub-0005" in out
     assert "folds toy/3fold -> data/toy" in out
     assert "3 people are in no fold" in out
-    assert "`neurodx splits verify` refuses them" in out
+    assert "`neurodx splits verify` and `run` refuse them" in out
     assert "`neurodx splits make --cohort toy --protocol 3fold`; every row" in out
 
 
