@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from held_replicas import write_oasis1
 from visit_tables import store, visit_table
 
 from benchmark.cli import main
+from benchmark.cohorts.held.add import add_cohort
+from benchmark.cohorts.held.entry import CohortEntry
 from benchmark.cohorts.held.sealed import write_sealed
+from benchmark.config import CONFIGS
 from benchmark.diff.folds import diff_folds
 from benchmark.diff.people import diff_people
 from benchmark.splitting import make_split
@@ -312,3 +317,27 @@ def test_the_two_comparisons_point_to_each_other() -> None:
 
     assert "`neurodx splits diff`" in protocol.EPILOG
     assert "`neurodx protocol diff`" in splits.EPILOG
+
+
+def test_two_releases_of_a_study_that_one_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Added beside each other; nothing is written, so no identifier leaves the workspaces."""
+    root = tmp_path / "repository"
+    (root / "configs" / "profile").mkdir(parents=True)
+    shutil.copy(CONFIGS / "cohort_profile.yaml", root / "configs")
+    for name, n_old in (("mine", 60), ("mine-2026", 64)):
+        files = write_oasis1(tmp_path / name, n_old=n_old)
+        entry = CohortEntry(source="oasis1", root=str(files), synthetic=True)
+        add_cohort(name, entry, lambda _: "", root)
+    stores = [root / "profiles" / name / "data" / name for name in ("mine", "mine-2026")]
+    people = [set(Cohort(folder).visits["participant_id"]) for folder in stores]
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    out = said(capsys, *map(str, stores), "--all", status=1)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    came = sorted(people[1] - people[0])
+    assert came
+    assert f"appeared: {len(came)} people" in out
+    assert ", ".join(came) in out
+    assert "folds mine/3fold" in out
+    assert f"of the table, in no fold: {len(came)} people" in out
