@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from process_caches import forget
 from tiny_cohort import EXTERNAL, N_PRETRAIN, TINY, N, visit_table, write_cohort
-from visit_tables import altered
+from visit_tables import tune_on_a_training_person
 
+from benchmark.ablations.claims import Arm, Claim
+from benchmark.ablations.study import plan_study, run_study
 from benchmark.config import Profile
 from benchmark.errors import LeakageError
 from benchmark.runs.job import Workspace
@@ -20,7 +22,7 @@ from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import resolve_row
 from benchmark.runs.runner import run_row
 from benchmark.samples import build
-from benchmark.splitting import Split, make_split, read_split, write_split
+from benchmark.splitting import Split, make_split, write_split
 from benchmark.store import Cohort, CohortWriter
 
 pytestmark = pytest.mark.usefixtures("probe_site")
@@ -147,17 +149,25 @@ def test_a_run_that_predicts_people_it_was_fitted_on_as_external_is_refused(
         run_row(resolve_row("probe", dx3), dx3, fresh_workspace)
 
 
-def test_a_sweep_on_folds_that_leak_is_refused(fresh_workspace: Workspace, dx3: Profile) -> None:
-    """One person in train and in the tuning set, in a file that fits its manifest."""
-    folder = fresh_workspace.splits / TINY
-    split = read_split(folder, "3fold")
-    row = {"repeat": 0, "fold": 0, "participant_id": split.fold(0).train[0], "part": "validation"}
-    table = pd.concat([split.table, pd.DataFrame([row])], ignore_index=True)
-    write_split(altered(split, table), folder)
+def test_a_run_whose_tuning_set_is_trained_on_is_refused(
+    fresh_workspace: Workspace, dx3: Profile
+) -> None:
+    who = tune_on_a_training_person(fresh_workspace.splits / TINY)
     forget()
-    jobs = plan_jobs(resolve_row("probe", dx3), dx3, fresh_workspace)
-    with pytest.raises(LeakageError, match=r"once: sub-\d+ \(train and validation of fold 0\)"):
-        referee_jobs(jobs, fresh_workspace)
+    with pytest.raises(LeakageError, match=rf"once: {who} \(train and validation of fold 0\)"):
+        run_row(resolve_row("probe", dx3), dx3, fresh_workspace)
+
+
+def test_arms_of_a_claim_on_folds_that_leak_are_refused(
+    fresh_workspace: Workspace, dx3: Profile
+) -> None:
+    arms = {"low": Arm("probe"), "high": Arm("probe", {"shift": 0.5})}
+    claim = Claim(title="More is better", source="nobody", cohort=TINY, tasks=["dx3"], arms=arms)
+    who = tune_on_a_training_person(fresh_workspace.splits / TINY)
+    forget()
+    study = plan_study({"one": claim}, dx3, fresh_workspace)
+    with pytest.raises(LeakageError, match=who):
+        run_study(study, dx3, fresh_workspace)
 
 
 def test_what_was_run_before_is_not_refereed_again_and_clean_folds_pass(
