@@ -24,6 +24,7 @@ from benchmark.runs.execute import is_done
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import FEW_LABEL, Job, Workspace
 from benchmark.runs.planning import Selection, plan_row
+from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import resolve_row
 from benchmark.store.verified import verify_stores
 from benchmark.tasks import get_task
@@ -108,6 +109,7 @@ def run_study(
     }
     parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
     verify_stores(workspace.data / part.cohort for part in parts)
+    referee_jobs(missing.values(), workspace)
     if on_start:
         on_start(missing, len(study.jobs) - len(missing))
     if not missing:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cli.sections import section
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,8 +24,10 @@ examples:
   neurodx protocol diff old/board board
   neurodx protocol diff reference/leaderboard.csv board
   neurodx protocol diff old/board board --json diff.json
+
+What a changed table of people does to folds, before any run: `neurodx splits diff`.
 """
-_MOST_LINES = 40
+_REMEDY = "all of them with --json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +72,7 @@ def _show(found: BoardDiff, console: Console) -> None:
     kinds = list(dict.fromkeys(change.kind for change in found.changes))
     for kind in kinds:
         lines = [f"{c.name}: {_short(c.old)} -> {_short(c.new)}" for c in found.changes_of(kind)]
-        _section(console, f"{kind}: {len(lines)} changed", lines)
+        section(console, f"{kind}: {len(lines)} changed", lines, _REMEDY)
     if not kinds:
         console.print("Made from the same data, splits, labels and settings, as far as both say.")
     ranks = [
@@ -76,23 +80,20 @@ def _show(found: BoardDiff, console: Console) -> None:
         f"{r['old']} -> {r['new']} ({r['score_old']:.3f} -> {r['score_new']:.3f})"
         for r in found.ranks.to_dict("records")
     ]
-    _section(console, f"{'position' if found.by_intervals else 'tie group'}: {len(ranks)}", ranks)
+    section(
+        console,
+        f"{'position' if found.by_intervals else 'tie group'}: {len(ranks)}",
+        ranks,
+        _REMEDY,
+    )
     flips = [
         f"{f['cohort']} / {f['task']} / {f['protocol']} ({f['family']} {f['family_track']}): "
         f"{f['method_a']} against {f['method_b']}: {f['old']} -> {f['new']} ({f['flip']})"
         for f in found.flips.to_dict("records")
     ]
-    _section(console, f"conclusions: {found.same} the same, {len(flips)} changed", flips)
+    section(console, f"conclusions: {found.same} the same, {len(flips)} changed", flips, _REMEDY)
     verdict = "no conclusion changed" if found.unchanged else "conclusions changed"
     console.print(verdict, style="green" if found.unchanged else "red")
-
-
-def _section(console: Console, title: str, lines: list[str]) -> None:
-    console.print(title, style="bold", markup=False)
-    for line in lines[:_MOST_LINES]:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
-    if len(lines) > _MOST_LINES:
-        console.print(f"  and {len(lines) - _MOST_LINES} more (all of them with --json)")
 
 
 def _short(value: str) -> str:

@@ -1,4 +1,4 @@
-"""``neurodx splits``: makes, verifies and shows fold files."""
+"""``neurodx splits``: makes, verifies, shows and compares fold files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmark.store import Cohort
 
 NAME = "splits"
-HELP = "Make, verify and show fold files: who trains, who validates, who is tested."
+HELP = "Make, verify, show and compare fold files: who trains, who validates, who is tested."
 EPILOG = """\
 examples:
   neurodx splits make --cohort phantom-memory --protocol 3fold
@@ -22,6 +22,14 @@ examples:
   neurodx splits make --cohort phantom-memory --protocol few-label --profile smoke
   neurodx splits verify                      every fold file, against its cohort
   neurodx splits show --cohort phantom-memory --protocol 3fold
+  neurodx splits diff                        every fold file: what its cohort has become
+  neurodx splits diff old/data/adni data/adni                 two stores: people, labels, folds
+  neurodx splits diff profiles/adni/data/adni profiles/adni-2026/data/adni-2026
+  neurodx splits diff splits/adni/5fold.csv data/adni         folds against the store there is now
+  neurodx splits diff OLD NEW --splits shared/adni            sealed folds of the older store
+
+`diff` ends with status 0 if nothing changed, 1 if anything did. It shows identifiers; --report
+writes counts alone. What then changed between two boards: `neurodx protocol diff`.
 
 The rule and the file format are in docs/splits.md, what `verify` refuses in docs/leakage.md.
 """
@@ -30,7 +38,15 @@ _CLEAN = "clean"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("action", choices=("make", "verify", "show"), help="what to do")
+    parser.add_argument("action", choices=("make", "verify", "show", "diff"), help="what to do")
+    parser.add_argument(
+        "sides",
+        nargs="*",
+        type=Path,
+        metavar="OLD NEW",
+        help="diff, before any option: two cohort stores, or folds (a file or folder) and a store; "
+        "NEW is the workspace's own store unless given",
+    )
     parser.add_argument(
         "--cohort", action="append", default=[], help="one cohort (repeatable); default: all"
     )
@@ -39,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="3fold, 5fold, 5x5fold, leave-site-out, external or few-label (repeatable); "
-        "default: 3fold for make, all for verify and show",
+        "default: 3fold for make, all for the others",
     )
     parser.add_argument("--seed", type=int, default=0, help="enters every hash (default: 0)")
     parser.add_argument(
@@ -48,16 +64,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", help="default: the one of this folder, or mini")
     parser.add_argument("--data", type=Path, help="cohort stores (default: the profile's)")
     parser.add_argument("--splits", type=Path, help="fold files (default: the profile's)")
-    parser.add_argument("--report", type=Path, help="verify: also write the outcome as JSON here")
+    parser.add_argument(
+        "--report", type=Path, help="verify, diff: also write the outcome as JSON (diff: counts)"
+    )
+    parser.add_argument("--all", action="store_true", help="diff: name everybody, not the first 10")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb.
 
     Returns:
-        0, or 1 where ``verify`` refused a fold file.
+        0, or 1 where ``verify`` refused a fold file or ``diff`` found a difference.
 
     Raises:
+        ConfigError: Paths were given to another action than ``diff``.
         UnknownNameError: No cohort of that name is known, prepared or split.
     """
     from benchmark.threads import one_thread
@@ -67,14 +87,21 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from benchmark.config import load_profile
+    from benchmark.errors import ConfigError
     from benchmark.runs.workspace import profile_here, workspace_of
 
     args.profile = args.profile or profile_here()
     workspace = workspace_of(load_profile(args.profile).name)
+    args.splits_given = args.splits is not None
     args.data, args.splits = args.data or workspace.data, args.splits or workspace.splits
     console = Console(highlight=False)
     _check_names([*args.cohort, *filter(None, [args.train_cohort])], args.data, args.splits)
-    actions = {"make": _make, "verify": _verify, "show": _show}
+    if args.sides and args.action != "diff":
+        raise ConfigError(
+            f"`neurodx splits {args.action}` takes no paths, got {args.sides[0]}; name a cohort "
+            "with --cohort, folders with --data and --splits"
+        )
+    actions = {"make": _make, "verify": _verify, "show": _show, "diff": _diff}
     return actions[args.action](args, console)
 
 
@@ -161,6 +188,12 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         split = read_split(path)
         console.print(_table(split, Cohort(args.data / split.cohort)))
     return 0
+
+
+def _diff(args: argparse.Namespace, console: Console) -> int:
+    from benchmark.cli.splits_diff import diff
+
+    return diff(args, [] if args.sides else _fold_files(args), console)
 
 
 def _table(split: Split, cohort: Cohort) -> Any:

@@ -2,7 +2,12 @@
 
 from benchmark.leakage.images import ImageTwins, find_twins
 from benchmark.leakage.inputs import check_fit_ids, check_inputs, check_reports
-from benchmark.leakage.referee import image_twins, verify_external_images, verify_split
+from benchmark.leakage.referee import (
+    image_twins,
+    verify_external_images,
+    verify_reports,
+    verify_split,
+)
 
 __all__ = [
     "ImageTwins",
@@ -12,5 +17,6 @@ __all__ = [
     "find_twins",
     "image_twins",
     "verify_external_images",
+    "verify_reports",
     "verify_split",
 ]

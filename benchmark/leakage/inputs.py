@@ -11,7 +11,7 @@ from benchmark.leakage.naming import listed
 from benchmark.splitting.split import Fold
 from benchmark.tasks import Task
 
-__all__ = ["check_fit_ids", "check_inputs", "check_reports"]
+__all__ = ["check_fit_ids", "check_inputs", "check_reports", "states"]
 
 # How a label-defining scale is written in a report.
 _WRITTEN = {
@@ -54,13 +54,22 @@ def check_reports(texts: Iterable[str | None], task: Task) -> None:
     """
     known = [text for text in texts if isinstance(text, str)]
     for column in sorted(task.forbidden & set(_WRITTEN)):
-        found = sum(bool(re.search(_WRITTEN[column], text, re.IGNORECASE)) for text in known)
+        found = sum(states(text, column) for text in known)
         if found:
             raise LeakageError(
                 f"task {task.name!r}: {found} of {len(known)} reports state {column}, which "
                 "defines the label; expected none. Remove it from the texts and prepare the "
                 "cohort again (`neurodx prepare`)"
             )
+
+
+def states(text: str, column: str) -> bool:
+    """Whether a report names a scale, by its column.
+
+    >>> states("MMSE 27 of 30.", "mmse"), states("Forgets names.", "mmse")
+    (True, False)
+    """
+    return bool(re.search(_WRITTEN[column], text, re.IGNORECASE))
 
 
 def check_fit_ids(seen_ids: Iterable[str], fold: Fold, what: str = "preprocessing") -> None:

@@ -11,16 +11,20 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.errors import LeakageError
 from benchmark.leakage import people as checks
+from benchmark.leakage.contents import contents_of, equal_contents
 from benchmark.leakage.images import ImageTwins, Pictures, describe, twins_among
+from benchmark.leakage.inputs import states
 from benchmark.leakage.naming import listed
 from benchmark.splitting.people import people_of, people_sha256
 from benchmark.splitting.protocols import RULE, RULE_VERSION, fold_rows
 from benchmark.splitting.split import Split, columns_of, fold_text, text_sha256
 from benchmark.store.cohort import Cohort
 
-__all__ = ["image_twins", "verify_external_images", "verify_split"]
+__all__ = ["image_twins", "verify_external_images", "verify_reports", "verify_split"]
 
 _ROW = f"{v.T1W}_row"
+_REPORTS = "reports"
+_TEXT = "text"
 
 # What several splits of one opened cohort are verified against is read from it once.
 _once_per_cohort = lru_cache(maxsize=8)
@@ -93,7 +97,11 @@ def _differs(split: Split, cohort: Cohort) -> Iterator[str]:
             f"{split.content_hash}"
         )
     if people_sha256(people) != manifest.get("people_sha256"):
-        yield "the cohort's people, classes or strata are not those that were split"
+        yield (
+            "the cohort's people, classes or strata are not those that were split: `neurodx splits "
+            f"diff --cohort {split.cohort} --protocol {split.protocol}` says who appeared and who "
+            "vanished, and what that does to each fold"
+        )
         return
     rule = manifest.get("rule", {})
     if (rule.get("name"), rule.get("version")) == (RULE, RULE_VERSION):
@@ -105,7 +113,7 @@ def _differs(split: Split, cohort: Cohort) -> Iterator[str]:
 
 
 def _by_image(folds: checks.Folds, cohort: Cohort) -> Iterator[str]:
-    twins = image_twins(cohort)
+    twins = _twins(cohort)
     if not twins:
         return
     parts: dict[str, dict[tuple[int, int], str]] = {}
@@ -115,6 +123,14 @@ def _by_image(folds: checks.Folds, cohort: Cohort) -> Iterator[str]:
     found = [_named(pair) for pair in twins if _apart(pair, parts, _held_back(cohort))]
     if found:
         yield f"{len(found)} pairs share an image across parts: {listed(found)}"
+
+
+@_once_per_cohort
+def _twins(cohort: Cohort) -> list[ImageTwins]:
+    """Pairs by image, by fMRI series and by regional measurements; each pair once."""
+    found = {(t.first, t.second): t for t in equal_contents(contents_of(cohort))}
+    found |= {(t.first, t.second): t for t in image_twins(cohort)}
+    return [found[pair] for pair in sorted(found)]
 
 
 @_once_per_cohort
@@ -158,6 +174,29 @@ def _named(pair: ImageTwins) -> str:
     return f"{pair.first} = {pair.second} ({how})"
 
 
+def verify_reports(cohort: Cohort) -> None:
+    """Refuses reports that state MMSE where they are given without: on tracks without ``mmse``.
+
+    Scales that define a label are refused run by run, see :func:`check_reports`.
+
+    Args:
+        cohort: A cohort whose reports (column ``text``) are about to be given to a method.
+
+    Raises:
+        LeakageError: Reports state the score; the participants are named.
+    """
+    table = cohort.table(_REPORTS) if cohort.has(_REPORTS) else pd.DataFrame({_TEXT: []})
+    texts = table.loc[table[_TEXT].notna()]
+    found = texts.loc[[states(str(text), v.MMSE) for text in texts[_TEXT]]]
+    if len(found):
+        raise LeakageError(
+            f"cohort {cohort.name!r}: {len(found)} reports state {v.MMSE}: "
+            f"{listed(found[v.PARTICIPANT_ID].tolist())}. Expected none in the column {_TEXT!r}; "
+            "take it out of these texts and run `neurodx prepare` again, or choose a track that "
+            "opens the score, as report+mmse (`neurodx list tracks`)"
+        )
+
+
 def verify_external_images(external: Cohort, train: Cohort) -> None:
     """Refuses an external cohort that shares an image with the cohort trained on.
 
@@ -166,26 +205,37 @@ def verify_external_images(external: Cohort, train: Cohort) -> None:
         train: The cohort whose fold models predict it.
 
     Raises:
-        LeakageError: Pairs of participants that share an image.
+        LeakageError: Pairs of participants that share an image, a series or measurements.
     """
-    cohorts = (external, train)
-    if not all(map(_has_images, cohorts)) or len({c.array(v.T1W).shape[1:] for c in cohorts}) > 1:
-        return  # nothing to compare, or other grids
-    ours, theirs = map(_pictures, cohorts)
-    if not (ours.owners and theirs.owners):
-        return
-    owners = [f"{external.name}/{who}" for who in ours.owners]
-    owners += [f"{train.name}/{who}" for who in theirs.owners]
-    features = np.concatenate([ours.features, theirs.features])
-    both = Pictures(tuple(owners), ours.hashes + theirs.hashes, features)
-    found = [
-        _named(pair)
-        for pair in twins_among(both)
-        if pair.first.split("/")[0] != pair.second.split("/")[0]
-    ]
+    pairs = {(t.first, t.second): t for t in _equal_across(external, train)}
+    pairs |= {(t.first, t.second): t for t in _alike_across(external, train)}
+    found = [_named(pairs[pair]) for pair in sorted(pairs) if len({_study(w) for w in pair}) > 1]
     if found:
         raise LeakageError(
             f"splits/{external.name}/external.csv: {len(found)} pairs share an image between "
             f"{external.name} and {train.name}: {listed(found)}. Expected different people; remove "
             f"them from one cohort and run `neurodx prepare {external.name} --force`"
         )
+
+
+def _study(who: str) -> str:
+    return who.partition("/")[0]
+
+
+def _equal_across(*cohorts: Cohort) -> list[ImageTwins]:
+    """Equal series and measurements of two cohorts, by ``cohort/participant``."""
+    return equal_contents([(h, f"{c.name}/{who}") for c in cohorts for h, who in contents_of(c)])
+
+
+def _alike_across(external: Cohort, train: Cohort) -> list[ImageTwins]:
+    """T1w twins of two cohorts, by ``cohort/participant``; none where grids differ."""
+    cohorts = (external, train)
+    if not all(map(_has_images, cohorts)) or len({c.array(v.T1W).shape[1:] for c in cohorts}) > 1:
+        return []
+    ours, theirs = map(_pictures, cohorts)
+    if not (ours.owners and theirs.owners):
+        return []
+    owners = [f"{external.name}/{who}" for who in ours.owners]
+    owners += [f"{train.name}/{who}" for who in theirs.owners]
+    features = np.concatenate([ours.features, theirs.features])
+    return twins_among(Pictures(tuple(owners), ours.hashes + theirs.hashes, features))

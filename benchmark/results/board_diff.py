@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from benchmark.diff.changes import Change, mapping_changes
 from benchmark.errors import ResultError
 from benchmark.metrics import METRICS
 from benchmark.results.schema import CELL, ORACLE, ROW_KEY
@@ -53,16 +54,6 @@ class Side:
     facts: Mapping[str, Any]
     configs: Mapping[str, str]
     comparisons: pd.DataFrame | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that is not the same: what kind of thing, which one, before and after."""
-
-    kind: str
-    name: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +141,17 @@ def _changes(old: Side, new: Side) -> list[Change]:
     changes: list[Change] = []
     if old.facts and new.facts:
         for name in _PLAIN:
-            changes += _mapping_changes(name, _only(old.facts, name), _only(new.facts, name))
+            changes += mapping_changes(name, _only(old.facts, name), _only(new.facts, name))
         for name, kind in _FACTS.items():
             if name in old.facts and name in new.facts:
                 pair = (_flat(side.facts[name]) for side in (old, new))
-                changes += _mapping_changes(kind, *pair)
+                changes += mapping_changes(kind, *pair)
     if old.configs and new.configs:
-        changes += _mapping_changes("config", *(_config_lines(x.configs) for x in (old, new)))
+        changes += mapping_changes("config", *(_config_lines(x.configs) for x in (old, new)))
     labels = [_labels(side.rows) for side in (old, new)]
     both = labels[0].keys() & labels[1].keys()
-    changes += _mapping_changes("labels", *({k: x[k] for k in both} for x in labels))
-    changes += _mapping_changes("row", *(_statuses(side.rows) for side in (old, new)))
+    changes += mapping_changes("labels", *({k: x[k] for k in both} for x in labels))
+    changes += mapping_changes("row", *(_statuses(side.rows) for side in (old, new)))
     return changes
 
 
@@ -189,14 +180,6 @@ def _config_lines(configs: Mapping[str, str]) -> dict[str, str]:
                 value.strip()
             )
     return lines
-
-
-def _mapping_changes(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
-    return [
-        Change(kind, name, old.get(name, "absent"), new.get(name, "absent"))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name, "absent") != new.get(name, "absent")
-    ]
 
 
 def _labels(rows: pd.DataFrame) -> dict[str, str]:

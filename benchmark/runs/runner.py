@@ -16,6 +16,7 @@ from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import FEW_LABEL, Job, Workspace, plan_file, protocol_label
 from benchmark.runs.planning import Plan, Selection, plan_row
+from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import Row
 from benchmark.runs.team import Team, refuse_idle_processes
 from benchmark.store.atomic import write_json
@@ -68,6 +69,7 @@ def run_row(
 
     Raises:
         CohortError: A cohort that jobs to run would read is damaged; nothing is run.
+        LeakageError: Their folds would leak, or are not of this cohort; nothing is run.
     """
     team = Team.here()
     refuse_idle_processes(team, row.name, row.config)
@@ -83,6 +85,7 @@ def run_row(
     # Run ids are made of the hashes that the datasheet states, so the files must still have them.
     parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
     verify_stores(workspace.data / part.cohort for part in parts)
+    referee_jobs(missing.values(), workspace)
     if on_start:
         on_start(missing, len(cached))
     if team.size > 1:

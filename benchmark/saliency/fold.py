@@ -19,6 +19,7 @@ from benchmark.runs.job import Job, Workspace
 from benchmark.runs.ledger import answer_rows
 from benchmark.runs.people import Cell, fold_samples, tasks_of
 from benchmark.runs.planning import Selection, plan_row
+from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import Row
 from benchmark.samples import Samples
 from benchmark.samples.align import align_samples
@@ -126,6 +127,7 @@ class FittedFold:
                 "or add --without-run to explain a fit that no run vouches for"
             )
         verify_stores(workspace.data / part.cohort for part in (*job.parts, *job.external))
+        referee_jobs([job], workspace)
         cells = [Cell.open(job, part, workspace) for part in job.parts]
         outside = [Cell.whole(job, part, workspace) for part in job.external]
         refuse_pretrained_people(job, (*cells, *outside), workspace)

@@ -13,6 +13,7 @@ from benchmark.errors import RunFailed
 from benchmark.processes import Answer, Pool
 from benchmark.runs.job import Job
 from benchmark.runs.people import fold_samples
+from benchmark.runs.refereeing import referee_jobs
 from benchmark.sweeps.evaluate import TrialOutcome, evaluate_trial
 from benchmark.sweeps.history import Trial, earlier_sessions, trials_of, write_history
 from benchmark.sweeps.journal import free_slots, open_study, sampler_for
@@ -64,8 +65,10 @@ def run_study(
     Raises:
         ConfigError: The space suggests a setting that the method does not have, another sweep is
             running on the study, or its inputs have changed.
+        LeakageError: The folds would leak, or are not of this cohort.
         RunFailed: Every trial failed; the first one's traceback is quoted.
     """
+    referee_jobs(plan.jobs({}), plan.workspace)
     people = [
         tuple(map(len, fold_samples(job, plan.workspace)))
         for job in plan.jobs({})  # checks people and defaults before anything starts

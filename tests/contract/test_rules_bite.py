@@ -89,6 +89,29 @@ BEHAVIOUR = {
         raise RuntimeError("out of order")
 """,
 }
+# Preprocessing that is learned from whoever is predicted.
+FITTED_ON_OTHERS = {
+    "scaling": """
+    def features(self, samples):
+        frame = samples.frame()[["age_years", "head_size_mm3"]]
+        return (frame - frame.mean()) / frame.std().fillna(1)
+""",
+    "imputation": """
+    def features(self, samples):
+        frame = samples.frame()[["age_years"]].where(lambda t: t["age_years"] > 70)
+        return frame.fillna(frame.median()).fillna(0)
+""",
+    "harmonisation": """
+    def features(self, samples):
+        frame = samples.frame()
+        return frame[["age_years"]] - frame.groupby("site_id")[["age_years"]].transform("mean")
+""",
+    "selection": """
+    def features(self, samples):
+        frame = samples.frame()[["age_years", "head_size_mm3"]]
+        return frame[[frame.var().fillna(0).idxmax()]].set_axis(["selected"], axis=1)
+""",
+}
 CARD = {
     "names": ('"dx3"', '"dx4"', "dx4"),
     "card": ('summary="Breaks one rule."', 'summary=""', "summary"),
@@ -143,6 +166,20 @@ def test_rule_finds_what_breaks_it(name: str, enter) -> None:
     bench = enter(model=MODEL + BEHAVIOUR[name])
     outcome = run_rule(RULE[name], bench)
     assert not outcome.passed
+
+
+@pytest.mark.parametrize("what", sorted(FITTED_ON_OTHERS))
+def test_a_fit_on_the_people_who_are_predicted_is_found(what: str, enter) -> None:
+    info = INFO.replace('"clinical"', '"confound"')
+    bench = enter(info=info, model=MODEL + FITTED_ON_OTHERS[what])
+    outcome = run_rule(RULE["others"], bench)
+    assert "an answer changes with who else is predicted" in outcome.message
+
+
+def test_the_same_learned_in_fit_is_not_found(enter) -> None:
+    info = INFO.replace('"clinical"', '"confound"')
+    outcome = run_rule(RULE["others"], enter(info=info, model=MODEL))
+    assert outcome.passed, outcome.message
 
 
 @pytest.mark.parametrize("name", sorted(CARD))

@@ -47,12 +47,16 @@ def test_a_clean_cohort_passes(cohort: Cohort, protocol: str) -> None:
     verify_split(make_split(cohort, protocol, 0, other), cohort, pretraining_ids=["sub-0071"])
 
 
-def test_one_person_in_two_parts(cohort: Cohort, split: Split) -> None:
-    who = split.fold(1).test[0]
-    row = {"repeat": 0, "fold": 1, "participant_id": who, "part": "train"}
+@pytest.mark.parametrize(
+    ("part", "too"), [("test", "train"), ("validation", "train"), ("test", "validation")]
+)
+def test_one_person_in_two_parts(cohort: Cohort, split: Split, part: str, too: str) -> None:
+    """Validation people choose settings: they are the tuning set."""
+    who = getattr(split.fold(1), part)[0]
+    row = {"repeat": 0, "fold": 1, "participant_id": who, "part": too}
     table = pd.concat([split.table, pd.DataFrame([row])], ignore_index=True)
     message = _refusal(altered(split, table), cohort)
-    assert f"once: {who} (test and train of fold 1)" in message
+    assert f"once: {who} ({' and '.join(sorted((part, too)))} of fold 1)" in message
     assert "neurodx splits make --cohort toy --protocol 3fold" in message
 
 

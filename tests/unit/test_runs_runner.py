@@ -229,10 +229,11 @@ def test_a_class_without_training_people_is_named_and_costs_its_fold_alone(
     index = Cohort(fresh_workspace.data / TINY).index_visits
     patients = set(index.loc[index["diagnosis"] == "AD", "participant_id"])
     table = split.table.copy()
-    tested = table["participant_id"].isin(patients) & (table["fold"] == 1)
-    table.loc[tested, "part"] = "test"
+    train = (table["fold"] == 1) & (table["part"] == "train")
+    table.loc[train & table["participant_id"].isin(patients), "part"] = "validation"
     moved = Split(split.cohort, split.protocol, split.seed, table, split.manifest)
-    manifest = {**split.manifest, "sha256": moved.content_hash}
+    rule = {"name": "custom", "version": 1, "parameters": {}}
+    manifest = {**split.manifest, "rule": rule, "sha256": moved.content_hash}
     write_split(Split(split.cohort, split.protocol, split.seed, table, manifest), folder)
     report = run(fresh_workspace, small)
     ((identity, error),) = report.failed.items()

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from process_caches import forget
 from tiny_cohort import GRID, TINY
+from visit_tables import tune_on_a_training_person
 
 from benchmark.cli.compose import compose_request
 from benchmark.cli.explain import _own_settings, _request
 from benchmark.config import Profile
-from benchmark.errors import ConfigError, MethodError, ResultError, UnknownNameError
+from benchmark.errors import ConfigError, LeakageError, MethodError, ResultError, UnknownNameError
 from benchmark.runs.execute import execute
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Workspace
@@ -197,3 +198,10 @@ def test_a_figure_is_drawn_of_a_synthetic_cohort(
     (folder / "true_change.npy").unlink()
     with pytest.raises(ResultError, match="explain a phantom cohort"):
         draw(folder, tmp_path / "maps.png")
+
+
+def test_a_fit_on_folds_that_leak_is_not_explained(workspace: Workspace, job: Job) -> None:
+    who = tune_on_a_training_person(workspace.splits / TINY)
+    forget()
+    with pytest.raises(LeakageError, match=who):
+        explain_fold(job, POINT, dataclasses.replace(QUICK, without_run=True), workspace)

@@ -17,9 +17,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sweep_workspace import COHORT, make_workspace, probe_installed
+from visit_tables import tune_on_a_training_person
 
 from benchmark.config import load_profile
-from benchmark.errors import ConfigError, RunFailed
+from benchmark.errors import ConfigError, LeakageError, RunFailed
 from benchmark.splitting import read_split
 from benchmark.sweeps import StudyPlan, SweepRequest, freeze, plan_study, run_study
 from benchmark.sweeps.journal import JOURNAL, free_slots, open_study, sampler_for
@@ -102,6 +103,14 @@ def test_values_are_those_of_scikit_learn_and_only_validation_people_are_predict
         assert not set(note["ages"]) & set(people["test"]["age_years"])
         assert note["labelled"] == (note["call"] != "predict")
     assert not (plan.workspace.root / "runs").exists()  # so no evaluation was counted either
+
+
+def test_a_sweep_on_folds_that_leak_is_refused(asked):
+    plan = asked(1)
+    who = tune_on_a_training_person(plan.workspace.splits / COHORT)
+    with pytest.raises(LeakageError, match=rf"once: {who} \(train and validation of fold 0\)"):
+        run_study(plan, workers=1)
+    assert not plan.folder.exists()
 
 
 def test_settings_that_no_trial_beats_are_the_winner(asked, tmp_path):

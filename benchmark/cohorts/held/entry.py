@@ -191,5 +191,7 @@ def _same_files(name: str, before: dict[str, str], now: dict[str, str]) -> None:
     if changed:
         raise CohortError(
             f"cohort {name!r}: {', '.join(changed)}: expected the files as they were when the "
-            f"cohort was added, got others; run `neurodx cohort add` again to take them in"
+            "cohort was added, got others; run `neurodx cohort add` again to take them in, or "
+            "first under another name (`--as`): `neurodx splits diff` then says what a new release "
+            "does to people, labels and folds"
         )
