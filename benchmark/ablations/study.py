@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from benchmark.results.derive import derive_binary
 from benchmark.results.ledger import Ledger, RowKey
 from benchmark.results.schema import EXTERNAL_PROTOCOL
 from benchmark.runs.backends import run_local
-from benchmark.runs.backends.local import Outcome
 from benchmark.runs.execute import is_done
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import FEW_LABEL, Job, Workspace
 from benchmark.runs.planning import Selection, plan_row
 from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import resolve_row
+from benchmark.runs.watch import Watch
 from benchmark.store.verified import verify_stores
 from benchmark.tasks import get_task
 
@@ -92,10 +92,7 @@ def run_study(
     study: Study,
     profile: Profile,
     workspace: Workspace,
-    *,
-    on_start: Callable[[Mapping[str, Job], int], None] | None = None,
-    on_done: Callable[[Outcome], None] = lambda _: None,
-    on_tick: Callable[[], None] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, str]:
     """Executes what is not there; the same call goes on after an interruption.
 
@@ -110,12 +107,12 @@ def run_study(
     parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
     verify_stores(workspace.data / part.cohort for part in parts)
     referee_jobs(missing.values(), workspace)
-    if on_start:
-        on_start(missing, len(study.jobs) - len(missing))
+    watch = watch or Watch()
+    watch.start(missing, len(study.jobs) - len(missing))
     if not missing:
         return {}
     ours = workspace.for_ablations()
-    outcomes = run_local(missing, ours, profile.workers, on_done, on_tick)
+    outcomes = run_local(missing, ours, profile.workers, watch)
     return {outcome.identity: outcome.error for outcome in outcomes if outcome.error}
 
 

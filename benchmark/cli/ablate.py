@@ -69,14 +69,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     study = plan_study(claims, profile, workspace)
     with JobProgress("ablate", workspace.for_ablations(), console) as progress:
-        failed = run_study(
-            study,
-            profile,
-            workspace,
-            on_start=progress.start,
-            on_done=progress.done,
-            on_tick=progress.tick,
-        )
+        failed = run_study(study, profile, workspace, progress)
     lines = []
     status = 1 if failed else 0
     judged = []

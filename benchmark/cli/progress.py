@@ -19,9 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from benchmark.runs.backends.local import Outcome
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.runner import Report
+from benchmark.runs.watch import Outcome, Watch
 
 __all__ = ["BarProgress", "JobProgress"]
 
@@ -63,7 +63,7 @@ class BarProgress:
         self._bar.stop()
 
 
-class JobProgress(BarProgress):
+class JobProgress(BarProgress, Watch):
     """Progress over jobs; in a log file, one line per finished job instead."""
 
     def __init__(self, row: str, workspace: Workspace, console: Console | None = None) -> None:

@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
                 workspace,
                 select=select,
                 protocol=request.protocol,
-                on_start=progress.start,
-                on_done=progress.done,
-                on_tick=progress.tick,
+                watch=progress,
             )
     except RunFailed as error:  # one of several processes; the others do not know yet
         print(f"neurodx run: {error}", file=sys.stderr, flush=True)  # noqa: T201

@@ -94,9 +94,7 @@ def refuse_pretrained_people(job: Job, cells: Iterable[Cell], workspace: Workspa
     seen = checkpoint_facts(folder).get("participants", {}) if folder else {}
     for cell in cells:
         held_back = {
-            who
-            for part in (v.VALIDATION, v.TEST, v.EXTERNAL)
-            for who in cell.people.get(part, ())
+            who for part in (v.VALIDATION, v.TEST, v.EXTERNAL) for who in cell.people.get(part, ())
         }
         both = sorted(held_back & set(seen.get(cell.cohort.name, ())))
         if both:

@@ -244,7 +244,7 @@ def _write_beside(
 
 
 def _context(job: Job, workspace: Workspace, folder: Path, team: Team) -> RunContext:
-    """What the leading fit is given; the log of an interrupted fit is begun anew, its checkpoints stay."""
+    """What the leading fit is given; an interrupted fit's log begins anew, its checkpoints stay."""
     (folder / _LOG).unlink(missing_ok=True)
     (folder / _SCRATCH).mkdir(exist_ok=True)
     return _given(job, workspace, folder, team, lambda record: _append(folder / _LOG, record))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark import vocabulary as v
-from benchmark.errors import MethodError
+from benchmark.errors import MethodError, SplitError
 from benchmark.registry import get_method
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.samples import Samples, build_samples
@@ -22,6 +22,7 @@ from benchmark.tracks import get_track
 __all__ = ["Cell", "fold_samples", "joint_samples", "tasks_of"]
 
 _UNSEEN = -1  # the cohort code of a cohort that no fit has seen
+_MOST_NAMED = 5
 
 
 def tasks_of(parts: Sequence[Part]) -> tuple[Task, ...]:
@@ -48,7 +49,11 @@ class Cell:
 
     @classmethod
     def open(cls, job: Job, part: Part, workspace: Workspace) -> Cell:
-        """The people of one fold."""
+        """The people of one fold.
+
+        Raises:
+            SplitError: The split holds people whom the cohort does not have.
+        """
         cohort = Cohort(workspace.data / part.cohort)
         split = read_split(workspace.splits / part.cohort, job.protocol)
         repeat, number = divmod(job.fold, split.n_folds)
@@ -57,6 +62,7 @@ class Cell:
             if job.percent == 100
             else split.few_label_fold(number, job.percent, repeat)
         )
+        _refuse_strangers(cohort, (*fold.train, *fold.validation, *fold.test))
         usable = _usable(cohort, part, job)
         people = {
             v.TRAIN: _keep(fold.train, usable),
@@ -99,6 +105,16 @@ def _usable(cohort: Cohort, part: Part, job: Job) -> set[str]:
     labelled &= seen_mask(cohort, get_track(job.track).difference(*closed))
     evaluated = (index[v.PART] == v.EVALUATE).to_numpy()
     return set(index.loc[labelled & evaluated, v.PARTICIPANT_ID])
+
+
+def _refuse_strangers(cohort: Cohort, people: Sequence[str]) -> None:
+    strangers = sorted(set(people).difference(cohort.index_visits[v.PARTICIPANT_ID]))
+    if strangers:
+        more = ", ..." if len(strangers) > _MOST_NAMED else ""
+        raise SplitError(
+            f"{cohort.folder}: the fold names {len(strangers)} whom the cohort does not have "
+            f"({', '.join(strangers[:_MOST_NAMED])}{more}); `neurodx splits diff` says what changed"
+        )
 
 
 def _keep(people: Sequence[str], usable: set[str]) -> tuple[str, ...]:

@@ -201,8 +201,8 @@ class _Planner:
         if len(folds) > 1 or (splits and splits[0].protocol == FEW_LABEL):
             raise ConfigError(
                 f"{self.row.name!r} fits {', '.join(p.cohort for p in parts)} at once; protocol "
-                f"{self.protocol!r} cuts them into {sorted(folds)} folds and cannot be shared; take "
-                "one with equal folds of every label: 3fold, 5fold or 5x5fold"
+                f"{self.protocol!r} cuts them into {sorted(folds)} folds and cannot be shared; "
+                "take one with equal folds of every label: 3fold, 5fold or 5x5fold"
             )
         outside = {} if self.other else self._outside([part.cohort for part in parts])
         jobs = [

@@ -218,15 +218,13 @@ def _people(cohort: Cohort) -> list[str]:
     people = sorted(str(who) for who in index.loc[wanted, v.PARTICIPANT_ID])
     if not people:
         raise CohortError(
-            f"cohort {cohort.name!r}: nobody of part {v.PRETRAIN!r} has a T1w volume, so nothing to "
-            "pretrain on; name another cohort in configs/pretraining"
+            f"cohort {cohort.name!r}: nobody of part {v.PRETRAIN!r} has a T1w volume, so nothing "
+            "to pretrain on; name another cohort in configs/pretraining"
         )
     return people
 
 
-def _samples(
-    cohorts: list[Cohort], seen: Mapping[str, list[str]], *, held_back: bool
-) -> Samples:
+def _samples(cohorts: list[Cohort], seen: Mapping[str, list[str]], *, held_back: bool) -> Samples:
     parts = []
     for code, cohort in enumerate(cohorts):
         people = seen[cohort.name]

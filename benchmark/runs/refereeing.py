@@ -42,6 +42,8 @@ def referee_jobs(jobs: Iterable[Job], workspace: Workspace) -> None:
     pairs = {(o.cohort, part.cohort) for job in jobs for o in job.external for part in job.parts}
     for external, train in sorted(pairs):
         verify_external_images(opened(external), opened(train))
-    told = [job for job in jobs if v.REPORT in (track := get_track(job.track)) and v.MMSE not in track]
+    told = [
+        job for job in jobs if v.REPORT in (track := get_track(job.track)) and v.MMSE not in track
+    ]
     for name in sorted({part.cohort for job in told for part in (*job.parts, *job.external)}):
         verify_reports(opened(name))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.config import Profile
-from benchmark.runs.backends import run_local
-from benchmark.runs.backends.local import Outcome
 from benchmark.processes import WORKER_DIED
+from benchmark.runs.backends import run_local
 from benchmark.runs.backends.team import run_team
 from benchmark.runs.execute import failure_path, is_done, record_failure
 from benchmark.runs.identity import run_id
@@ -19,6 +18,7 @@ from benchmark.runs.planning import Plan, Selection, plan_row
 from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import Row
 from benchmark.runs.team import Team, refuse_idle_processes
+from benchmark.runs.watch import Watch
 from benchmark.store.atomic import write_json
 from benchmark.store.verified import verify_stores
 
@@ -43,9 +43,7 @@ def run_row(
     *,
     select: Selection | None = None,
     protocol: str | None = None,
-    on_start: Callable[[Mapping[str, Job], int], None] | None = None,
-    on_done: Callable[[Outcome], None] | None = None,
-    on_tick: Callable[[], None] | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Executes what a row lacks and writes its ``plan.json``.
 
@@ -60,9 +58,7 @@ def run_row(
             before the first job, so that no older plan is read after an interruption, and again at
             the end.
         protocol: A protocol besides the profile's own; its plan is ``plan.<protocol>.json``.
-        on_start: Called with the jobs to run and the number already cached.
-        on_done: Called after each job.
-        on_tick: Called while waiting.
+        watch: Told how the jobs go.
 
     Returns:
         What is cached, what was done, what failed.
@@ -71,6 +67,7 @@ def run_row(
         CohortError: A cohort that jobs to run would read is damaged; nothing is run.
         LeakageError: Their folds would leak, or are not of this cohort; nothing is run.
     """
+    watch = watch or Watch()
     team = Team.here()
     refuse_idle_processes(team, row.name, row.config)
     plan = plan_row(row, profile, workspace, select, protocol)
@@ -86,12 +83,12 @@ def run_row(
     parts = [part for job in missing.values() for part in (*job.parts, *job.external)]
     verify_stores(workspace.data / part.cohort for part in parts)
     referee_jobs(missing.values(), workspace)
-    if on_start:
-        on_start(missing, len(cached))
+    watch.start(missing, len(cached))
     if team.size > 1:
         team = team.opened(profile.device)
-    workers = profile.workers
-    outcomes = _run_all(team, jobs, missing, workspace, workers, on_done or _ignore, on_tick)
+        outcomes = run_team(jobs, missing, workspace, team, watch)
+    else:
+        outcomes = run_local(missing, workspace, profile.workers, watch) if missing else []
     failed = {outcome.identity: outcome.error for outcome in outcomes if outcome.error}
     for identity, error in failed.items():
         if error.startswith(WORKER_DIED):  # it could not write down why
@@ -103,24 +100,6 @@ def run_row(
         team.close()
     done = tuple(outcome.identity for outcome in outcomes if not outcome.error)
     return Report(row.name, cached, done, failed, jobs)
-
-
-def _run_all(
-    team: Team,
-    jobs: Mapping[str, Job],
-    missing: Mapping[str, Job],
-    workspace: Workspace,
-    workers: int,
-    on_done: Callable[[Outcome], None],
-    on_tick: Callable[[], None] | None,
-) -> list[Outcome]:
-    if team.size > 1:
-        return run_team(jobs, missing, workspace, team, on_done)
-    return run_local(missing, workspace, workers, on_done, on_tick) if missing else []
-
-
-def _ignore(_: Outcome) -> None:
-    """Drops an outcome."""
 
 
 def _write_plan(

@@ -50,8 +50,8 @@ def workspace_of(profile: str, here: Path | None = None) -> Workspace:
         here: Where the verb is called; the current folder by default.
 
     Returns:
-        Anywhere in the repository the profile's own workspace, written relative to ``here``; outside
-        of it the folder ``here`` itself.
+        Anywhere in the repository the profile's own workspace, written relative to ``here``;
+        outside of it the folder ``here`` itself.
     """
     place = (here or Path.cwd()).resolve()
     if not place.is_relative_to(ROOT):

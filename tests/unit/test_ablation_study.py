@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,18 @@ from benchmark.ablations.study import plan_study, run_study, standing, study_lin
 from benchmark.config import Profile
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.registry import registry
-from benchmark.runs.job import Workspace
+from benchmark.runs.job import Job, Workspace
+from benchmark.runs.watch import Watch
+
+
+class Counted(Watch):
+    """Notes how many jobs each call has to run, and how many are there."""
+
+    def __init__(self, calls: list[tuple[int, int]]) -> None:
+        self.calls = calls
+
+    def start(self, jobs: Mapping[str, Job], cached: int) -> None:
+        self.calls.append((len(jobs), cached))
 
 
 def claim(**changes) -> Claim:
@@ -48,7 +60,7 @@ def test_a_claim_is_fitted_once_and_judged(
         study,
         tiny_profile,
         fresh_workspace,
-        on_start=lambda jobs, n: started.append((len(jobs), n)),
+        Counted(started),
     )
     assert not failed
     assert not fresh_workspace.runs.exists(), "outputs of the methods' stages stay as they are"
@@ -56,7 +68,7 @@ def test_a_claim_is_fitted_once_and_judged(
         study,
         tiny_profile,
         fresh_workspace,
-        on_start=lambda jobs, n: started.append((len(jobs), n)),
+        Counted(started),
     )
     assert started == [(18, 0), (0, 18)], "the second call finds everything"
     assert standing("one", claims["one"], tiny_profile, fresh_workspace) == "18 runs, 18 done"

@@ -14,7 +14,7 @@ from visit_tables import tune_on_a_training_person
 from benchmark.ablations.claims import Arm, Claim
 from benchmark.ablations.study import plan_study, run_study
 from benchmark.config import Profile
-from benchmark.errors import LeakageError
+from benchmark.errors import LeakageError, SplitError
 from benchmark.runs.job import Workspace
 from benchmark.runs.people import fold_samples
 from benchmark.runs.planning import plan_jobs
@@ -124,6 +124,16 @@ def test_a_run_on_a_table_that_changed_since_the_split_is_refused(
         run_row(resolve_row("probe", dx3), dx3, fresh_workspace)
     assert "1 people are unknown to the cohort: sub-0005" in str(refusal.value)
     assert not list((fresh_workspace.runs / "probe").glob("*/result.json"))
+
+
+def test_a_fit_without_a_referee_does_not_lose_people_in_silence_either(
+    fresh_workspace: Workspace, dx3: Profile
+) -> None:
+    job = plan_jobs(resolve_row("probe", dx3), dx3, fresh_workspace)[0]
+    visits = visit_table(N, N_PRETRAIN)
+    replaced(fresh_workspace.data / TINY, visits.loc[visits["participant_id"] != "sub-0005"])
+    with pytest.raises(SplitError, match=r"names 1 whom .*sub-0005.*splits diff"):
+        fold_samples(job, fresh_workspace)
 
 
 def test_a_run_on_folds_drawn_until_they_looked_good_is_refused(

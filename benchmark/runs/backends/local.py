@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError
 from benchmark.processes import Pool
 from benchmark.runs.job import Job, Workspace
+from benchmark.runs.watch import Outcome, Watch
 
-__all__ = ["Outcome", "run_local"]
+__all__ = ["run_local"]
 
 _PRELOAD = ("benchmark.runs.execute", "benchmark.sklearn_method")
 _TICK_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one job ended; ``error`` is empty where it is done."""
-
-    identity: str
-    error: str = ""
 
 
 def run_local(
     jobs: Mapping[str, Job],
     workspace: Workspace,
     workers: int,
-    on_done: Callable[[Outcome], None],
-    on_tick: Callable[[], None] | None = None,
+    watch: Watch,
 ) -> list[Outcome]:
     """Runs jobs side by side; one that fails, or ends its process, never stops the others.
 
@@ -39,8 +30,7 @@ def run_local(
         jobs: Jobs by run id.
         workspace: Where they read and write.
         workers: Number of processes; 0 for one per core.
-        on_done: Called in this process after each job.
-        on_tick: Called while waiting, about twice a second.
+        watch: Told in this process.
 
     Returns:
         One outcome per job, in the order in which they ended.
@@ -54,11 +44,11 @@ def run_local(
                 identity = queue.popleft()
                 pool.submit(identity, (jobs[identity].to_json(), identity, place))
             answers = pool.collect(_TICK_SECONDS)
-            if not answers and on_tick:
-                on_tick()
+            if not answers:
+                watch.tick()
             for answer in answers:
                 outcomes.append(Outcome(answer.key, answer.died or answer.value))
-                on_done(outcomes[-1])
+                watch.done(outcomes[-1])
     return outcomes
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from benchmark.errors import BenchmarkError, RunFailed
-from benchmark.runs.backends.local import Outcome
 from benchmark.runs.execute import assist, execute, record_failure
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.team import Team
+from benchmark.runs.watch import Outcome, Watch
 
 __all__ = ["run_team"]
 
@@ -21,7 +21,7 @@ def run_team(
     missing: Collection[str],
     workspace: Workspace,
     team: Team,
-    on_done: Callable[[Outcome], None],
+    watch: Watch,
 ) -> list[Outcome]:
     """Runs jobs one by one; the first failure ends it, for the processes are then out of step.
 
@@ -30,7 +30,7 @@ def run_team(
         missing: Those to run; what the leading process says counts.
         workspace: Where they read and write.
         team: This process among the others, opened.
-        on_done: Called after each job.
+        watch: Told after each job.
 
     Returns:
         One outcome per job that was begun.
@@ -49,7 +49,7 @@ def run_team(
         if outcome is None:
             continue
         outcomes.append(outcome)
-        on_done(outcome)
+        watch.done(outcome)
         if outcome.error:
             break
     return outcomes
