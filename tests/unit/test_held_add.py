@@ -85,7 +85,7 @@ def test_a_cohort_comes_to_a_store_folds_a_profile_and_a_pipeline(
     stages = yaml.safe_load((home / "dvc.yaml").read_text())["stages"]
     assert list(stages)[:3] == ["prepare-mine", "split-mine", "verify"]
     assert "../../configs/held/mine.yaml" in stages["prepare-mine"]["deps"]
-    assert "../../benchmark/cohorts/held" in stages["prepare-mine"]["deps"]
+    assert "code/benchmark/cohorts/held" in stages["prepare-mine"]["deps"]
     assert str(files) not in (home / "dvc.yaml").read_text()
 
 
