@@ -223,4 +223,5 @@ ADNI: Final = Adapter(
         "diagnoses and later visits from the diagnostic summary; fluid proteins beyond an assay's "
         "limit set to the limit; -4 and -1 are missing"
     ),
+    visit_of=loni.visit_of,
 )
