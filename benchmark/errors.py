@@ -71,7 +71,7 @@ class UnknownNameError(BenchmarkError):
         known = sorted(known)
         close = nearest(name, known)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        listing = f" Known: {', '.join(known)}." if not close else ""
+        listing = f" Known: {', '.join(known) or 'none'}." if not close else ""
         tail = f" List them with `{command}`." if command else ""
         super().__init__(f"unknown {kind} {name!r}.{hint}{listing}{tail}")
 

@@ -6,6 +6,8 @@ field's standard abbreviations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 # Diagnoses ---------------------------------------------------------------
@@ -35,6 +37,25 @@ FAMILY_HISTORY: Final = "family_history"  # a first-degree relative: 1, 0 or mis
 APOE_E4: Final = "apoe_e4"  # number of APOE e4 alleles: 0, 1, 2 or missing
 HEAD_SIZE_MM3: Final = "head_size_mm3"  # measured from the volume
 FIELD_STRENGTH_T: Final = "field_strength_t"
+
+FAQ_TOTAL: Final = "faq_total"  # Functional Activities Questionnaire
+
+# The smallest and the largest value that is possible, in the unit that the name ends in.
+COLUMN_RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        VISIT_MONTHS: (-1200.0, 1200.0),
+        AGE_YEARS: (0.0, 120.0),
+        EDUCATION_YEARS: (0.0, 40.0),
+        MMSE: (0.0, 30.0),
+        CDR_GLOBAL: (0.0, 3.0),
+        FAQ_TOTAL: (0.0, 30.0),
+        APOE_E4: (0.0, 2.0),
+        FAMILY_HISTORY: (0.0, 1.0),
+        IMPAIRED: (0.0, 1.0),
+        FIELD_STRENGTH_T: (0.1, 12.0),
+        HEAD_SIZE_MM3: (1e5, 5e6),
+    }
+)
 
 REQUIRED_COLUMNS: Final = (PARTICIPANT_ID, SESSION_ID, VISIT_MONTHS, IS_INDEX, SITE_ID, PART)
 

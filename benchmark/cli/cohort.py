@@ -118,7 +118,7 @@ def _list(_args: argparse.Namespace, console: Console) -> int:
     for column in ("study", "what", "files"):
         studies.add_column(column, overflow="fold")
     for adapter in ADAPTERS.values():
-        files = ", ".join(file.name for file in adapter.files if file.needed)
+        files = ", ".join(_either(file.name) for file in adapter.files if file.needed)
         studies.add_row(adapter.name, adapter.title, files)
     console.print(studies)
     names = held_names()
@@ -142,6 +142,11 @@ def _list(_args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _either(name: str) -> str:
+    """Names of a file that differ between releases."""
+    return name.replace("|", " or ")
+
+
 def _show(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.entry import adapter_of, held_names, load_entry
 
@@ -152,7 +157,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     console.print(f"cite: {adapter.citation}\n\nfiles in the folder given by --root:")
     for file in adapter.files:
         need = "" if file.needed else " (optional)"
-        console.print(f"  {file.name.replace('|', ' or ')}{need}: {file.about}", markup=False)
+        console.print(f"  {_either(file.name)}{need}: {file.about}", markup=False)
     for name, value in adapter.options.items():
         console.print(f"option {name} (default {value!r}): {adapter.about_options[name]}")
     console.print(f"\npreparation: {adapter.preparation}")
@@ -253,7 +258,8 @@ def _told(name: str, added: Added, console: Console) -> None:
         excluded = ", ".join(f"{n} {why}" for why, n in answer.excluded.items())
         state = "" if answer.possible else "[yellow]too few people[/]: "
         console.print(
-            f"  {answer.task}: {state}{counts}" + (f" (not: {excluded})" if excluded else "")
+            f"  {answer.task}: {state}{counts}"
+            + (f" (not eligible: {excluded})" if excluded else "")
         )
     for answer in added.few:
         counts = ", ".join(f"{n} {c}" for c, n in answer.counts.items())

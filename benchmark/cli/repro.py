@@ -21,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the verb."""
+    """Runs the verb.
+
+    Raises:
+        ConfigError: It is a study that has not been added.
+        UnknownNameError: No such profile.
+    """
     import os
     import subprocess
     import sys
@@ -30,12 +35,21 @@ def run(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from benchmark.config import load_profile
+    from benchmark.cohorts.held.adapters import ADAPTERS
+    from benchmark.cohorts.held.entry import added_profiles
+    from benchmark.config import CONFIGS, load_profile
+    from benchmark.errors import ConfigError
     from benchmark.registry import ROOT
     from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder, profile_here
 
     console = Console()
-    profile = load_profile(args.profile or profile_here())
+    name = args.profile or profile_here()
+    if name in ADAPTERS and not (CONFIGS / "profile" / f"{name}.yaml").is_file():
+        raise ConfigError(
+            f"cohort {name!r} has not been added: `neurodx cohort add {name} --root FOLDER` first; "
+            f"what to download: `neurodx cohort show {name}`"
+        )
+    profile = load_profile(name)
     folder = ROOT / profile_folder(profile.name)
     tools = str(Path(sys.executable).parent)
     path = os.pathsep.join((tools, os.environ.get("PATH", "")))
@@ -55,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     console.print(f"{profile.name}: {(time.perf_counter() - started) / 60:.1f} minutes")
     if profile.name == DEFAULT_PROFILE:
         status = call("neurodx", "compare-reference") or status
-    other = "" if profile.name == DEFAULT_PROFILE else f" PROFILE={profile.name}"
+    variable = "COHORT" if profile.name in added_profiles() else "PROFILE"
+    other = "" if profile.name == DEFAULT_PROFILE else f" {variable}={profile.name}"
     opens = f"`neurodx board --profile {profile.name}`"
-    console.print(f"open the board: `make board{other}`   (or {opens})", highlight=False)
+    said = f"open the board: `make board{other}`   (or {opens})"
+    console.print(said, highlight=False, soft_wrap=True)
     return 1 if status else 0

@@ -20,7 +20,7 @@ _SESSION: Final = "ses-M000"
 _ENDINGS: Final = (".nii.gz", ".nii", ".mgz", ".hdr")
 _TABLES: Final = {".csv": ",", ".tsv": "\t"}
 _PERSON: Final = re.compile(r"sub-[A-Za-z0-9]+")
-_VISIT: Final = re.compile(r"ses-[A-Za-z0-9]+")
+_VISIT: Final = re.compile(r"sess?-([A-Za-z0-9]+)")  # OASIS-3 has been released with `sess-`
 _ALWAYS_RAW: Final = re.compile(r"_T1w\.(nii\.gz|nii)$")
 _NO_SCAN: Final = re.compile(r"(_mask|_dseg|_probseg|_label-\w+|_xfm)\.")
 _ASIDE: Final = {"derivatives", "sourcedata"}  # of a BIDS folder; name them to search them
@@ -109,7 +109,7 @@ def _source(path: Path, done: str, axes: str) -> ScanSource:
     else:
         stem = next(path.name.removesuffix(e) for e in _ENDINGS if path.name.endswith(e))
         participant = re.sub(r"[^A-Za-z0-9.+-]+", "-", stem).strip("-.+")
-    session = visit.group() if visit else _SESSION
+    session = f"ses-{visit[1]}" if visit else _SESSION
     stated = seen if done == AUTO else done
     return ScanSource(participant, session, path, stated, mask if stated != "raw" else None, axes)
 

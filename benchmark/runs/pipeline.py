@@ -26,7 +26,12 @@ from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
 from benchmark.splitting.protocols import EXTERNAL
 from benchmark.tasks import get_task
 
-__all__ = ["FIT_CODE", "pipeline_path", "pipeline_text"]
+__all__ = ["CODE_LINKS", "CODE_PACKAGES", "FIT_CODE", "pipeline_path", "pipeline_text"]
+
+# In the workspace of a cohort that a user holds: a folder of links to the packages that stages
+# depend on (see ``benchmark/cohorts/held/add.py``).
+CODE_LINKS = "code"
+CODE_PACKAGES = ("baselines", "benchmark", "methods")
 
 _HEADER = """\
 # Written by `neurodx pipeline`; change configs/profile/{name}.yaml and run it again.
@@ -134,6 +139,8 @@ class _Builder:
         self._sources = cohorts
         self._default = profile.name == DEFAULT_PROFILE
         self._prefix = "" if self._default else "../../"
+        held = all(self._sources[c].entry for c in profile.cohorts if c in self._sources)
+        self._code_prefix = f"{CODE_LINKS}/" if held and not self._default else self._prefix
 
     def stages(self) -> dict[str, Any]:
         profile = self._profile
@@ -152,7 +159,7 @@ class _Builder:
         return stages
 
     def _code(self, *names: str) -> list[str]:
-        return [f"{self._prefix}benchmark/{name}" for name in names]
+        return [f"{self._code_prefix}benchmark/{name}" for name in names]
 
     def _config(self) -> str:
         return f"{self._prefix}configs/profile/{self._profile.name}.yaml"
@@ -232,7 +239,7 @@ class _Builder:
         folder = row.info.folder
         deps = ["reports/splits.json", *self._code(*FIT_CODE)]
         if folder is not None:
-            deps.append(self._prefix + folder.relative_to(ROOT).as_posix())
+            deps.append(self._code_prefix + folder.relative_to(ROOT).as_posix())
         if row.tuned:
             deps.append(self._prefix + tuned_rows()[name].relative_to(CONFIGS.parent).as_posix())
         if row.suite:

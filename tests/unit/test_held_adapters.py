@@ -214,6 +214,25 @@ def test_ixi_by_freesurfer_or_ants(tmp_path: Path) -> None:
         read("ixi", root, feature="ants")
 
 
+@pytest.mark.parametrize("features", ["freesurfer", "ants", "none"])
+def test_ixi_reads_each_of_its_files_once_and_names_them(
+    features: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+    read_csv = pd.read_csv
+
+    def counted(path: Path, **options: object) -> pd.DataFrame:
+        seen.append(path)
+        return read_csv(path, **options)
+
+    root = write_ixi(tmp_path)
+    monkeypatch.setattr(pd, "read_csv", counted)
+    reading = read("ixi", root, features=features)
+    assert sorted(seen) == sorted(reading.files)
+    assert len(seen) == len(set(seen))
+    assert "ants_thickness.csv" in {path.name for path in seen}  # for the sites, whatever enters
+
+
 def test_ixi_as_released() -> None:
     reading = real("ixi")
     table = pd.read_csv(SHARED / "ixi" / "IXI_age_gender.csv")

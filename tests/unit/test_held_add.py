@@ -27,7 +27,7 @@ from benchmark.cohorts.held.entry import (
 from benchmark.cohorts.held.external import pair_cohorts
 from benchmark.cohorts.held.plan import rows_for
 from benchmark.config import CONFIGS, Profile, load_profile
-from benchmark.errors import CohortError, ConfigError
+from benchmark.errors import CohortError, ConfigError, UnknownNameError
 from benchmark.registry import ROOT
 from benchmark.runs.pipeline import pipeline_text
 from benchmark.runs.rows import resolve_row
@@ -85,7 +85,7 @@ def test_a_cohort_comes_to_a_store_folds_a_profile_and_a_pipeline(
     stages = yaml.safe_load((home / "dvc.yaml").read_text())["stages"]
     assert list(stages)[:3] == ["prepare-mine", "split-mine", "verify"]
     assert "../../configs/held/mine.yaml" in stages["prepare-mine"]["deps"]
-    assert "../../benchmark/cohorts/held" in stages["prepare-mine"]["deps"]
+    assert "code/benchmark/cohorts/held" in stages["prepare-mine"]["deps"]
     assert str(files) not in (home / "dvc.yaml").read_text()
 
 
@@ -234,6 +234,15 @@ def test_the_command_says_what_to_do_next(
     found = pd.read_csv(report)
     assert {"ID", "Age", "CDR"} <= set(found["column"])
     assert set(found["line"]) == {0, 2}
+
+
+def test_a_study_must_be_added_before_it_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmark.config.CONFIGS", tmp_path)  # where nothing has been added
+    assert main(["repro", "--profile", "oasis1"]) == 1
+    assert "`neurodx cohort add oasis1 --root FOLDER` first" in capsys.readouterr().err
+    assert "Known: none." in str(UnknownNameError("added cohort", "oasis1", []))
 
 
 def test_models_of_one_cohort_predict_another(repository: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Reading
 from benchmark.errors import CohortError, ConfigError
 from benchmark.tasks import get_task, labels_for
+from benchmark.vocabulary import COLUMN_RANGES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 FACTS = "title: Made-up clinic\nsource: tests\nlicence: none\nfile: visits.csv\n"
@@ -235,3 +237,31 @@ def test_the_table_of_a_bids_folder(tmp_path: Path) -> None:
     assert visits["participant_id"].tolist() == ["sub-01", "sub-02"]
     assert visits["diagnosis"].tolist() == ["HC", "PD"]
     assert visits["age_years"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("written", [r"'\t'", r'"\t"', r"\t"])
+def test_a_tab_may_be_written_with_a_backslash(written: str, tmp_path: Path) -> None:
+    columns = "columns: {participant_id: {column: id}, age_years: {column: age}}"
+    tasks = "tasks: {brain_age: made up}"
+    (tmp_path / "visits.csv").write_text("id\tage\nA1\t70\nB2\t71.5\n")
+    mapping = f"{FACTS}separator: {written}\n{columns}\n{tasks}\n"
+    visits = read(tmp_path, mapping).visits
+    assert visits["participant_id"].tolist() == ["sub-A1", "sub-B2"]
+    assert visits["age_years"].tolist() == [70.0, 71.5]
+
+
+def test_a_separator_is_one_character(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text(FACTS + "separator: '; '\ncolumns: {participant_id: {column: id}}\n")
+    with pytest.raises(ConfigError, match=r"separator '; ', expected one character, or \\t for"):
+        load_mapping(path)
+
+
+def test_a_value_outside_the_one_table_of_ranges_is_refused(tmp_path: Path) -> None:
+    for column, (low, high) in COLUMN_RANGES.items():
+        path = tmp_path / "mapping.yaml"
+        given = f"{{participant_id: {{column: id}}, {column}: {{value: '{high + 1}'}}}}"
+        path.write_text(f"{FACTS}columns: {given}\n")
+        expected = re.escape(f"expected a number from {low:g} to {high:g}")
+        with pytest.raises(ConfigError, match=expected):
+            load_mapping(path)

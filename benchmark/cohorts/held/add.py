@@ -24,6 +24,7 @@ from benchmark.errors import ConfigError
 from benchmark.imaging.qc_page import QC_PAGE
 from benchmark.leakage import verify_split
 from benchmark.registry import ROOT
+from benchmark.runs.pipeline import CODE_LINKS, CODE_PACKAGES
 from benchmark.runs.workspace import profile_folder
 from benchmark.splitting import Split, make_split
 from benchmark.store import Cohort, file_sha256
@@ -34,6 +35,9 @@ __all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
 # The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
 # and nothing of a cohort under an agreement may be offered to git.
 _DVC_CONFIG: Final = "[core]\n    analytics = false\n    no_scm = true\n"
+# DVC applies no .dvcignore to what lies outside of its repository, and would take the bytecode in
+# ``../../benchmark`` for a change of the code. So stages reach the code through links inside.
+_DVC_IGNORE: Final = "__pycache__/\n*.pyc\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,8 @@ def write_workspace(
             write_text(path, text)
         _hide(home)
         write_text(home / ".dvc" / "config", _DVC_CONFIG)
+        write_text(home / ".dvcignore", _DVC_IGNORE)
+        _link_code(home)
         write_text(home / "dvc.yaml", pipeline(profile))
     except BaseException:
         for path, old in before.items():
@@ -172,6 +178,19 @@ def _hide(home: Path) -> None:
     """Keeps git from a workspace, before anything under an agreement is in it."""
     home.mkdir(parents=True, exist_ok=True)
     write_text(home / ".gitignore", "*\n")
+
+
+def _link_code(home: Path) -> None:
+    """Links to the packages that stages depend on, not to the repository: DVC skips what has one.
+
+    A folder with a ``.dvc`` of its own is another repository to DVC, whose files it leaves out.
+    """
+    folder = home / CODE_LINKS
+    folder.mkdir(exist_ok=True)
+    for package in CODE_PACKAGES:
+        link = folder / package
+        if not link.is_symlink():
+            link.symlink_to(Path("..", "..", "..", package), target_is_directory=True)
 
 
 def remove_cohort(name: str, root: Path = ROOT) -> Path:

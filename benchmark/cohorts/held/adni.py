@@ -132,7 +132,7 @@ def _visits(table: ReleasedTable) -> pd.DataFrame:
             v.DIAGNOSIS: state.where(state.notna() | ~first, group),
             v.APOE_E4: table.number("APOE4", 0, 2, missing=_MISSING),
             v.MMSE: table.number("MMSE", 0, 30, missing=_MISSING),
-            "faq_total": table.number("FAQ", 0, 30, missing=_MISSING),
+            v.FAQ_TOTAL: table.number("FAQ", 0, 30, missing=_MISSING),
             v.FIELD_STRENGTH_T: table.code("FLDSTRENG", _FIELD_STRENGTH_T).astype(np.float64),
             v.HEAD_SIZE_MM3: table.number("ICV", 5e5, 3e6, missing=_MISSING),
         }
@@ -223,4 +223,5 @@ ADNI: Final = Adapter(
         "diagnoses and later visits from the diagnostic summary; fluid proteins beyond an assay's "
         "limit set to the limit; -4 and -1 are missing"
     ),
+    visit_of=loni.visit_of,
 )

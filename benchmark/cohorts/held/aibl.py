@@ -151,4 +151,5 @@ AIBL: Final = Adapter(
         "tables joined by RID and visit code; ages from the middle of the year of birth; -4 is "
         "missing; other diagnoses are no class"
     ),
+    visit_of=loni.visit_of,
 )

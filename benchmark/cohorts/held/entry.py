@@ -165,7 +165,8 @@ def read_held(name: str, entry: CohortEntry, problems: Problems | None = None) -
         _same_files(name, entry.files, file_hashes(root, reading))
     if not entry.volumes:
         return reading
-    reading = with_volumes(name, reading, Path(entry.volumes), adapter.scan_of)
+    volumes = Path(entry.volumes)
+    reading = with_volumes(name, reading, volumes, adapter.scan_of, adapter.visit_of)
     got = reading.volumes.sha256 if reading.volumes else ""
     if entry.volumes_sha256 not in ("", got):
         raise CohortError(

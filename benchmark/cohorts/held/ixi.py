@@ -11,7 +11,7 @@ out. ``SEX_ID`` is 1 for men and 2 for women, as its header says.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -56,10 +56,23 @@ _FEATURES: Final = ("freesurfer", "ants", _NO_TABLE)
 def _read(root: Path, options: Mapping[str, str], problems: Problems) -> Reading:
     form, path = _age_file(root)
     people, left_out = _people(ReleasedTable.read(path, problems, form[1:], name=form.file), form)
-    sites = _sites(root, problems)
-    if options["features"] == _NO_TABLE:
-        return _reading(_visits(people, sites), {}, [path], left_out)
-    regions, scans, read = _regions(root, options["features"], problems)
+    wanted = options["features"]
+    if wanted not in _FEATURES:
+        expected = " or ".join(_FEATURES)
+        raise ConfigError(f"cohort source 'ixi': features is {wanted!r}, expected {expected}")
+    ants = _ants_tables(root, problems, needed=wanted == "ants")
+    sites = _sites(ants.values())
+    files = [path, *(find_file(root, name) for name in ants)]
+    if wanted == _NO_TABLE:
+        return _reading(_visits(people, sites), {}, files, left_out)
+    if wanted == "ants":
+        regions = _ants_regions(ants)
+    else:
+        file = find_file(root, _FREESURFER)
+        table = ReleasedTable.read(file, problems, ["participant_id"], name=_FREESURFER)
+        regions = _measured(table, "participant_id", "freesurfer")
+        files.append(file)
+    scans = {who.removeprefix("sub-IXI") for who in regions[v.PARTICIPANT_ID].dropna()}
     visits = _visits(people.loc[people.index.isin(scans)], sites)
     left_out["people with an age and without measurements"] = len(people) - len(visits)
     known = regions[v.PARTICIPANT_ID].isin(visits[v.PARTICIPANT_ID])
@@ -68,7 +81,7 @@ def _read(root: Path, options: Mapping[str, str], problems: Problems) -> Reading
     if v.HEAD_SIZE_MM3 in regions:
         head = regions.set_index(v.PARTICIPANT_ID)[v.HEAD_SIZE_MM3]
         visits[v.HEAD_SIZE_MM3] = visits[v.PARTICIPANT_ID].map(head)
-    return _reading(visits, {"regions": regions}, [path, *read], left_out)
+    return _reading(visits, {"regions": regions}, files, left_out)
 
 
 def _reading(
@@ -121,30 +134,28 @@ def _number(ids: pd.Series) -> pd.Series:
     return ids.str.extract(r"^(?:sub-)?(?:IXI)?(\d{1,3})", expand=False).str.zfill(3)
 
 
-def _regions(
-    root: Path, wanted: str, problems: Problems
-) -> tuple[pd.DataFrame, set[str], list[Path]]:
-    """Measurements, whose they are, and the files they came from."""
-    if wanted not in _FEATURES:
-        expected = " or ".join(_FEATURES)
-        raise ConfigError(f"cohort source 'ixi': features is {wanted!r}, expected {expected}")
-    name, form = (_FREESURFER, "freesurfer") if wanted == "freesurfer" else (_ANTS, "ants")
-    key = "participant_id" if wanted == "freesurfer" else "Subject"
-    path = find_file(root, name)
-    files = [path] if path else []
-    regions = _measured(ReleasedTable.read(path, problems, [key], name=name), key, form)
-    brain = find_file(root, _ANTS_BRAIN)
-    if wanted == "ants" and brain:
-        files.append(brain)
-        table = ReleasedTable.read(brain, problems, ["Subject", "BrainVolumes"])
-        table = table.keep(table.frame["Subject"] != "")
-        volumes = _keys(table, "Subject").assign(
-            ants_brain_mm3=table.number("BrainVolumes", 1e5, 5e6).to_numpy()
-        )
-        first = volumes.drop_duplicates(v.PARTICIPANT_ID)
-        regions = regions.merge(first, on=[v.PARTICIPANT_ID, v.SESSION_ID], how="left")
-    numbers = {who.removeprefix("sub-IXI") for who in regions[v.PARTICIPANT_ID].dropna()}
-    return regions, numbers, files
+def _ants_tables(root: Path, problems: Problems, *, needed: bool) -> dict[str, ReleasedTable]:
+    """The tables of ANTs by name, each read once: their scans give the sites, whatever enters."""
+    paths = {name: find_file(root, name) for name in (_ANTS, _ANTS_BRAIN)}
+    return {
+        name: ReleasedTable.read(path, problems, ["Subject"], name=name)
+        for name, path in paths.items()
+        if path or (needed and name == _ANTS)
+    }
+
+
+def _ants_regions(tables: Mapping[str, ReleasedTable]) -> pd.DataFrame:
+    """Thickness, and brain volumes where they are given."""
+    regions = _measured(tables[_ANTS], "Subject", "ants")
+    if _ANTS_BRAIN not in tables:
+        return regions
+    table = tables[_ANTS_BRAIN]
+    table = table.keep(table.frame["Subject"] != "")
+    volumes = _keys(table, "Subject").assign(
+        ants_brain_mm3=table.number("BrainVolumes", 1e5, 5e6).to_numpy()
+    )
+    first = volumes.drop_duplicates(v.PARTICIPANT_ID)
+    return regions.merge(first, on=[v.PARTICIPANT_ID, v.SESSION_ID], how="left")
 
 
 def _measured(table: ReleasedTable, key: str, form: str) -> pd.DataFrame:
@@ -160,15 +171,12 @@ def _keys(table: ReleasedTable, key: str) -> pd.DataFrame:
     return keys.reset_index(drop=True)
 
 
-def _sites(root: Path, problems: Problems) -> Mapping[str, str]:
-    """Hospital by number, from any table whose scans are named in full."""
+def _sites(tables: Iterable[ReleasedTable]) -> Mapping[str, str]:
+    """Hospital by number, from tables whose scans are named in full."""
     found: dict[str, str] = {}
-    for name in (_ANTS, _ANTS_BRAIN):
-        path = find_file(root, name)
-        if path:
-            names = ReleasedTable.read(path, problems, ["Subject"]).frame["Subject"]
-            parts = names.str.extract(rf"^{_SCAN}$").dropna()
-            found |= dict(zip(parts[0].str.zfill(3), parts[1], strict=True))
+    for table in tables:
+        parts = table.frame["Subject"].str.extract(rf"^{_SCAN}$").dropna()
+        found |= dict(zip(parts[0].str.zfill(3), parts[1], strict=True))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from benchmark.cohorts.held.released import ReleasedTable
 
-__all__ = ["VISIT", "e4_alleles", "session", "visit_months"]
+__all__ = ["VISIT", "e4_alleles", "session", "visit_months", "visit_of"]
 
 VISIT: Final = r"bl|m\d{1,3}"
 
@@ -25,6 +26,13 @@ def visit_months(codes: pd.Series) -> pd.Series:
 def session(months: pd.Series) -> pd.Series:
     """The session of a visit, ``ses-M006``."""
     return "ses-M" + months.fillna(0).astype(int).astype(str).str.zfill(3)
+
+
+def visit_of(scan: str, sessions: Sequence[str]) -> tuple[str, float] | None:
+    """The visit of a scan's session, ``ses-M006``, or ``ses-M06`` as earlier Clinica writes it."""
+    found = re.fullmatch(r"ses-M(\d+)", scan)
+    visit = f"ses-M{int(found[1]):03d}" if found else ""
+    return (visit, 0.0) if visit in sessions else None
 
 
 def e4_alleles(

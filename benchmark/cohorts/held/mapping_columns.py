@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from benchmark.cohorts.held.mapping_schema import LEVELS, RANGES, UNITS, ColumnRule
+from benchmark import vocabulary as v
+from benchmark.cohorts.held.mapping_schema import LEVELS, UNITS, ColumnRule
 from benchmark.cohorts.held.released import ReleasedTable
 
 __all__ = ["column_values"]
@@ -33,7 +34,7 @@ def column_values(
         return _time(table, target, rule, people)
     if target in LEVELS:
         return _text(table, rule)
-    low, high = RANGES[target]
+    low, high = v.COLUMN_RANGES[target]
     if rule.codes:
         codes = {code: float(value) for code, value in rule.codes.items()}
         values = table.code(rule.column, codes, needed=rule.needed, missing=rule.missing)
@@ -62,7 +63,7 @@ def _time(table: ReleasedTable, target: str, rule: ColumnRule, people: pd.Series
     days = (dates - start).dt.total_seconds() / 86400
     unit = target.rpartition("_")[2]
     times = days * _DAYS[unit]
-    low, high = RANGES[target]
+    low, high = v.COLUMN_RANGES[target]
     outside = times.notna() & ~times.between(low, high)
     for line in times.index[outside]:
         what = (

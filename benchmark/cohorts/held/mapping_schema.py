@@ -22,7 +22,6 @@ from benchmark.tasks import TASKS
 
 __all__ = [
     "LEVELS",
-    "RANGES",
     "UNITS",
     "ColumnRule",
     "EventRule",
@@ -38,22 +37,6 @@ UNITS: Final[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         "years": {"days": 1 / 365.25, "months": 1 / 12, "years": 1.0},
         "mm3": {"mm3": 1.0, "cm3": 1e3, "ml": 1e3, "l": 1e6},
         "t": {"t": 1.0},
-    }
-)
-# Numbers, with the smallest and the largest value that is possible, in the target's unit.
-RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {
-        v.VISIT_MONTHS: (-1200.0, 1200.0),
-        v.AGE_YEARS: (0.0, 120.0),
-        v.EDUCATION_YEARS: (0.0, 40.0),
-        v.MMSE: (0.0, 30.0),
-        v.CDR_GLOBAL: (0.0, 3.0),
-        v.APOE_E4: (0.0, 2.0),
-        v.FAMILY_HISTORY: (0.0, 1.0),
-        v.IMPAIRED: (0.0, 1.0),
-        v.FIELD_STRENGTH_T: (0.1, 12.0),
-        v.HEAD_SIZE_MM3: (1e5, 5e6),
-        "faq_total": (0.0, 30.0),
     }
 )
 # Texts, with the values that are possible; none: any text.
@@ -149,7 +132,8 @@ class MappingFile:
         terms: The terms at length.
         citation: What to cite.
         file: The table of visits, one row each.
-        separator: Between its cells; by default a tab for ``.tsv``, else a comma.
+        separator: Between its cells, one character; by default a tab for ``.tsv``, else a
+            comma. A backslash and a t are a tab as well.
         visit: Its column of visit codes, where other tables name visits.
         columns: The store's columns.
         time_to_event: Where progression is a time rather than later rows.
@@ -191,6 +175,8 @@ def load_mapping(path: Path) -> MappingFile:
     if not isinstance(values, dict):
         raise ConfigError(f"mapping {path}: expected `key: value` lines as in docs/data.md")
     mapping: MappingFile = typed(MappingFile, values, f"mapping {path.name}")
+    if mapping.separator == r"\t":  # what YAML makes of '\t' in single quotes, or in none
+        mapping.separator = "\t"
     wrong = [*_wrong_facts(mapping), *_wrong_columns(mapping), *_wrong_tables(mapping)]
     if wrong:
         lines = "\n".join(f"  - {line}" for line in wrong)
@@ -203,6 +189,8 @@ def _wrong_facts(mapping: MappingFile) -> list[str]:
     wrong = [f"`{name}` is missing" for name in facts if not getattr(mapping, name)]
     if v.PARTICIPANT_ID not in mapping.columns:
         wrong.append(f"`columns` names no {v.PARTICIPANT_ID}")
+    if len(mapping.separator) > 1:
+        wrong.append(rf"separator {mapping.separator!r}, expected one character, or \t for a tab")
     wrong += [
         f"tasks: no task {name!r}{_hint(name, TASKS)}"
         for name in mapping.tasks
@@ -214,8 +202,8 @@ def _wrong_facts(mapping: MappingFile) -> list[str]:
 def _wrong_columns(mapping: MappingFile) -> list[str]:
     wrong = []
     for target, rule in mapping.columns.items():
-        if target not in RANGES and target not in LEVELS:
-            known = [*LEVELS, *RANGES]
+        if target not in v.COLUMN_RANGES and target not in LEVELS:
+            known = [*LEVELS, *v.COLUMN_RANGES]
             wrong.append(f"columns: no column {target!r} in the store{_hint(target, known)}")
             continue
         wrong += [f"columns.{target}: {what}" for what in _wrong_rule(target, rule)]
@@ -259,14 +247,14 @@ def _fits(target: str, value: str) -> bool:
         number = float(value)
     except ValueError:
         return False
-    low, high = RANGES[target]
+    low, high = v.COLUMN_RANGES[target]
     return low <= number <= high
 
 
 def _expected(target: str) -> str:
     if target in LEVELS:
         return f"one of {', '.join(LEVELS[target])}"
-    low, high = RANGES[target]
+    low, high = v.COLUMN_RANGES[target]
     return f"a number from {low:g} to {high:g}"
 
 

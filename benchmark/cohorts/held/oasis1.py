@@ -118,9 +118,12 @@ def _ants(path: Path, problems: Problems) -> pd.DataFrame:
 
 
 def _scan_of(name: str) -> tuple[str, str] | None:
-    """From ``OAS1_0001_MR1_mpr_n4_anon_sbj_111``, whose signs the preparation may have changed."""
-    found = re.search(r"OAS1[_-](\d{4})[_-](MR[12])(?!\d)", name)
-    return (f"sub-OAS1{found[1]}", f"ses-{found[2]}") if found else None
+    """From ``OAS1_0001_MR1_mpr_n4_anon_sbj_111``, whose signs the preparation may have changed.
+
+    Clinica names it ``sub-OASIS10001`` and takes first sessions alone.
+    """
+    found = re.search(r"OAS(?:1[_-](\d{4})[_-](MR[12])|IS1(\d{4}))(?!\d)", name)
+    return (f"sub-OAS1{found[1] or found[3]}", f"ses-{found[2] or 'MR1'}") if found else None
 
 
 OASIS1: Final = Adapter(

@@ -18,7 +18,8 @@ Visits before it are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.cohorts.held import oasis
 from benchmark.cohorts.held.problems import Problems
-from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile, months
+from benchmark.cohorts.held.reading import DAYS_A_MONTH, Adapter, Reading, ReleasedFile, months
 from benchmark.cohorts.held.regional import read_regions
 from benchmark.cohorts.held.released import ReleasedTable, find_one
 
@@ -157,6 +158,17 @@ def _indexed(visits: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
     return visits.drop(columns="start")
 
 
+def _visit_of(scan: str, sessions: Sequence[str]) -> tuple[str, float] | None:
+    """The nearest visit within half a year of ``ses-d0129``, or of Clinica's ``ses-M006``."""
+    found = re.fullmatch(r"ses-(?:d(-?\d+)|M(\d+))", scan)
+    if not found:
+        return None
+    day = float(found[1]) if found[1] else float(found[2]) * DAYS_A_MONTH
+    distances = {visit: abs(float(visit.removeprefix("ses-d")) - day) for visit in sessions}
+    nearest = min(distances, key=distances.__getitem__)
+    return (nearest, distances[nearest]) if distances[nearest] <= _NEAR_DAYS else None
+
+
 OASIS3: Final = Adapter(
     name="oasis3",
     title="OASIS-3: longitudinal neuroimaging and clinical data, 42 to 95 years",
@@ -185,4 +197,5 @@ OASIS3: Final = Adapter(
         "columns renamed; days to months from the index visit; regions of the nearest MRI session "
         "within 183 days; stages from the CDR and, from CDR 1 on, the diagnosis in words"
     ),
+    visit_of=_visit_of,
 )

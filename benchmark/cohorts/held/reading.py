@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.cohorts.held.problems import Problems
-from benchmark.cohorts.held.volumes import HeldVolumes, ScanOf
+from benchmark.cohorts.held.volumes import HeldVolumes, ScanOf, VisitOf
 from benchmark.errors import ConfigError, nearest
 
 __all__ = ["DAYS_A_MONTH", "Adapter", "Reading", "ReleasedFile", "months"]
@@ -84,6 +84,7 @@ class Adapter:
         options: Names and default values of its options.
         about_options: One line for each.
         scan_of: (participant_id, session_id) that a scan's name as released states, or None.
+        visit_of: Which visit of a person a scan's session stands for, where the two differ.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Adapter:
     options: Mapping[str, str] = field(default_factory=dict)
     about_options: Mapping[str, str] = field(default_factory=dict)
     scan_of: ScanOf | None = None
+    visit_of: VisitOf | None = None
 
     def with_defaults(self, given: Mapping[str, str]) -> dict[str, str]:
         """All options, the given ones over the defaults.

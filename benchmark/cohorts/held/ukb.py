@@ -14,7 +14,7 @@ whenever it was given; the others keep their row and have no class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +99,11 @@ def _healthy(table: ReleasedTable) -> pd.Series:
     return pd.Series(v.CN, index=table.frame.index, dtype="object").where(~ill, None)
 
 
+def _visit_of(scan: str, sessions: Sequence[str]) -> tuple[str, float] | None:
+    """Instance 2 as the release (``2``) and Clinica (months after it) name it; no later one."""
+    return (sessions[0], 0.0) if scan in ("ses-2", "ses-M000") else None
+
+
 UKB: Final = Adapter(
     name="ukb",
     title="UK Biobank: brain age at the first imaging visit",
@@ -123,4 +128,5 @@ UKB: Final = Adapter(
         "doi:10.1016/j.neuroimage.2017.10.034"
     ),
     preparation="fields renamed; people without an age or a volume at instance 2 left out",
+    visit_of=_visit_of,
 )

@@ -10,7 +10,7 @@ volumes enter.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from benchmark.cohorts.held.reading import Reading
     from benchmark.imaging.volumes import PreparedVolumes
 
-__all__ = ["HeldVolumes", "ScanOf", "folder_hash", "with_volumes"]
+__all__ = ["HeldVolumes", "ScanOf", "VisitOf", "folder_hash", "with_volumes"]
 
 ScanOf = Callable[[str], tuple[str, str] | None]
+VisitOf = Callable[[str, Sequence[str]], tuple[str, float] | None]
 
 _KEYS: Final = [v.PARTICIPANT_ID, v.SESSION_ID]
 _PARTS: Final = ("index.parquet", "regions.parquet", "failures.parquet", "preparation.json")
-_NO_SESSION: Final = "M000"  # what the preparation writes where a file's name states none
+_NO_SESSION: Final = "ses-M000"  # what the preparation writes where a file's name states none
 _NOBODY: Final = "volumes of nobody in the tables"
 _OTHER_VISIT: Final = "volumes of a visit that the tables do not have"
 _FURTHER: Final = "further volumes of the same visit"
@@ -88,26 +89,36 @@ def folder_hash(folder: Path) -> str:
     )
 
 
-def with_volumes(name: str, reading: Reading, folder: Path, scan_of: ScanOf | None) -> Reading:
+def with_volumes(
+    name: str,
+    reading: Reading,
+    folder: Path,
+    scan_of: ScanOf | None = None,
+    visit_of: VisitOf | None = None,
+) -> Reading:
     """Adds prepared volumes to what was read of a cohort.
 
     A scan belongs to the person whose identifier it bears (``sub-`` and signs apart), or whom the
     adapter reads from its name; to the visit whose session it states, to the index visit where it
-    states none, and to the only visit where the tables have one a person. Of several scans of a
-    visit the first in the folder's index is taken.
+    states none, and to the only visit where the tables have one a person; or to the visit that the
+    adapter makes of that session. Of several scans of a visit the nearest is taken, and of equally
+    near ones the first in the folder's index.
 
     Args:
         name: The cohort, for messages.
         reading: What was read.
         folder: What ``neurodx volumes`` wrote.
         scan_of: The adapter's (participant, session) of a scan's name, or None where it says none.
+        visit_of: From a scan's session and those of its person in the tables, the index visit
+            first, to the one that is meant and its distance in days, or None.
 
     Raises:
         CohortError: The folder is none that was prepared or holds no volume, or no volume belongs
             to anybody in the tables.
     """
     prepared = _opened(folder)
-    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of)
+    visit_of = visit_of or _as_stated(one_visit=reading.visits[v.PARTICIPANT_ID].is_unique)
+    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of, visit_of)
     if rows.empty:
         raise CohortError(_nobody(name, prepared, reading.visits, unmatched))
     tables, unmeasured = _tables(reading, prepared, rows)
@@ -148,15 +159,25 @@ def _opened(folder: Path) -> PreparedVolumes:
     return prepared
 
 
+def _as_stated(*, one_visit: bool) -> VisitOf:
+    """The session that a scan states; the index visit where it states none or there is no other."""
+
+    def visit_of(session: str, sessions: Sequence[str]) -> tuple[str, float] | None:
+        if session in sessions:
+            return session, 0.0
+        return (sessions[0], 0.0) if one_visit or session == _NO_SESSION else None
+
+    return visit_of
+
+
 def _matched(
-    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None
+    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None, visit_of: VisitOf
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, int]]:
     """Rows of the index by visit, scans of nobody, and why others were left out."""
     people = _by_plain_id(visits)
-    one_visit = visits[v.PARTICIPANT_ID].is_unique
-    known = set(zip(*(visits[c].tolist() for c in _KEYS), strict=True))
-    first = visits.loc[visits[v.IS_INDEX]].set_index(v.PARTICIPANT_ID)[v.SESSION_ID].to_dict()
-    found: dict[tuple[str, str], int] = {}
+    ordered = visits.sort_values(v.IS_INDEX, ascending=False, kind="stable")
+    sessions = ordered.groupby(v.PARTICIPANT_ID)[v.SESSION_ID].agg(list).to_dict()
+    found: dict[tuple[str, str], tuple[float, int]] = {}  # distance in days, row
     unmatched, counts = [], {_NOBODY: 0, _OTHER_VISIT: 0, _FURTHER: 0}
     for scan, session, row in index[[*_KEYS, "row"]].itertuples(index=False):
         stated = scan_of(scan) if scan_of else None
@@ -166,18 +187,15 @@ def _matched(
             unmatched.append(f"{scan} {session}")
             counts[_NOBODY] += 1
             continue
-        key = (who, f"ses-{visit.removeprefix('ses-')}")
-        if key not in known and (one_visit or visit.removeprefix("ses-") == _NO_SESSION):
-            key = (who, first[who])
-        if key not in known:
+        meant = visit_of(f"ses-{visit.removeprefix('ses-')}", sessions[who])
+        if meant is None:
             counts[_OTHER_VISIT] += 1
-        elif key in found:
-            counts[_FURTHER] += 1
-        else:
-            found[key] = int(row)
-    rows = visits[_KEYS].assign(
-        row=[found.get(key, -1) for key in zip(*(visits[c] for c in _KEYS), strict=True)]
-    )
+            continue
+        key, place = (who, meant[0]), (meant[1], int(row))
+        counts[_FURTHER] += key in found
+        found[key] = min(found.get(key, place), place)
+    keys = zip(*(visits[c] for c in _KEYS), strict=True)
+    rows = visits[_KEYS].assign(row=[found[key][1] if key in found else -1 for key in keys])
     return rows.loc[rows["row"] >= 0].reset_index(drop=True), tuple(unmatched), counts
 
 
