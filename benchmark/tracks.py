@@ -56,6 +56,7 @@ TRACKS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "demographic": frozenset({"demographics"}),
         "confound": frozenset({"demographics", "head_size", "site"}),
         "t1w": frozenset({"t1w"}),
+        "t1w+site": frozenset({"t1w", "site"}),
         "fmri": frozenset({"fmri"}),
         "genetic": frozenset({"genetic"}),
         "biomarker": frozenset({"biomarker"}),

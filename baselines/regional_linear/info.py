@@ -24,9 +24,15 @@ INFO = register(
         summary="Penalised linear model on log regional volumes and head size, as measured.",
         model="model:RegionalLinear",
         tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "brain_age", "impaired"),
-        tracks=("t1w",),
+        tracks=("t1w", "t1w+site"),
         requires=("t1w",),
         config=Config,
+        variants={
+            "regional_harmonised_linear": {
+                "track": "t1w+site",
+                "title": "Regional volumes, harmonised over training sites, linear",
+            },
+        },
         paper="Regional volumetry as the reference features of Wen et al. 2020.",
         doi="10.1016/j.media.2020.101694",
     )

@@ -300,29 +300,36 @@ def _external(
     return {
         other: tasks
         for other, tasks in plan.external.items()
-        if serves(row, ready_cohort(other, profile.name, workspace))
+        if serves(row, ready_cohort(other, profile.name, workspace), fitted=False)
     }
 
 
-def serves(row: Row, cohort: Cohort) -> bool:
-    """Whether a cohort holds what the row's method needs of its track."""
+def serves(row: Row, cohort: Cohort, *, fitted: bool = True) -> bool:
+    """Whether a cohort holds what the row's method needs of its track.
+
+    Args:
+        row: The board row.
+        cohort: The store.
+        fitted: Whether the method is fitted on it, which takes several sites where the track shows
+            them; to be predicted by the models of another cohort, one is enough.
+    """
     if not all(modality_mask(cohort, modality).any() for modality in row.info.requires):
         return False
     sources = get_track(row.track)
-    held = [source for source in sources if _holds(cohort, source)]
+    held = [source for source in sources if _holds(cohort, source, fitted=fitted)]
     if row.info.copes_with_missing:
         return bool(held) or not sources
     return len(held) == len(sources)
 
 
-def _holds(cohort: Cohort, source: str) -> bool:
+def _holds(cohort: Cohort, source: str, *, fitted: bool) -> bool:
     modality = SOURCES[source].modality
     if modality:
         return bool(modality_mask(cohort, modality).any())
     index = cohort.index_visits
     columns = [c for c in SOURCES[source].columns if c in index and index[c].notna().any()]
     if source == "site":
-        return bool(columns) and index[columns[0]].nunique() > 1
+        return bool(columns) and (not fitted or index[columns[0]].nunique() > 1)
     if source == "head_size":
         return bool(columns) or cohort.has("regions")
     return bool(columns)

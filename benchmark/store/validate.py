@@ -11,17 +11,6 @@ from benchmark.errors import CohortError, nearest
 __all__ = ["validate_participants"]
 
 _MOST_SHOWN = 20
-_RANGES = {
-    v.AGE_YEARS: (0.0, 120.0),
-    v.EDUCATION_YEARS: (0.0, 40.0),
-    v.MMSE: (0.0, 30.0),
-    v.CDR_GLOBAL: (0.0, 3.0),
-    v.APOE_E4: (0.0, 2.0),
-    v.FAMILY_HISTORY: (0.0, 1.0),
-    v.IMPAIRED: (0.0, 1.0),
-    v.FIELD_STRENGTH_T: (0.1, 12.0),
-    v.HEAD_SIZE_MM3: (1e5, 5e6),
-}
 _LEVELS = {
     v.SEX: {"F", "M"},
     v.PART: {v.PRETRAIN, v.EVALUATE},
@@ -60,7 +49,7 @@ def _structure(frame: pd.DataFrame) -> list[str]:
 
 def _values(frame: pd.DataFrame) -> list[str]:
     problems = []
-    for column, (low, high) in _RANGES.items():
+    for column, (low, high) in v.COLUMN_RANGES.items():
         if column not in frame:
             continue
         numbers = pd.to_numeric(frame[column], errors="coerce")

@@ -109,6 +109,7 @@ def test_rows_are_chosen_by_what_the_cohort_holds(repository: Path, tmp_path: Pa
     add("ants", "ixi", tmp_path / "3", repository, features="ants")
     methods = {n: load_profile(n, repository / "configs").methods for n in ("one", "three", "ants")}
     assert methods["one"] == ["chance", "age_sex", *regional]  # one site: no row on confounds
+    regional.insert(1, "regional_harmonised_linear")  # several sites
     assert methods["three"] == ["chance", "confound", *regional]
     assert methods["ants"] == ["chance", *regional]  # no head size
 
@@ -257,6 +258,7 @@ def test_models_of_one_cohort_predict_another(repository: Path, tmp_path: Path) 
     assert profile == load_profile("one-to-two", repository / "configs")
     assert profile.plan["one"].external == {"two": ["brain_age"]}
     assert profile.methods == load_profile("one", repository / "configs").methods
+    assert "regional_harmonised_linear" in profile.methods  # though the other cohort has one site
     stages = yaml.safe_load((repository / "profiles/one-to-two/dvc.yaml").read_text())["stages"]
     assert "--protocol external --train-cohort one" in stages["split-two"]["cmd"]
     assert added_profiles(repository / "configs") == {"one", "two", "three", "one-to-two"}

@@ -109,6 +109,7 @@ COLUMNS = {
     "demographic": {"age_years", "sex", "education_years"},
     "confound": {"age_years", "sex", "education_years", "head_size_mm3", "site_id"},
     "t1w": {"hippocampus_mm3", "head_size_mm3"},
+    "t1w+site": {"hippocampus_mm3", "head_size_mm3", "site_id"},
     "fmri": set(),
     "genetic": {"apoe_e4"},
     "biomarker": {"tau", "abeta"},

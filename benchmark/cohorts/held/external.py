@@ -61,7 +61,7 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
     for method in base.methods:
         row = resolve_row(method, base, configs=configs)
         able = all(
-            serves(row, cohort)
+            serves(row, cohort, fitted=False)
             and not lacks_volumes(
                 row, cohort, [task for task in external[other] if task in row.tasks]
             )
