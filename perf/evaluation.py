@@ -10,7 +10,7 @@ its time is scaled up.
   work on one fold; its sampler is fed our draws, so that every replicate can be compared.
 - ``largest_difference_*``: over all metrics and compared resamples.
 - ``milliseconds_per_run``: ours, intervals included. ``bca_seconds``, ``bca_cpu_seconds``: every
-  metric that is defined for two classes, with BCa (logit-DeLong for AUROC), the best of the repeats.
+  metric that is defined for two classes, with BCa (logit-DeLong for AUROC), best of the repeats.
 - ``full_board_s``: scoring and ranking 200 methods on 10 tasks of 300 people in five folds from
   nothing, primary metric, all pairs, from ledgers in memory. ``one_changed_method_s``: the same
   again with another ledger for one method in every task. ``growth_in_methods``: scoring time of

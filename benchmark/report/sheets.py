@@ -132,6 +132,12 @@ def _plain(name: str, digits: int = 3, *, sign: bool = False) -> _Cell:
     return cell
 
 
+def _complete_cases(row: Row) -> str:
+    """How many complete cases there are, of how many people."""
+    n = row["complete_n"]
+    return "" if n is None else f"{n} of {row['complete_n_everybody']}"
+
+
 def _or(cell: _Cell, name: str) -> _Cell:
     """A cell, or where it is empty the text of a column."""
     return lambda row: cell(row) or str(row[name])
@@ -293,7 +299,7 @@ _LAYOUTS: Final = (
             ("95 % interval", _between("ci_low", "ci_high")),
             ("drop", _plain("drop", sign=True)),
             ("its interval", _between("drop_low", "drop_high", sign=True)),
-            ("complete cases", _plain("complete_n")),
+            ("complete cases", _complete_cases),
             ("their score", lambda r: number(r["complete_score"]) or r["complete_status"] or ""),
         ),
         less,

@@ -150,7 +150,7 @@ def test_missing_modalities_stand_beside_complete_cases_and_rows_without_answers
     scan = own.loc[("t1w", "complete")]
     assert left[7][2] == f"{scan['score']:.3f}"
     assert left[7][4].startswith(f"{scan['drop']:+.3f}")
-    assert left[7][5] == str(scan["n"])
+    assert left[7][5] == f"{scan['n']} of 240"
     curve = cells(page, "Two with modalities dropped at random")
     assert [line[0] for line in curve] == ["everything"] * 3 + ["50 % dropped"] * 3
     (without,) = cells(page, "Why a row was not asked")

@@ -135,6 +135,7 @@ _ALL: dict[str, dict[str, str]] = {
         "percent": "Int64",  # dropped at random; 0 for `full`, none for other subsets
         "people": "str",  # "everybody", "complete" (have them all), "some" (are left one or more)
         "n": "Int64",
+        "n_everybody": "Int64",  # of whom n are the people that this line is about
         "n_smallest_class": "Int64",
         **_INTERVAL,
         "ci_method": "str",
