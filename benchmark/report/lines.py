@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmark.report.content import Content, Row, row_name
 
-__all__ = ["as_stored", "elsewhere", "left", "less", "of_first"]
+__all__ = ["as_stored", "elsewhere", "left", "less", "of_first", "outputs_first"]
 
 
 _BESIDE: Final = ("n", "n_everybody", "score", "status")
@@ -32,6 +32,11 @@ def elsewhere(content: Content, _: str) -> list[Row]:
         *({**r, "where": r["external_cohort"], "there": r["external"]} for r in abroad),
         *({**r, "where": "sites left out", "there": r["left_out"]} for r in left),
     ]
+
+
+def outputs_first(content: Content, table: str) -> list[Row]:
+    """Lines about outputs, then those about embeddings."""
+    return sorted(content.of_ranked(table), key=lambda r: r["told_from"] != "outputs")
 
 
 def less(content: Content, table: str) -> list[Row]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
-from benchmark.report.lines import as_stored, elsewhere, left, less, of_first
+from benchmark.report.lines import as_stored, elsewhere, left, less, of_first, outputs_first
 from benchmark.results.people import SUBGROUPS
 
 __all__ = ["Sheet", "all_sheets"]
@@ -233,15 +233,19 @@ _LAYOUTS: Final = (
     _Layout(
         "site_trace",
         "Trace of the site",
-        "How well the site can be told from the outputs; sites are permuted within classes.",
+        "How well the site can be told from outputs or embeddings; sites are permuted within "
+        "classes. Chance: one over the number of sites.",
         (
             ("row", row_name),
+            ("from", _plain("told_from")),
             "sites",
             "n",
             ("balanced accuracy", _or(_plain("balanced_accuracy"), "status")),
             ("permuted sites, 95 %", _between("null_low", "null_high")),
+            ("chance", _plain("chance")),
             ("p", _plain("p_value")),
         ),
+        outputs_first,
     ),
     _Layout(
         "external_drop",

@@ -67,9 +67,10 @@ _ALL: dict[str, dict[str, str]] = {
         "drop_high": "float64",
         **_SAID,
     },
-    # How well the site can be told from the outputs, against permuted sites.
+    # How well the site can be told from outputs or embeddings, against permuted sites.
     "site_trace": {
         **_KEY,
+        "told_from": "str",  # "outputs", "embedding"
         "sites": "Int64",
         "n": "Int64",
         "balanced_accuracy": "float64",
