@@ -130,3 +130,21 @@ def test_the_verb(board, tmp_path, capsys):
     assert record["pairs"][0]["difference"] == pytest.approx(found.pairs["difference"].iloc[0])
     assert record["scores"]["abroad"]["weak|demographic|"] is None
     assert main(["across", "--task", "dx3", "--board", str(board)]) == 1
+
+
+def test_from_ten_cohorts_on_there_is_a_diagram(tmp_path, capsys):
+    names = [f"c{k}" for k in range(10)]
+    ledgers = [_ledger(m, c, "3fold") for c in names for m in SKILL]
+    score_workspace(Workspace(), tmp_path / "scores", extra=ledgers, n_resamples=50)
+    rank_workspace(tmp_path / "scores", tmp_path / "board")
+    found = across_cohorts(tmp_path / "board", "ad_cn")
+    ranks = found.scores.rank(axis=1, ascending=False).mean()
+    assert dict(zip(found.diagram.names, found.diagram.mean_ranks, strict=True)) == dict(ranks)
+    assert found.diagram.names[-1] == "weak|demographic|"
+    out = tmp_path / "across.json"
+    asked = ["across", "--task", "ad_cn", "--board", str(tmp_path / "board"), "--json", str(out)]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert f"weak|demographic|: {ranks['weak|demographic|']:.2f}" in said
+    assert "not told apart" in said
+    assert json.loads(out.read_text())["diagram"]["names"] == list(found.diagram.names)
