@@ -192,8 +192,8 @@ def _critical_values(order: Array, centred: _Centred, alpha: float) -> Array:
 def _upper_quantile(largest: Array, n: int, alpha: float) -> tuple[Array, Array]:
     """Order statistic below the 1 - alpha quantile of each row of n, and the quantile itself.
 
-    Linear between order statistics, as ``numpy.quantile``. The largest are given, (rows, m): all
-    others lie below the quantile.
+    Linear between order statistics, to the last bit as ``numpy.quantile``. The largest are given,
+    (rows, m): all others lie below the quantile.
     """
     place = (n - 1) * (1.0 - alpha)
     below = math.floor(place)
@@ -201,7 +201,9 @@ def _upper_quantile(largest: Array, n: int, alpha: float) -> tuple[Array, Array]
     second = min(first + 1, largest.shape[1] - 1)
     ordered = np.partition(largest, (first, second), axis=1)
     low, high = ordered[:, first], ordered[:, second]
-    return low, low + (high - low) * (place - below)
+    share = place - below
+    near_low = share < 0.5
+    return low, low + (high - low) * share if near_low else high - (high - low) * (1.0 - share)
 
 
 def _adjusted_p(t: Array, critical: Array, alpha: float) -> Array:
