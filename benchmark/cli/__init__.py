@@ -23,6 +23,7 @@ VERBS = {
     "rank": "rank the methods and write the board",
     "compare-reference": "compare the board with the published numbers",
     "report": "write one cohort and task as a page, with tables for LaTeX",
+    "across": "put the rows of one task together over cohorts",
     "protocol": "compare two boards: what changed, which conclusions flipped",
     "board": "open the leaderboard",
     "list": "list methods, tasks, tracks, cohorts or profiles",

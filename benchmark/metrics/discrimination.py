@@ -36,7 +36,7 @@ def pr_auc(y_true: Array, y_prob: Array, folds: Array, weights: Array) -> Array:
     """Average precision within each fold, averaged with the number of positives as weight.
 
     ``sum_t (R_t - R_(t-1)) P_t`` over the distinct scores. A constant prediction scores the
-    prevalence. NaN where there is no positive.
+    prevalence. A fold of one class says nothing and does not count; NaN where no fold has both.
     """
     return _one_vs_rest(_average_precision, y_true, y_prob, folds, weights)
 
@@ -125,14 +125,15 @@ def _average_precision(positive: Array, score: Array, folds: Array, weights: Arr
     total = np.zeros(weights.shape[1])
     positives = np.zeros(weights.shape[1])
     for pos, neg in _sorted_folds(positive, score, folds):
-        if not len(pos):
+        if not len(pos) or not len(neg):
             continue
         true, false = _curve(pos, neg, score, weights)
+        usable = weights[neg].sum(axis=0) > 0
         false += true
         precision = np.divide(true, false, out=np.zeros_like(true), where=false > 0)
         steps = np.diff(true, axis=0, prepend=np.zeros_like(true[:1]))
-        total += np.einsum("gb,gb->b", steps, precision)
-        positives += true[-1]
+        total += usable * np.einsum("gb,gb->b", steps, precision)
+        positives += usable * true[-1]
     return np.where(positives > 0, total / positives, np.nan)
 
 

@@ -200,14 +200,16 @@ def _elsewhere(content: Content) -> Iterator[str]:
 
 
 def _checks(content: Content) -> Iterator[str]:
-    sites = [r for r in content.of_ranked("site_trace") if r["p_value"] is not None]
-    traced = [r for r in sites if r["balanced_accuracy"] > r["null_high"]]
-    if traced:
-        yield (
-            f"The site can be told from the outputs better than the diagnosis explains: "
-            f"{_names(traced)} ({len(traced)} of {len(sites)} looked at; about "
-            f"{0.025 * len(sites):.1f} would be by chance)."
-        )
+    for told_from in ("outputs", "embedding"):
+        lines = [r for r in content.of_ranked("site_trace") if r["told_from"] == told_from]
+        sites = [r for r in lines if r["p_value"] is not None]
+        traced = [r for r in sites if r["balanced_accuracy"] > r["null_high"]]
+        if traced:
+            yield (
+                f"The site can be told from the {told_from} better than the diagnosis explains: "
+                f"{_names(traced)} ({len(traced)} of {len(sites)} looked at; about "
+                f"{0.025 * len(sites):.1f} would be by chance)."
+            )
     flattered = [r for r in content.of_ranked("honesty") if (r["optimism_low"] or 0) > 0]
     if flattered:
         yield f"Validation flatters by an interval clear of zero: {_names(flattered)}."

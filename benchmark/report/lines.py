@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from benchmark.report.content import Content, Row, row_name
 
-__all__ = ["as_stored", "elsewhere", "left", "less", "of_first"]
+__all__ = ["as_stored", "elsewhere", "left", "less", "of_first", "outputs_first"]
+
+
+_BESIDE: Final = ("n", "n_everybody", "score", "status")
 
 
 def of_first(content: Content, table: str) -> list[Row]:
@@ -30,6 +34,11 @@ def elsewhere(content: Content, _: str) -> list[Row]:
     ]
 
 
+def outputs_first(content: Content, table: str) -> list[Row]:
+    """Lines about outputs, then those about embeddings."""
+    return sorted(content.of_ranked(table), key=lambda r: r["told_from"] != "outputs")
+
+
 def less(content: Content, table: str) -> list[Row]:
     """Everybody's line for the full set, single modalities, all but one, and drops at random.
 
@@ -44,7 +53,7 @@ def less(content: Content, table: str) -> list[Row]:
         if row["people"] not in ("everybody", "") or size not in (None, 1, most and most - 1, most):
             continue
         beside = complete.get((row_name(row), row["shown"]), {})
-        also = {f"complete_{name}": beside.get(name) for name in ("n", "score", "status")}
+        also = {f"complete_{name}": beside.get(name) for name in _BESIDE}
         found.append({**row, **also})
     order = {row_name(row): place for place, row in enumerate(found)}
     return sorted(found, key=lambda r: (order[row_name(r)], _place(r["percent"])))

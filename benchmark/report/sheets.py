@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
-from benchmark.report.lines import as_stored, elsewhere, left, less, of_first
+from benchmark.report.lines import as_stored, elsewhere, left, less, of_first, outputs_first
 from benchmark.results.people import SUBGROUPS
 
 __all__ = ["Sheet", "all_sheets"]
@@ -132,6 +132,12 @@ def _plain(name: str, digits: int = 3, *, sign: bool = False) -> _Cell:
     return cell
 
 
+def _complete_cases(row: Row) -> str:
+    """How many complete cases there are, of how many people."""
+    n = row["complete_n"]
+    return "" if n is None else f"{n} of {row['complete_n_everybody']}"
+
+
 def _or(cell: _Cell, name: str) -> _Cell:
     """A cell, or where it is empty the text of a column."""
     return lambda row: cell(row) or str(row[name])
@@ -227,15 +233,19 @@ _LAYOUTS: Final = (
     _Layout(
         "site_trace",
         "Trace of the site",
-        "How well the site can be told from the outputs; sites are permuted within classes.",
+        "How well the site can be told from outputs or embeddings; sites are permuted within "
+        "classes. Chance: one over the number of sites.",
         (
             ("row", row_name),
+            ("from", _plain("told_from")),
             "sites",
             "n",
             ("balanced accuracy", _or(_plain("balanced_accuracy"), "status")),
             ("permuted sites, 95 %", _between("null_low", "null_high")),
+            ("chance", _plain("chance")),
             ("p", _plain("p_value")),
         ),
+        outputs_first,
     ),
     _Layout(
         "external_drop",
@@ -293,7 +303,7 @@ _LAYOUTS: Final = (
             ("95 % interval", _between("ci_low", "ci_high")),
             ("drop", _plain("drop", sign=True)),
             ("its interval", _between("drop_low", "drop_high", sign=True)),
-            ("complete cases", _plain("complete_n")),
+            ("complete cases", _complete_cases),
             ("their score", lambda r: number(r["complete_score"]) or r["complete_status"] or ""),
         ),
         less,

@@ -14,6 +14,7 @@ from benchmark.results.schema import CELL, ORACLE, ROW_KEY
 
 __all__ = ["dvc_metrics", "write_exports"]
 
+_PLOTTED = ("metric", "score", "ci_low", "ci_high")
 _CALIBRATION = ("brier_score", "ece", "calibration_slope")
 
 
@@ -24,7 +25,7 @@ def dvc_metrics(leaderboard: pd.DataFrame) -> dict[str, Any]:
     out: their status is in the leaderboard.
     """
     nested: dict[str, Any] = {}
-    for row in leaderboard.to_dict("records"):
+    for row in leaderboard[[*ROW_KEY, "score"]].to_dict("records"):
         if not math.isfinite(row["score"]):
             continue
         place = nested
@@ -51,12 +52,12 @@ def _plot_table(rows: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     slopes = metrics[metrics["metric"].isin(_CALIBRATION)].pivot_table(
         index=list(ROW_KEY), columns="metric", values="score"
     )
-    table = rows.join(slopes, on=list(ROW_KEY))
+    table = rows[[*ROW_KEY, *_PLOTTED]].join(slopes, on=list(ROW_KEY))
     table = table.assign(row=[_plot_label(row) for row in table.to_dict("records")])
     for name in _CALIBRATION:
         if name not in table:
             table[name] = math.nan
-    return table[["row", "method", "track", "metric", "score", "ci_low", "ci_high", *_CALIBRATION]]
+    return table[["row", "method", "track", *_PLOTTED, *_CALIBRATION]]
 
 
 def _plot_label(row: Mapping[Any, Any]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.errors import ResultError
+from benchmark.results.embeddings import NO_EMBEDDINGS, Embeddings
 
 __all__ = ["Gap", "Ledger", "RowFacts", "RowKey", "Trail", "prediction_columns"]
 
@@ -86,6 +87,7 @@ class Ledger:
         missing: The same columns for answers with modalities missing, and ``shown`` and
             ``n_shown`` as the runner writes them; None where they were not read or are not there.
         missing_note: Why they are not there; empty where there could be none.
+        embeddings: What the fits show of the test people; none where they were not read.
     """
 
     key: RowKey
@@ -95,6 +97,7 @@ class Ledger:
     validation: pd.DataFrame | None = field(default=None, repr=False)
     missing: pd.DataFrame | None = field(default=None, repr=False)
     missing_note: str = ""
+    embeddings: Embeddings = field(default=NO_EMBEDDINGS, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import pandas as pd
 from benchmark import vocabulary as v
 from benchmark.errors import ResultError
 from benchmark.results.derive import derive_binary
+from benchmark.results.embeddings import NO_EMBEDDINGS, Embeddings, read_embeddings
 from benchmark.results.ledger import (
     Gap,
     Ledger,
@@ -56,7 +57,7 @@ class Workspace:
         runs: One line per run.
         folder: Where it was read.
         with_validation: Whether what the robustness tables need besides was read: the validation
-            people, and the answers with modalities missing.
+            people, the answers with modalities missing, and embeddings.
     """
 
     ledgers: list[Ledger] = field(default_factory=list)
@@ -121,8 +122,8 @@ def read_runs(
         runs: ``runs/`` of a workspace.
         tasks: Known tasks.
         only: Which methods, protocols, cohorts and tasks.
-        with_validation: Read the validation people's predictions and the answers with modalities
-            missing too, where they are stored.
+        with_validation: Read the validation people's predictions, the answers with modalities
+            missing and embeddings too, where they are stored.
 
     Raises:
         ResultError: There is no plan, or a plan is not valid JSON.
@@ -230,7 +231,8 @@ class _MethodReader:
             return Gap(key, "failed", first_line(error), self._facts([]))
         frame = pd.concat(frames, ignore_index=True)
         missing, note = self._missing_answers(key, slots)
-        return Ledger(key, frame, facts, self._trail(slots), validation, missing, note)
+        embeddings = self._embeddings(key, slots)
+        return Ledger(key, frame, facts, self._trail(slots), validation, missing, note, embeddings)
 
     def omitted(self) -> Iterator[Gap]:
         """Points that were too small to be run."""
@@ -319,6 +321,11 @@ class _MethodReader:
         columns = prediction_columns(self._tasks[key.task].classes)
         used = [v.PARTICIPANT_ID, "y_true", *columns, "seed", "fold", SHOWN, N_SHOWN]
         return pd.concat(frames, ignore_index=True)[used], ""
+
+    def _embeddings(self, key: RowKey, slots: Sequence[_Slot]) -> Embeddings:
+        if not self._with_validation or slots[0].part != v.TEST:
+            return NO_EMBEDDINGS
+        return read_embeddings([self._folder / s.run["run_id"] for s in slots], key.cohort)
 
     def _slot_frame(self, key: RowKey, slot: _Slot, part: str) -> pd.DataFrame:
         return self._share(self._run_predictions(slot.run["run_id"]), key, slot, part)

@@ -48,7 +48,7 @@ def rank_cell(
         cell: Their replicates.
         tracks: Sources of each track; a track not in it is comparable with itself alone.
     """
-    members = [_row(record, cell) for record in rows.to_dict("records")]
+    members = [_row(record, cell) for record in rows[[*ROW_KEY, "provenance"]].to_dict("records")]
     result = RankedCell(updates={m.key: {} for m in members})
     head = {name: str(rows.iloc[0][name]) for name in CELL} | {"metric": cell.metric}
     for track in sorted({m.track for m in members if m.ranked}):

@@ -122,9 +122,10 @@ class _Centred:
     replicates_of: Callable[[Array], Array]
 
     def __call__(self, which: Array) -> Array:
-        ratio = self.replicates_of(which) - self.difference[which, None]
+        ratio = self.replicates_of(which)
+        ratio -= self.difference[which, None]
         error = self.error[which, None]
-        np.divide(ratio, np.where(error > 0.0, error, np.inf), out=ratio)
+        ratio /= np.where(error > 0.0, error, np.inf)
         np.abs(ratio, out=ratio)
         return ratio if np.isfinite(ratio).all() else np.where(np.isfinite(ratio), ratio, 0.0)
 
@@ -171,10 +172,10 @@ def _critical_values(order: Array, centred: _Centred, alpha: float) -> Array:
     """1 - alpha quantile of the largest ratio over each difference and all that follow it.
 
     Goes from the last to the first, keeping the largest so far. Quantiles only grow on the way, so
-    a block whose last one equals the one before it has that value throughout.
+    in a block only the resamples that end it at or above the quantile before it can move it.
     """
     found = np.empty(len(order))
-    done, so_far, before = 0, None, -1.0
+    done, so_far, before = 0, None, 0.0
     for which in blocks(order[::-1]):
         ratio = centred(which)
         if so_far is not None:
@@ -182,12 +183,27 @@ def _critical_values(order: Array, centred: _Centred, alpha: float) -> Array:
         for above, row in pairwise(ratio):  # faster than accumulate, which walks down columns
             np.maximum(above, row, out=row)
         so_far = ratio[-1].copy()
-        last = float(np.quantile(so_far, 1.0 - alpha))
-        same = last == before
-        values = last if same else np.quantile(ratio, 1.0 - alpha, axis=1, overwrite_input=True)
+        low, values = _upper_quantile(ratio[:, so_far >= before], ratio.shape[1], alpha)
         found[done : done + len(which)] = values
-        done, before = done + len(which), last
+        done, before = done + len(which), float(low[-1])
     return found[::-1]
+
+
+def _upper_quantile(largest: Array, n: int, alpha: float) -> tuple[Array, Array]:
+    """Order statistic below the 1 - alpha quantile of each row of n, and the quantile itself.
+
+    Linear between order statistics, to the last bit as ``numpy.quantile``. The largest are given,
+    (rows, m): all others lie below the quantile.
+    """
+    place = (n - 1) * (1.0 - alpha)
+    below = math.floor(place)
+    first = below - (n - largest.shape[1])
+    second = min(first + 1, largest.shape[1] - 1)
+    ordered = np.partition(largest, (first, second), axis=1)
+    low, high = ordered[:, first], ordered[:, second]
+    share = place - below
+    near_low = share < 0.5
+    return low, low + (high - low) * share if near_low else high - (high - low) * (1.0 - share)
 
 
 def _adjusted_p(t: Array, critical: Array, alpha: float) -> Array:

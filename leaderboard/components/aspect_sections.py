@@ -225,9 +225,14 @@ def _sites(shown: Shown) -> None:
         shown.nothing("site_trace")
         return
     st.caption(
-        "How well the site can be guessed from the outputs alone. Grey: 95 % range when sites are "
-        "permuted within classes. p is not corrected for the number of rows."
+        "How well the site can be guessed from the outputs alone, and from the embedding where the "
+        "method has one. Grey: 95 % range when sites are permuted within classes. p is not "
+        "corrected for the number of rows."
     )
+    lines = lines.assign(label=[_told(r) for r in records(lines)])
+    lines = lines.sort_values(
+        "told_from", ascending=False, kind="stable"
+    )  # outputs, then embedding
     scored = lines.loc[lines["status"] == "done"]
     if not scored.empty:
         chart = site_guess(scored, palette_for(st.context.theme.type))
@@ -238,12 +243,17 @@ def _sites(shown: Shown) -> None:
             f"{r.sites} sites, {r.n} people",
             score_or_status(r.balanced_accuracy, r.status, r.note, 3),
             formats.interval(r.null_low, r.null_high) or formats.DASH,
+            formats.score(r.chance, 3),
             formats.score(r.p_value),
         )
         for r in records(lines)
     ]
-    heads = ("Row", "Of", "Balanced accuracy", "Permuted sites, 95 %", "p")
-    st.html(facts_table("Trace of the site in the outputs.", heads, cells))
+    heads = ("Row", "Of", "Balanced accuracy", "Permuted sites, 95 %", "Chance", "p")
+    st.html(facts_table("Trace of the site in outputs and embeddings.", heads, cells))
+
+
+def _told(r: Any) -> str:
+    return str(r.label) if r.told_from == "outputs" else f"{r.label}, {r.told_from}"
 
 
 ASPECTS: Final[Mapping[str, tuple[str, Callable[[Shown], None]]]] = MappingProxyType(

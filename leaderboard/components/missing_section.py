@@ -93,5 +93,5 @@ def _cells(r: Any, shown: Shown) -> tuple[str, ...]:
         interval_cell(r.drop, r.drop_low, r.drop_high, shown.digits)
         if formats.is_known(r.drop)
         else formats.DASH,
-        formats.score(r.n, 0),
+        f"{r.n} of {r.n_everybody}" if formats.is_known(r.n) else formats.DASH,
     )

@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
-from board_workspace import FakeMethod, people, write_missing, write_workspace
+from board_workspace import (
+    FakeMethod,
+    people,
+    write_embeddings,
+    write_missing,
+    write_workspace,
+)
 
 from benchmark.results import PlanFilter, rank_workspace, score_workspace
 from benchmark.results.people import Background, people_table
@@ -52,6 +58,7 @@ def write_robust_board(root: Path) -> Path:
     """Writes a board, few-label and leave-site-out included, into a workspace."""
     runs = write_workspace(root, METHODS)
     write_missing(runs, "two")
+    write_embeddings(runs, "two")
     shutil.copytree(runs / "cnn", runs / "copied")
     plan = json.loads((runs / "copied" / "plan.json").read_text())
     (runs / "copied" / "plan.json").write_text(

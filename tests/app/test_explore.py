@@ -138,6 +138,19 @@ def test_an_omitted_point_is_in_the_table_and_in_the_chart(open_page, robust):
     assert len(few_label(rows.loc[rows["status"] == "done"], "AUROC", PALETTE).layer) == 3
 
 
+def test_the_trace_of_the_site_in_embeddings_stands_below_those_in_outputs(open_page, robust):
+    page = open_page("robustness", robust, show="sites", **WHERE)
+    table = {line[0]: line[1:] for line in cells(page, "Trace of the site")}
+    names = list(table)
+    assert names[-1] == "Two, embedding"
+    assert "Two" in names[:-1]
+    assert not any(", embedding" in name for name in names[:-1])
+    stored = pd.read_parquet(robust / "site_trace.parquet")
+    row = stored.query("method == 'two' and task == 'dx3' and told_from == 'embedding'").iloc[0]
+    assert table["Two, embedding"][1] == f"{row['balanced_accuracy']:.3f}"
+    assert table["Two, embedding"][3] == "0.333"
+
+
 def test_missing_modalities_stand_beside_complete_cases_and_rows_without_answers(open_page, robust):
     page = open_page("robustness", robust, show="missing", **WHERE)
     assert not page.exception
@@ -150,7 +163,7 @@ def test_missing_modalities_stand_beside_complete_cases_and_rows_without_answers
     scan = own.loc[("t1w", "complete")]
     assert left[7][2] == f"{scan['score']:.3f}"
     assert left[7][4].startswith(f"{scan['drop']:+.3f}")
-    assert left[7][5] == str(scan["n"])
+    assert left[7][5] == f"{scan['n']} of 240"
     curve = cells(page, "Two with modalities dropped at random")
     assert [line[0] for line in curve] == ["everything"] * 3 + ["50 % dropped"] * 3
     (without,) = cells(page, "Why a row was not asked")

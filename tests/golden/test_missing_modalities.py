@@ -105,6 +105,7 @@ def test_complete_cases_have_what_the_track_opens_and_few_are_suppressed(lines):
     for shown in ("full", "t1w", "report", "drop-50"):
         few = one(lines, shown, "complete")
         assert (few["n"], few["n_smallest_class"], few["status"]) == (18, 9, "suppressed")
+        assert few["n_everybody"] == 40
         assert np.isnan(few["score"])
         assert "fewer than 10" in few["note"]
 

@@ -282,6 +282,7 @@ def test_a_sheet_of_missing_modalities_keeps_complete_cases_beside_everybody(con
     def line(shown, size, people, score, n, percent=None):
         said = {"status": "suppressed" if score is None else "done", "n": n, "percent": percent}
         known = {"shown": shown, "n_modalities": size, "people": people, "score": score}
+        known["n_everybody"] = 40
         return {**key, **ends, **said, **known}
 
     stored = [
@@ -298,7 +299,7 @@ def test_a_sheet_of_missing_modalities_keeps_complete_cases_beside_everybody(con
         s for s in all_sheets(replace(content, tables=tables)) if s.name == "missing_modalities"
     )
     assert [row[1] for row in sheet.rows] == ["everything", "a", "50 % dropped"]
-    assert sheet.rows[0][-2:] == ("8", "suppressed")
+    assert sheet.rows[0][-2:] == ("8 of 40", "suppressed")
     assert sheet.rows[1][2:4] == ("40", "0.700")
-    assert sheet.rows[1][-2:] == ("20", "0.750")
+    assert sheet.rows[1][-2:] == ("20 of 40", "0.750")
     assert sheet.rows[2][-2:] == ("", "")

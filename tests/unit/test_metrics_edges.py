@@ -69,6 +69,8 @@ def test_a_metric_of_the_third_class_refuses_two():
 
 NEEDS_BOTH = [
     "roc_auc",
+    "pr_auc",
+    "pr_auc_class_0",
     "weighted_roc_auc",
     "weighted_f1",
     "cohen_kappa",
@@ -97,6 +99,18 @@ def test_a_class_whose_weights_are_all_zero_counts_as_absent(name):
     values = METRICS[name].compute(Y, P, None, weights)
     assert np.isnan(values[0])
     assert np.isfinite(values[1])
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "pr_auc", "sensitivity_at_90_specificity"])
+def test_a_fold_of_one_class_does_not_count(name):
+    folds = np.array([0, 0, 0, 0, 1, 1])
+    y = np.array([0, 1, 0, 1, 1, 1])
+    alone = float(METRICS[name].compute(y[:4], P[:4]))
+    assert float(METRICS[name].compute(y, P, folds)) == alone < 1.0
+    without = np.array([[1, 1, 1, 1, 0, 1], [0, 1, 0, 1, 1, 1]], dtype=np.float32)
+    values = METRICS[name].compute(y, P, folds, without)
+    assert values[0] == pytest.approx(alone)
+    assert np.isnan(values[1])
 
 
 def test_a_fold_without_pairs_adds_none():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from benchmark.metrics import METRICS
 from benchmark.results import Ledger, RowKey
 from benchmark.results.cell import build_cell
 from benchmark.results.score_cell import score_cell
-from benchmark.tasks import TASKS
+from benchmark.tasks import TASKS, get_task
 
 TASK = TASKS["ad_cn"]
 RNG = np.random.default_rng(3)
@@ -164,3 +166,41 @@ def test_scores_do_not_depend_on_row_order_or_on_other_methods():
     np.testing.assert_array_equal(
         ours.candidate.own.replicates, alone.entries[0].candidate.own.replicates
     )
+
+
+def _of_ages(change):
+    ids = [f"sub-{i:02d}" for i in range(20)]
+    age = 60.0 + np.arange(20)
+    frame = pd.DataFrame({"participant_id": ids, "y_true": age, "y_pred": age + 1, "fold": 0})
+    key = RowKey("memory", "brain_age", "t1w", "2fold", "sfcn")
+    return Ledger(key, change(frame.assign(fold=np.arange(20) % 2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(y_pred=f["y_pred"].where(f.index != 3)), "1 participants .*sub-03"),
+        (lambda f: f.assign(y_pred=f["y_pred"].where(f.index != 3, np.inf)), "NaN or infinity"),
+        (lambda f: f.assign(y_true=f["y_true"].where(f.index != 3)), "1 participants .*sub-03"),
+        (lambda f: pd.concat([f, f.iloc[[3]]]), "several for 1: sub-03"),
+        (lambda f: pd.concat([f, f.iloc[[3]].assign(y_true=1.0)]), "two different labels"),
+        (lambda f: f.drop(columns="y_pred"), r"\['y_pred'\] are missing"),
+    ],
+)
+def test_a_faulty_ledger_of_ages_is_refused_and_names_whom(change, message):
+    cell = build_cell([_of_ages(change)], get_task("brain_age"), "2fold")
+    assert not cell.entries
+    (gap,) = cell.gaps
+    assert gap.status == "failed"
+    assert re.search(message, gap.error)
+
+
+def test_people_without_a_prediction_are_left_out_and_counted_never_filled_in():
+    whole = _ledger([_part(FIRST, fold=0), _part(SECOND, fold=1)], "whole")
+    few = _ledger([_part(FIRST[2:], fold=0), _part(SECOND, fold=1)], "few")
+    scored = score_cell(build_cell([whole, few], TASK, "2fold"), TASK, n_resamples=50)
+    by_name = {e.key.method: e for e in scored.entries}
+    assert len(by_name["few"].entry.rows) == 18
+    ours, theirs = (by_name[name].candidate for name in ("whole", "few"))
+    assert ours.own.n == 20
+    assert ours.against(theirs).n == theirs.against(ours).n == 18

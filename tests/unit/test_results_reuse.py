@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.results import Ledger, RowFacts, RowKey, scoring
+from benchmark.results import Ledger, RowFacts, RowKey, rank_workspace, scoring
 from benchmark.results.scoring import score_workspace
 from benchmark.tasks import TASKS
 
@@ -73,6 +73,13 @@ def _score(root, name, ledgers, **options):
     }
 
 
+def _board(root, scores):
+    """The board's tables, but for the date."""
+    rank_workspace(root / scores, root / f"board-{scores}")
+    tables = sorted((root / f"board-{scores}").rglob("*.parquet"))
+    return {str(p.relative_to(root / f"board-{scores}")): p.read_bytes() for p in tables}
+
+
 def _swap(ledgers, old, new):
     return [new if x.key == old.key else x for x in ledgers]
 
@@ -133,6 +140,8 @@ def test_kept_scores_equal_those_made_anew(workspace, scored_rows, change):
             pd.read_parquet(workspace / "fresh" / name),
         )
     assert not different
+    boards = [_board(workspace, name) for name in ("scores", "fresh")]
+    assert boards[0] == boards[1]
 
 
 def test_other_settings_or_damaged_tables_keep_nothing(workspace, scored_rows):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark.results import Ledger, RowKey
+from benchmark.results.embeddings import Embedding, Embeddings
 from benchmark.results.ledger import Trail
 from benchmark.results.people import Background, people_table
 from benchmark.results.planned import Workspace
@@ -55,9 +56,18 @@ def _asked_again(ledger, share=0.5):
     return replace(ledger, missing=pd.concat(tables, ignore_index=True))
 
 
+def _shows(ledger, seed=0):
+    """With an embedding of each fit."""
+    fits = []
+    for _, part in ledger.frame.groupby("fold"):
+        values = np.random.default_rng(seed).normal(size=(len(part), 4))
+        fits.append(Embedding(part["participant_id"].to_numpy(dtype=str), values))
+    return replace(ledger, embeddings=Embeddings(tuple(fits)))
+
+
 def _ledgers():
     found = [_ledger(method) for method in METHODS]
-    found[0] = _asked_again(found[0])
+    found[0] = _shows(_asked_again(found[0]))
     found[2] = replace(found[2], missing_note="2 of 3 runs hold no missing.parquet")
     found += [_ledger("partial", people=slice(0, 80))]
     found += [_ledger(method, "leave-site-out", seed=3) for method in ("cnn", "svm")]
@@ -113,6 +123,8 @@ CHANGES = {
     "validation": (_without_validation, 1),
     "answers with modalities missing": (lambda x: [_asked_again(x[0], 0.3), *x[1:]], 1),
     "no such answers any more": (lambda x: [replace(x[0], missing=None), *x[1:]], 1),
+    "an embedding": (lambda x: [_shows(x[0], 1), *x[1:]], 1),
+    "one where there was none": (lambda x: [*x[:2], _shows(x[2]), *x[3:]], 1),
     "why there are none": (lambda x: [*x[:2], replace(x[2], missing_note=""), *x[3:]], 1),
     "a trail": (lambda x: [replace(x[0], trail=Trail(3, 9, 6)), *x[1:]], 1),
     "a new method": (lambda x: [*x, _ledger("new")], 1),

@@ -21,7 +21,8 @@ from benchmark.stats import (
     rank_methods,
 )
 from benchmark.stats.candidate import replicates_with_seed_noise
-from benchmark.stats.pairs import pair_candidates
+from benchmark.stats.maxt import max_t_of_pairs
+from benchmark.stats.pairs import Moments, pair_candidates
 
 RNG = np.random.default_rng(8)
 SHARED = RNG.normal(size=2000) * 0.03
@@ -278,17 +279,28 @@ def test_spread_from_covariances_equals_that_of_the_differences():
     assert pair_candidates(_different_people(3)).moments() is None
 
 
-def test_critical_values_by_block_equal_those_by_row():
+@pytest.mark.parametrize(("n", "decimals"), [(300, 12), (301, 1), (7, 12), (1, 12)])
+def test_critical_values_by_block_equal_those_by_row(n, decimals):
+    """Each row's by numpy, over that difference and all that follow; with and without ties."""
     rng = np.random.default_rng(5)
-    t = rng.normal(size=200) * 2
-    replicates = t[:, None] + rng.normal(size=(200, 300)) + rng.normal(size=(1, 300))
-    test = max_t(t, replicates)
-    ratio = np.abs(replicates - t[:, None]) / replicates.std(axis=1, ddof=1)[:, None]
-    order = np.argsort(-np.abs(test.t), kind="stable")
-    critical = [max(1.959964, np.quantile(ratio[order[i:]].max(0), 0.95)) for i in range(200)]
-    separated = np.logical_and.accumulate(np.abs(test.t)[order] > critical)
-    np.testing.assert_array_equal(test.separated[order], separated)
-    assert test.critical == pytest.approx(critical[0])
+    t = (rng.normal(size=200) * 2).round(decimals)
+    noise = (rng.normal(size=(200, n)) + rng.normal(size=(1, n))).round(decimals)
+    replicates = t[:, None] + noise
+    spread = replicates.std(axis=1, ddof=1) if n > 1 else np.ones(200)
+    moments = Moments(np.ones(200), spread, float(np.abs(replicates).max()))
+    for alpha in (0.05, 0.4, 1 / 3):
+        test = max_t_of_pairs(t, lambda which: replicates[which], moments=moments, alpha=alpha)
+        ratio = np.abs(replicates - t[:, None]) / spread[:, None]
+        order = np.argsort(-np.abs(test.t), kind="stable")
+        largest = [np.quantile(ratio[order[i:]].max(0), 1 - alpha) for i in range(200)]
+        critical = np.maximum(largest, stats.norm.isf(alpha / 2))
+        separated = np.logical_and.accumulate(np.abs(test.t)[order] > critical)
+        np.testing.assert_array_equal(test.separated[order], separated)
+        assert test.critical == critical[0]
+        comparisons = np.log1p(-alpha) / np.log1p(-2 * stats.norm.sf(critical))
+        single = np.minimum(2 * stats.norm.sf(np.abs(test.t)[order]), 1 - 1e-16)
+        p = np.maximum.accumulate(1 - (1 - single) ** comparisons)
+        np.testing.assert_allclose(test.p_adjusted[order], p, atol=1e-12)
 
 
 def test_variance_between_seeds_can_undo_a_separation():

@@ -158,7 +158,7 @@ class _Sets:
         done: dict[bytes, dict[str, Any]] = {}
         lines = []
         for people, inside in ((EVERYBODY, None), (COMPLETE, self.complete), (SOME, left)):
-            line = {**self.subject.head, **head, "people": people}
+            line = {**self.subject.head, **head, "people": people, "n_everybody": len(entry.rows)}
             if people == COMPLETE and inside is None:
                 note = "who has every modality cannot be told from the answers"
                 lines.append(line | {"status": "undefined", "note": note})

@@ -1,11 +1,11 @@
 """Keeps the lines of rows that have not changed since the tables were written.
 
-The lines of a row follow from its ledger (validation people, answers with modalities missing and
-trail included), from the people,
-labels and strata of its cell, what is known of these people, the task, the settings and the code.
-Where all of these have the digest that was written down beside the tables, the lines are taken from
-there; a pair of rows is kept where both are. A cell with a faulty row is looked at whole. The
-result is the same as computing everything; a test compares.
+The lines of a row follow from its ledger (validation people, answers with modalities missing,
+embeddings and trail included), from the people, labels and strata of its cell, what is known of
+these people, the task, the settings and the code. Where all of these have the digest that was
+written down beside the tables, the lines are taken from there; a pair of rows is kept where both
+are. A cell with a faulty row is looked at whole. The result is the same as computing everything; a
+test compares.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
+from benchmark.results.embeddings import Embedding
 from benchmark.results.folders import cell_file, write_json
 from benchmark.results.ledger import Ledger
 from benchmark.results.people import SUBGROUPS
@@ -158,8 +160,17 @@ def marks_of(ledgers: Sequence[Ledger], scored: CellMemory | None, people: str) 
 
 def _row_digest(ledger: Ledger, known: str) -> str:
     beside = ["" if x is None else table_digest(x) for x in (ledger.validation, ledger.missing)]
-    rests_on = (known, ledger.trail, beside, ledger.missing_note)
+    fits = [_fit_digest(fit) for fit in ledger.embeddings.fits]
+    noted = ledger.missing_note, ledger.embeddings.note
+    rests_on = (known, ledger.trail, beside, fits, noted)
     return hashlib.sha256(repr(rests_on).encode()).hexdigest()
+
+
+def _fit_digest(fit: Embedding) -> str:
+    digest = hashlib.sha256("\x1f".join(map(str, fit.participant_ids)).encode())
+    digest.update(repr((fit.values.dtype, fit.values.shape)).encode())
+    digest.update(np.ascontiguousarray(fit.values).tobytes())
+    return digest.hexdigest()
 
 
 def _by_cell(table: pd.DataFrame) -> dict[_Cell, pd.DataFrame]:

@@ -67,9 +67,10 @@ _ALL: dict[str, dict[str, str]] = {
         "drop_high": "float64",
         **_SAID,
     },
-    # How well the site can be told from the outputs, against permuted sites.
+    # How well the site can be told from outputs or embeddings, against permuted sites.
     "site_trace": {
         **_KEY,
+        "told_from": "str",  # "outputs", "embedding"
         "sites": "Int64",
         "n": "Int64",
         "balanced_accuracy": "float64",
@@ -135,6 +136,7 @@ _ALL: dict[str, dict[str, str]] = {
         "percent": "Int64",  # dropped at random; 0 for `full`, none for other subsets
         "people": "str",  # "everybody", "complete" (have them all), "some" (are left one or more)
         "n": "Int64",
+        "n_everybody": "Int64",  # of whom n are the people that this line is about
         "n_smallest_class": "Int64",
         **_INTERVAL,
         "ci_method": "str",

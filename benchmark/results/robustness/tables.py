@@ -36,7 +36,7 @@ from benchmark.results.robustness.reuse import (
     robustness_digest,
 )
 from benchmark.results.robustness.schema import TABLES
-from benchmark.results.robustness.site_trace import site_trace_line
+from benchmark.results.robustness.site_trace import site_trace_lines
 from benchmark.results.robustness.subgroups import subgroup_lines
 from benchmark.results.robustness.subject import Subject
 from benchmark.results.robustness.training_runs import few_label_curve, seed_variance_line
@@ -297,7 +297,7 @@ class RobustnessTables:
         self._add("subgroups", groups)
         self._add("subgroup_gaps", gaps)
         self._add("age_matched", [age_matched_line(subject)])
-        self._add("site_trace", [site_trace_line(subject)])
+        self._add("site_trace", site_trace_lines(subject))
         self._add("seed_variance", [seed_variance_line(subject)])
         self._add("missing_modalities", missing_lines(subject))
         honesty = honesty_line(subject, n_resamples=self.n_resamples, seed=self.seed)
@@ -346,6 +346,7 @@ _ORDER = (
         "shown",
         "people",
         "site",
+        "told_from",
         "external_cohort",
         "method_a",
         "track_a",
