@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 
@@ -47,7 +47,7 @@ _EPILOG = """\
 From nothing to a leaderboard: `make repro`, then `make board`.
 Enter a cohort that you hold:  `neurodx cohort add oasis1 --root FOLDER`.
 Enter a method:                `neurodx new-method NAME`, then `neurodx check NAME`.
-Help on one verb:              `neurodx run --help`.
+Help on one verb:              `neurodx run --help`; the version: `neurodx --version`.
 """
 
 
@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb in ("-h", "--help"):
         _overview().print_help()
         return 0 if arguments else 2
+    if verb == "--version":
+        print(f"neurodx-bench {importlib.metadata.version('neurodx-bench')}")  # noqa: T201
+        return 0
     try:
         if verb not in VERBS:
             raise UnknownNameError("verb", verb, VERBS, "neurodx --help")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,8 @@ def test_an_interruption_says_how_to_go_on(monkeypatch, capsys) -> None:
     monkeypatch.setattr("benchmark.cli.list.run", interrupt)
     assert cli.main(["list", "tasks"]) == 130
     assert "run the same command to continue" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"neurodx-bench {version('neurodx-bench')}\n"
