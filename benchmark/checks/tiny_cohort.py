@@ -86,7 +86,9 @@ def _people(rng: np.random.Generator) -> pd.DataFrame:
             v.CDR_GLOBAL: np.where(severity > 0.9, 1.0, np.where(severity > 0.4, 0.5, 0.0)),
             v.MMSE: np.round(29 - 6 * severity + rng.normal(0, 1, N_PEOPLE)).clip(0, 30),
             v.FAMILY_HISTORY: _with_gaps(rng.integers(0, 2, N_PEOPLE), 11),
-            "faq_total": _with_gaps(np.round(10 * severity + rng.normal(2, 2, N_PEOPLE)), 13),
+            "faq_total": _with_gaps(
+                np.round(10 * severity + rng.normal(2, 2, N_PEOPLE)).clip(0, 30), 13
+            ),
             v.APOE_E4: _with_gaps(rng.binomial(2, 0.15 + 0.3 * severity), 7),
             "t1w_row": _rows(8),
             "fmri_row": _rows(5),

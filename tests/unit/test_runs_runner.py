@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_cohort import EXTERNAL, TINY
+from tiny_cohort import EXTERNAL, TINY, write_cohort
 
 from benchmark.config import CohortPlan, Profile
 from benchmark.runs.execute import execute
@@ -273,4 +274,10 @@ def test_an_external_cohort_that_lacks_a_source_is_masked_or_left_out(
     assert {len(job.external) for job in jobs} == {1}  # copes with missing genetics
     small.plan[TINY] = CohortPlan(fit=["dx3"], external={EXTERNAL: ["dx3"]})
     jobs = plan_jobs(resolve_row("confound", small), small, fresh_workspace)
-    assert {job.external for job in jobs} == {()}  # one site only: no site to tell apart
+    assert {len(job.external) for job in jobs} == {1}  # its one site is enough to be predicted
+    folder = fresh_workspace.data / EXTERNAL
+    visits = Cohort(folder).visits.drop(columns=["t1w_row", "fmri_row"]).assign(site_id=None)
+    shutil.rmtree(folder)
+    write_cohort(folder, visits, snps=False)
+    jobs = plan_jobs(resolve_row("confound", small), small, fresh_workspace)
+    assert {job.external for job in jobs} == {()}
