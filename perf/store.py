@@ -10,6 +10,9 @@ and uncompressed ones. All take turns, each for the same wall time a turn.
   wall time.
 - ``ratio_vs_conversion``: ours over one float16 batch in memory that is widened again and again
   into one float32 batch: nothing is looked up and nothing but the batch is read.
+- ``store_five_kept``: ours where the caller keeps five batches, more than the reader sets aside, so
+  that most batches get fresh memory. ``gather_float32_in_memory``: all volumes in memory as
+  float32, twice the size of the store's file, gathered into one batch.
 - ``open_seconds``: opening a store of 100,000 people: datasheet, visit table, array; best of five.
   ``open_anonymous_mib``, ``batches_anonymous_mib``: memory that this takes, and what 1,000 random
   batches add to it; pages of the array itself belong to the page cache.
@@ -28,6 +31,7 @@ import platform
 import tempfile
 import time
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +101,23 @@ def from_store(source: BatchSource) -> Batches:
             yield source.read(rows).inputs["t1w"]
 
 
+def several_kept(source: BatchSource) -> Batches:
+    """The store where a caller keeps the five latest batches, so that memory is seldom free."""
+    kept: deque[torch.Tensor] = deque(maxlen=5)
+    for batch in from_store(source):
+        kept.append(batch)
+        yield batch
+
+
+def gathered(cohort: Cohort) -> Batches:
+    """Rows of a float32 tensor in memory, gathered into one batch."""
+    volumes = torch.from_numpy(cohort.array("t1w").astype(np.float32))
+    whole = torch.empty((BATCH, *SHAPE))
+    while True:
+        for rows in torch.randperm(len(volumes)).split(BATCH):
+            yield torch.index_select(volumes, 0, rows, out=whole)
+
+
 def from_monai(dataset: PersistentDataset | CacheDataset) -> Batches:
     while True:
         for batch in DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=0):
@@ -139,6 +160,8 @@ def readers(folder: Path, cohort: Cohort) -> dict[str, Batches]:
         "monai_cache": from_monai(cached),
         "torchio": from_torchio(packed),
         "torchio_uncompressed": from_torchio(plain),
+        "store_five_kept": several_kept(source_of(cohort)),
+        "gather_float32_in_memory": gathered(cohort),
         "conversion": converted(cohort),
     }
 

@@ -1,5 +1,7 @@
 """Memory of batches is used again, and never while somebody holds it."""
 
+import copy
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
@@ -36,6 +38,29 @@ def test_rows_are_those_of_the_arrays_to_the_last_bit(lazy: LazyRows) -> None:
         assert ours.dtype == torch.float32
         assert ours.is_contiguous()
         np.testing.assert_array_equal(ours.numpy(), expected)
+
+
+@pytest.mark.parametrize("mask", [[1, 0, 1, 0, 0], [0, 0, 1, 0, 0], [0] * 5])
+def test_a_mask_reads_whom_it_marks(lazy: LazyRows, mask: list[int]) -> None:
+    rows = np.array(mask, dtype=bool)
+    np.testing.assert_array_equal(RowReader().read(lazy, rows).numpy(), lazy.take(rows, "float32"))
+
+
+def test_a_copy_of_a_reader_knows_nothing_of_the_first(lazy: LazyRows) -> None:
+    reader = RowReader()
+    reader.read(lazy, np.array([0, 1]))
+    for other in (copy.deepcopy(reader), pickle.loads(pickle.dumps(reader))):
+        assert not vars(other)["_memory"]
+        assert not vars(other)["_blocks"]
+
+
+@pytest.mark.parametrize("kind", [">f2", ">f4", ">i2", "<f2"])
+def test_byte_order_and_direction_of_a_block_do_not_matter(kind: str) -> None:
+    values = np.arange(12).reshape(3, 4)[::-1, ::-1].astype(kind)
+    for block in (values, values[::-1], values[:, ::-1], values[:, ::2]):
+        lazy = LazyRows([block, block.astype("f4")], np.array([0, 1, 0]), np.array([2, 1, 0]))
+        read = RowReader().read(lazy, np.arange(3))
+        np.testing.assert_array_equal(read.numpy(), lazy.take(np.arange(3), "float32"))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "bool", "float32", "float64"])
