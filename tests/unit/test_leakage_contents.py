@@ -184,7 +184,7 @@ def test_a_report_that_states_the_score_which_its_track_closes(tmp_path: Path, w
 
 def test_reports_that_state_what_they_may_are_clean(tmp_path: Path) -> None:
     texts = {
-        "text": ["Mother had dementia. Forgets names.", None] * (N // 2),
+        "text": ["Mother had dementia. MMSE was not done.", None] * (N // 2),
         "text_mmse": ["MMSE 27.", None] * (N // 2),
     }
     verify_reports(made(tmp_path / "toy", texts=texts))
