@@ -18,8 +18,8 @@ _NAMES = {
     v.MMSE: r"\b(?:MMSE|mini[- ]?mental)",
 }
 _NUMBER = (
-    r"(?:\d|\b(?:zero|half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
-    r"|twenty|thirty)\b)"
+    r"(?:\d|\b(?:zero|half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty)\b)"
 )
 # Within one sentence: "approx. 27" and "Dr. Smith" end none.
 _NEAR = r"(?:(?!(?<!\b[a-z])(?<!\b[a-z][a-z])[.!?]\s+[^\s\d]).){0,40}?"
