@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cli.sections import section
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -16,15 +18,16 @@ EPILOG = """\
 Reads a board. Differences are pooled by random effects (Paule-Mandel, Hartung-Knapp): of two or
 three cohorts the interval is wide, and should be. Another choice of methods, tracks or cohorts is
 another family, and everything is computed anew. External cohorts count where they have no folds of
-their own; oracles and numbers that were not reproduced here are left out.
+their own; as their models may be those of another cohort, trainings are counted beside cohorts.
+Oracles and numbers that were not reproduced here are left out.
 
 examples:
   neurodx across --task dx3
   neurodx across --task dx3 --track t1w --json across.json
   neurodx across --task dx3 --method resnet3d --method voxel_svm --board profiles/smoke/board
 """
-_MOST_LINES = 40
 _WIDEST = 12
+_REMEDY = "all of them with --json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,41 +64,43 @@ def run(args: argparse.Namespace) -> int:
 def _show(found: Across, task: str, console: Console) -> None:
     said = ", ".join(f"{cohort} ({protocol})" for cohort, protocol in found.cohorts.items())
     console.print(f"{task}, {found.metric}, over {len(found.cohorts)} cohorts: {said}\n")
+    homes = list(found.trained_on.values())
+    shared = [c for c, home in found.trained_on.items() if home != c and homes.count(home) > 1]
+    if shared:
+        console.print(
+            f"{', '.join(shared)}: answered by models that answer for another cohort here. People "
+            "differ, trainings do not, so pooled intervals are too narrow.\n",
+            soft_wrap=True,
+        )
     pairs = found.pairs.assign(size=found.pairs["difference"].abs())
     pairs = pairs.sort_values(["p_holm", "size"], ascending=[True, False])
     lines = [
         f"{r['a']} against {r['b']}: {r['difference']:+.3f} ({r['low']:+.3f} to {r['high']:+.3f}), "
-        f"p {r['p_holm']:.3f}, {r['n_cohorts']} cohorts, sd between them {r['tau']:.3f}"
+        f"p {r['p_holm']:.3f}, {r['n_cohorts']} cohorts "
+        f"of {r['n_trainings']} trainings, sd between them {r['tau']:.3f}"
         for r in pairs.to_dict("records")
     ]
-    _section(console, f"pooled differences of {len(lines)} pairs, p by Holm", lines)
+    section(console, f"pooled differences of {len(lines)} pairs, p by Holm", lines, _REMEDY)
     names = list(found.wins)
     if len(names) <= _WIDEST:
         wins = [
             f"{a}: " + ", ".join(f"{b} {x:.2f}" for b, x in row.dropna().items())
             for a, row in found.wins.iterrows()
         ]
-        _section(console, "share of cohorts in which it is better than", wins)
+        section(console, "share of cohorts in which it is better than", wins, _REMEDY)
     orders = [
         f"{r['first']} and {r['second']}: tau {r['tau']:.2f}, {r['flips']:.0%} of {r['n_pairs']} "
         "pairs change places"
         for r in found.agreement.to_dict("records")
     ]
-    _section(console, "do orders agree", orders)
+    if orders:
+        section(console, "do orders agree", orders, _REMEDY)
     if found.diagram is None:
         console.print(found.no_diagram, markup=False, soft_wrap=True)
         return
     ranks = zip(found.diagram.names, found.diagram.mean_ranks, strict=True)
-    _section(console, "mean ranks", [f"{name}: {rank:.2f}" for name, rank in ranks])
-    _section(console, "not told apart", [", ".join(group) for group in found.diagram.groups])
-
-
-def _section(console: Console, title: str, lines: list[str]) -> None:
-    console.print(title, style="bold", markup=False)
-    for line in lines[:_MOST_LINES]:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
-    if len(lines) > _MOST_LINES:
-        console.print(f"  and {len(lines) - _MOST_LINES} more (all of them with --json)")
+    section(console, "mean ranks", [f"{name}: {rank:.2f}" for name, rank in ranks], _REMEDY)
+    section(console, "not told apart", [", ".join(g) for g in found.diagram.groups], _REMEDY)
 
 
 def _as_json(found: Across) -> str:
@@ -111,6 +116,7 @@ def _as_json(found: Across) -> str:
     }
     content = {
         "cohorts": dict(found.cohorts),
+        "trained_on": dict(found.trained_on),
         "metric": found.metric,
         **{n: json.loads(t.to_json(orient="records")) for n, t in tables.items()},
         **{n: json.loads(t.to_json(orient="index")) for n, t in matrices.items()},

@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "NEW is the workspace's own store unless given",
     )
     parser.add_argument(
-        "--cohort", action="append", default=[], help="one cohort (repeatable); default: all"
+        "--cohort",
+        action="append",
+        default=[],
+        help="one cohort (repeatable), not beside paths; default: all",
     )
     parser.add_argument(
         "--protocol",

@@ -40,7 +40,8 @@ def diff(args: argparse.Namespace, files: Sequence[Path], console: Console) -> i
     """Compares OLD and NEW, or fold files with the stores that are there.
 
     Args:
-        args: ``sides``, ``data``, ``splits``, ``splits_given``, ``protocol``, ``all``, ``report``.
+        args: ``sides``, ``cohort``, ``data``, ``splits``, ``splits_given``, ``protocol``, ``all``,
+            ``report``.
         files: The workspace's fold files that were asked for, where no side was given.
         console: Where identifiers may be shown; the report holds counts only.
 
@@ -48,7 +49,7 @@ def diff(args: argparse.Namespace, files: Sequence[Path], console: Console) -> i
         0 if nothing changed, 1 if anything did.
 
     Raises:
-        ConfigError: A side is neither a cohort store nor folds.
+        ConfigError: A side is neither a cohort store nor folds, or a cohort was named besides.
         CohortError: A store is missing.
         SplitError: A fold file is missing, edited, or sealed under another list of participants.
     """
@@ -86,6 +87,11 @@ def _pairs(args: argparse.Namespace, files: Sequence[Path]) -> Iterator[_Pair]:
         raise ConfigError(
             f"expected OLD and NEW, got {len(sides)} paths; `neurodx splits diff --help`"
         )
+    if sides and args.cohort:
+        raise ConfigError(
+            f"expected paths or --cohort, got {sides[0]} and --cohort "
+            f"{args.cohort[0]}; leave one out"
+        )
     if sides and _is_store(sides[0]):
         old = Cohort(sides[0])
         new = Cohort(sides[1] if len(sides) == 2 else args.data / sides[0].name)
@@ -108,8 +114,17 @@ def _is_store(path: Path) -> bool:
 
 def _store_for(path: Path, args: argparse.Namespace) -> Path:
     """The store that lies beside a fold file in its workspace, or in the profile's."""
-    beside = path.absolute().parents[2] / "data" / path.absolute().parent.name
-    return beside if _is_store(beside) else Path(args.data / path.absolute().parent.name)
+    from benchmark.errors import ConfigError
+
+    folder = path.resolve().parent  # splits/<cohort>
+    places = [folder.parent.parent / "data" / folder.name, Path(args.data / folder.name)]
+    found = next(filter(_is_store, places), None)
+    if found is None and args.sides:
+        raise ConfigError(
+            f"{path}: expected the cohort store of these folds in {places[0]} or {places[1]}; "
+            f"say where it is: `neurodx splits diff {path} STORE`"
+        )
+    return found or places[1]
 
 
 def _files_of(args: argparse.Namespace, old: Path, new: Path) -> list[Path]:
@@ -119,12 +134,12 @@ def _files_of(args: argparse.Namespace, old: Path, new: Path) -> list[Path]:
     if args.splits_given:
         places.append(args.splits)
     else:
-        places.insert(0, old.absolute().parents[1] / "splits" / name)
+        places.insert(0, old.absolute().parent.parent / "splits" / name)
     return next((files for place in places if (files := _wanted(place, args.protocol))), [])
 
 
 def _wanted(place: Path, protocols: Sequence[str]) -> list[Path]:
-    found = [place] if place.suffix == ".csv" else sorted(place.glob("*.csv"))
+    found = [place] if place.is_file() else sorted(place.glob("*.csv"))
     return [path for path in found if not protocols or path.name.split(".")[0] in protocols]
 
 

@@ -43,19 +43,21 @@ Suspect = tuple[int, int, float]  # rows of two pictures and their similarity
 
 @dataclass(frozen=True, slots=True)
 class ImageTwins:
-    """Two participants whose stored volumes are the same or nearly so.
+    """Two participants whose stored volumes, or other contents, are the same or nearly so.
 
     Attributes:
         first: A participant id.
         second: Another participant id, later in order.
         similarity: 1.0 for equal bytes, otherwise the correlation of the differences.
         exact: Whether the bytes are equal.
+        kind: What is equal or alike, in words.
     """
 
     first: str
     second: str
     similarity: float
     exact: bool
+    kind: str = "T1w image"
 
 
 @dataclass(frozen=True, slots=True)

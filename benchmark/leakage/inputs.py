@@ -13,10 +13,21 @@ from benchmark.tasks import Task
 
 __all__ = ["check_fit_ids", "check_inputs", "check_reports", "states"]
 
-# How a label-defining scale is written in a report.
-_WRITTEN = {
-    v.CDR_GLOBAL: r"\bCDR\b|clinical dementia rating",
-    v.MMSE: r"\bMMSE\b|mini[- ]mental",
+_NAMES = {
+    v.CDR_GLOBAL: r"\b(?:CDR|clinical dementia rating)",
+    v.MMSE: r"\b(?:MMSE|mini[- ]?mental)",
+}
+_NUMBER = (
+    r"(?:\d|\b(?:zero|half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty)\b)"
+)
+# Within one sentence: "approx. 27" and "Dr. Smith" end none.
+_NEAR = r"(?:(?!(?<!\b[a-z])(?<!\b[a-z][a-z])[.!?]\s+[^\s\d]).){0,40}?"
+# How a scale is stated in a report: its name with a number near, before or behind. Where in doubt,
+# as about the year of a test, it is.
+_STATED = {
+    column: re.compile(f"{name}{_NEAR}{_NUMBER}|{_NUMBER}{_NEAR}{name}", re.IGNORECASE | re.DOTALL)
+    for column, name in _NAMES.items()
 }
 
 
@@ -53,7 +64,7 @@ def check_reports(texts: Iterable[str | None], task: Task) -> None:
         LeakageError: Reports state such a scale; the scale and their number are named.
     """
     known = [text for text in texts if isinstance(text, str)]
-    for column in sorted(task.forbidden & set(_WRITTEN)):
+    for column in sorted(task.forbidden & set(_STATED)):
         found = sum(states(text, column) for text in known)
         if found:
             raise LeakageError(
@@ -64,12 +75,12 @@ def check_reports(texts: Iterable[str | None], task: Task) -> None:
 
 
 def states(text: str, column: str) -> bool:
-    """Whether a report names a scale, by its column.
+    """Whether a report states a scale, by its column: its name with a number near.
 
-    >>> states("MMSE 27 of 30.", "mmse"), states("Forgets names.", "mmse")
+    >>> states("MMSE 27 of 30.", "mmse"), states("MMSE was not done.", "mmse")
     (True, False)
     """
-    return bool(re.search(_WRITTEN[column], text, re.IGNORECASE))
+    return bool(_STATED[column].search(text))
 
 
 def check_fit_ids(seen_ids: Iterable[str], fold: Fold, what: str = "preprocessing") -> None:

@@ -28,6 +28,7 @@ _TEXT = "text"
 
 # What several splits of one opened cohort are verified against is read from it once.
 _once_per_cohort = lru_cache(maxsize=8)
+_contents = _once_per_cohort(contents_of)
 
 
 def verify_split(split: Split, cohort: Cohort, pretraining_ids: Iterable[str] = ()) -> None:
@@ -122,13 +123,13 @@ def _by_image(folds: checks.Folds, cohort: Cohort) -> Iterator[str]:
             parts.setdefault(who, {})[fold] = part
     found = [_named(pair) for pair in twins if _apart(pair, parts, _held_back(cohort))]
     if found:
-        yield f"{len(found)} pairs share an image across parts: {listed(found)}"
+        yield f"{len(found)} pairs share data across parts: {listed(found)}"
 
 
 @_once_per_cohort
 def _twins(cohort: Cohort) -> list[ImageTwins]:
-    """Pairs by image, by fMRI series and by regional measurements; each pair once."""
-    found = {(t.first, t.second): t for t in equal_contents(contents_of(cohort))}
+    """Pairs by image, by fMRI series or by regional measurements; each pair once."""
+    found = {(t.first, t.second): t for t in equal_contents(_contents(cohort))}
     found |= {(t.first, t.second): t for t in image_twins(cohort)}
     return [found[pair] for pair in sorted(found)]
 
@@ -170,7 +171,7 @@ def _apart(
 
 
 def _named(pair: ImageTwins) -> str:
-    how = "equal" if pair.exact else f"similarity {pair.similarity:.3f}"
+    how = f"equal {pair.kind}" if pair.exact else f"{pair.kind}, similarity {pair.similarity:.3f}"
     return f"{pair.first} = {pair.second} ({how})"
 
 
@@ -212,7 +213,7 @@ def verify_external_images(external: Cohort, train: Cohort) -> None:
     found = [_named(pairs[pair]) for pair in sorted(pairs) if len({_study(w) for w in pair}) > 1]
     if found:
         raise LeakageError(
-            f"splits/{external.name}/external.csv: {len(found)} pairs share an image between "
+            f"splits/{external.name}/external.csv: {len(found)} pairs share data between "
             f"{external.name} and {train.name}: {listed(found)}. Expected different people; remove "
             f"them from one cohort and run `neurodx prepare {external.name} --force`"
         )
@@ -224,7 +225,11 @@ def _study(who: str) -> str:
 
 def _equal_across(*cohorts: Cohort) -> list[ImageTwins]:
     """Equal series and measurements of two cohorts, by ``cohort/participant``."""
-    return equal_contents([(h, f"{c.name}/{who}") for c in cohorts for h, who in contents_of(c)])
+    return equal_contents(
+        content._replace(whose=f"{cohort.name}/{content.whose}")
+        for cohort in cohorts
+        for content in _contents(cohort)
+    )
 
 
 def _alike_across(external: Cohort, train: Cohort) -> list[ImageTwins]:

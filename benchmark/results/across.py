@@ -1,7 +1,9 @@
 """One task over several cohorts: pooled differences, who wins how often, whether orders agree.
 
 Data sets are cohorts, which hold different people. A cohort counts once: where it has folds of its
-own these are taken, otherwise the answers of models fitted elsewhere.
+own these are taken, otherwise the answers of models fitted elsewhere. Where these were fitted on
+another cohort of the pool, people differ and the models are the same ones: trainings are counted
+beside cohorts.
 """
 
 from __future__ import annotations
@@ -44,18 +46,22 @@ class Across:
 
     Attributes:
         cohorts: Protocol by cohort.
+        trained_on: By cohort, whose models answer: itself, the cohorts that they were fitted on, or
+            ``elsewhere`` where the board does not tell.
         metric: The primary metric.
         scores: A line per cohort, a column per row; NaN where a row has no score.
-        pairs: A line per pair that two cohorts or more compare: ``a b n_cohorts difference low high
-            p_holm tau i_squared new_low new_high``. Positive: a is better.
+        pairs: A line per pair that two cohorts or more compare: ``a b n_cohorts n_trainings
+            difference low high p_holm tau i_squared new_low new_high``. Positive: a is better. With
+            fewer trainings than cohorts the interval is too narrow.
         wins: Share of common cohorts in which the line is better than the column.
         agreement: Kendall's tau of every two orders (each cohort's, by mean score, by mean rank) of
-            the rows that all cohorts have: ``first second tau flips n_pairs``.
+            the rows that all cohorts have: ``first second tau flips n_pairs``; none below two.
         diagram: The critical-difference diagram of these rows; None where it may not be drawn.
         no_diagram: Why not.
     """
 
     cohorts: Mapping[str, str]
+    trained_on: Mapping[str, str]
     metric: str
     scores: pd.DataFrame
     pairs: pd.DataFrame
@@ -97,6 +103,7 @@ def across_cohorts(
             "under this choice, expected two of each or more; one cohort has its own ranks"
         )
     cells = {c: _cell(board, c, task, p, rows) for c, p in sorted(protocols.items())}
+    trained_on = _trained_on(board, task, protocols)
     metric = next(iter(cells.values())).metric
     better = METRICS[metric].higher_is_better
     names = sorted({key for cell in cells.values() for key in cell.candidates})
@@ -105,17 +112,21 @@ def across_cohorts(
     rate = win_rates(scores.to_numpy(), higher_is_better=better).rate
     whole = scores.dropna(axis=1)
     diagram, why = None, ""
-    try:
-        diagram = critical_difference(
-            whole.to_numpy(), list(whole.columns), higher_is_better=better
-        )
-    except ResultError as error:
-        why = str(error)
+    if whole.shape[1] < 2:
+        why = "fewer than two rows have a score in every cohort, so there is no order to compare"
+    else:
+        try:
+            diagram = critical_difference(
+                whole.to_numpy(), list(whole.columns), higher_is_better=better
+            )
+        except ResultError as error:
+            why = str(error)
     return Across(
         cohorts={c: str(protocols[c]) for c in cells},
+        trained_on=trained_on,
         metric=metric,
         scores=scores,
-        pairs=_pairs(cells, names),
+        pairs=_pairs(cells, names, trained_on),
         wins=pd.DataFrame(rate, index=names, columns=names),
         agreement=_agreement(whole, better),
         diagram=diagram,
@@ -149,11 +160,30 @@ def _cell(board: Path, cohort: str, task: str, protocol: str, rows: pd.DataFrame
     return CellCandidates(found.metric, found.higher_is_better, found.rates, kept)
 
 
-def _pairs(cells: Mapping[str, CellCandidates], names: Sequence[str]) -> pd.DataFrame:
+def _trained_on(board: Path, task: str, protocols: Mapping[str, str]) -> dict[str, str]:
+    """Whose models answer in each cohort, as the drops from home to external cohorts tell."""
+    path = board / "external_drop.parquet"
+    drops = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    homes = {}
+    if len(drops):
+        drops = drops[drops["task"] == task]
+        homes = dict(
+            drops.groupby("external_cohort")["cohort"].agg(lambda x: "+".join(sorted({*x})))
+        )
+    return {
+        cohort: str(homes.get(cohort, "elsewhere")) if protocol == EXTERNAL_PROTOCOL else cohort
+        for cohort, protocol in sorted(protocols.items())
+    }
+
+
+def _pairs(
+    cells: Mapping[str, CellCandidates], names: Sequence[str], trained_on: Mapping[str, str]
+) -> pd.DataFrame:
     lines = []
     for a, b in combinations(names, 2):
-        both = [c for c in cells.values() if a in c.candidates and b in c.candidates]
-        known = [x for c in both if (x := _difference(c, c.candidates[a], c.candidates[b]))]
+        both = {n: c for n, c in cells.items() if a in c.candidates and b in c.candidates}
+        found = {n: _difference(c, c.candidates[a], c.candidates[b]) for n, c in both.items()}
+        known = [x for x in found.values() if x]
         if len(known) < 2:
             continue
         pooled = pool_random_effects(*np.array(known).T)
@@ -162,6 +192,7 @@ def _pairs(cells: Mapping[str, CellCandidates], names: Sequence[str]) -> pd.Data
                 "a": a,
                 "b": b,
                 "n_cohorts": pooled.n_cohorts,
+                "n_trainings": len({trained_on[n] for n, x in found.items() if x}),
                 "difference": pooled.difference,
                 "low": pooled.low,
                 "high": pooled.high,
@@ -177,7 +208,7 @@ def _pairs(cells: Mapping[str, CellCandidates], names: Sequence[str]) -> pd.Data
 
 
 _PAIR_COLUMNS = [
-    *("a", "b", "n_cohorts", "difference", "low", "high", "p_holm"),
+    *("a", "b", "n_cohorts", "n_trainings", "difference", "low", "high", "p_holm"),
     *("tau", "i_squared", "new_low", "new_high"),
 ]
 
@@ -196,6 +227,9 @@ def _difference(cell: CellCandidates, a: Candidate, b: Candidate) -> tuple[float
 
 
 def _agreement(scores: pd.DataFrame, higher_is_better: bool) -> pd.DataFrame:
+    columns = ["first", "second", "tau", "flips", "n_pairs"]
+    if scores.shape[1] < 2:
+        return pd.DataFrame(columns=columns)
     positions = scores.rank(axis=1, ascending=not higher_is_better)
     rules = {str(cohort): positions.loc[cohort] for cohort in scores.index}
     rules["mean score"] = scores.mean().rank(ascending=not higher_is_better)
@@ -204,4 +238,4 @@ def _agreement(scores: pd.DataFrame, higher_is_better: bool) -> pd.DataFrame:
     for first, second in combinations(rules, 2):
         found = rank_agreement(rules[first].to_dict(), rules[second].to_dict())
         lines.append((first, second, found.tau, found.flips, found.n_pairs))
-    return pd.DataFrame(lines, columns=["first", "second", "tau", "flips", "n_pairs"])
+    return pd.DataFrame(lines, columns=columns)

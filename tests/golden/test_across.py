@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import combinations
 
 import numpy as np
@@ -130,6 +131,35 @@ def test_the_verb(board, tmp_path, capsys):
     assert record["pairs"][0]["difference"] == pytest.approx(found.pairs["difference"].iloc[0])
     assert record["scores"]["abroad"]["weak|demographic|"] is None
     assert main(["across", "--task", "dx3", "--board", str(board)]) == 1
+
+
+def test_models_that_answer_for_two_cohorts_are_one_training(board, tmp_path, capsys):
+    copy = tmp_path / "board"
+    shutil.copytree(board, copy)
+    apart = across_cohorts(board, "ad_cn")
+    assert apart.trained_on == {"abroad": "elsewhere", "one": "one", "two": "two"}
+    assert apart.pairs["n_trainings"].tolist() == [3, 2, 2]
+    drops = [("ad_cn", "one", "abroad"), ("dx3", "two", "abroad")]
+    frame = pd.DataFrame(drops, columns=["task", "cohort", "external_cohort"])
+    frame.to_parquet(copy / "external_drop.parquet")
+    found = across_cohorts(copy, "ad_cn")
+    assert found.trained_on == {"abroad": "one", "one": "one", "two": "two"}
+    assert found.pairs["n_cohorts"].tolist() == [3, 2, 2]
+    assert found.pairs["n_trainings"].tolist() == [2, 2, 2]
+    for place, told in ((board, False), (copy, True)):
+        assert main(["across", "--task", "ad_cn", "--board", str(place)]) == 0
+        said = capsys.readouterr().out
+        assert ("abroad: answered by models that answer for another cohort" in said) is told
+        assert f"3 cohorts of {2 if told else 3} trainings" in said
+
+
+def test_without_two_common_rows_no_order_is_compared(board, capsys):
+    asked = ["across", "--task", "ad_cn", "--board", str(board), "--method", "cnn"]
+    assert main([*asked, "--method", "weak"]) == 0
+    said = capsys.readouterr().out
+    assert "nan" not in said
+    assert "do orders agree" not in said
+    assert "fewer than two rows have a score in every cohort" in said
 
 
 def test_from_ten_cohorts_on_there_is_a_diagram(tmp_path, capsys):

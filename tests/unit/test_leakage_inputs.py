@@ -8,6 +8,7 @@ import pytest
 from benchmark.errors import LeakageError
 from benchmark.leakage import check_fit_ids, check_inputs, check_reports, find_twins
 from benchmark.leakage.images import block_means
+from benchmark.leakage.inputs import states
 from benchmark.splitting import Fold
 from benchmark.tasks import TASKS, get_task
 from benchmark.tracks import SOURCES, TRACKS
@@ -44,6 +45,58 @@ def test_reports_that_state_a_label_defining_scale_are_refused() -> None:
     check_reports(["Mother had dementia. MMSE 27.", None, "Word finding is slow."], task)
     with pytest.raises(LeakageError, match="2 of 3 reports state cdr_global"):
         check_reports(["CDR 0.5", "clinical Dementia Rating of 1", "fine", None], task)
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("mmse", "MMSE 27."),
+        ("mmse", "mmse=27/30"),
+        ("mmse", "MMSE27"),
+        ("mmse", "MMSE:\n\t27"),
+        ("mmse", "MMSE approx. 27"),
+        ("mmse", "The MMSE by Dr. Smith was 24."),
+        ("mmse", "Mini-mental state examination score today was 24."),
+        ("mmse", "minimental: 19"),
+        ("mmse", "She scored 27 on the MMSE."),
+        ("mmse", "27/30 on MMSE"),
+        ("mmse", "27 points of 30 in the mini mental state examination"),
+        ("mmse", "MMSE twenty-seven of thirty"),
+        ("mmse", "MMSE in 2019"),  # in doubt
+        ("cdr_global", "CDR 0.5"),
+        ("cdr_global", "CDR: 0,5"),
+        ("cdr_global", "clinical dementia rating of 1"),
+        ("cdr_global", "Clinical Dementia Rating of one"),
+        ("cdr_global", "rated 0.5 by CDR"),
+        ("cdr_global", "global CDR, given here for the first time, is 2"),
+    ],
+)
+def test_a_stated_scale_is_found(column: str, text: str) -> None:
+    assert states(text, column)
+    assert states(f"Lives alone. {text} Forgets names.", column)
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("mmse", "MMSE was not done."),
+        ("mmse", "Mini-mental state examination declined"),
+        ("mmse", "MMSE was not done. Had 3 falls last year."),
+        ("mmse", "Aged 72. MMSE declined!"),
+        ("mmse", "CDR 0.5. MMSE not done."),
+        ("mmse", "A man of 72 years. The mini-mental could not be given? Asked again."),
+        ("mmse", "Scored 27 of 30."),
+        (
+            "mmse",
+            "MMSE could not be given since the hearing aid had been left at home, at 72 years.",
+        ),
+        ("cdr_global", "CDR is pending."),
+        ("cdr_global", "MMSE 27. CDR was not rated."),
+        ("cdr_global", "No clinical dementia rating today.\nSleeps 8 hours."),
+    ],
+)
+def test_a_scale_that_is_only_named_is_none(column: str, text: str) -> None:
+    assert not states(text, column)
 
 
 def test_a_fit_on_training_people_passes() -> None:

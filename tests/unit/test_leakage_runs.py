@@ -155,7 +155,7 @@ def test_a_run_that_predicts_people_it_was_fitted_on_as_external_is_refused(
     shutil.rmtree(copy)
     write_cohort(copy, visit_table(N, N_PRETRAIN))
     forget()
-    with pytest.raises(LeakageError, match=f"share an image between {EXTERNAL} and {TINY}"):
+    with pytest.raises(LeakageError, match=f"share data between {EXTERNAL} and {TINY}"):
         run_row(resolve_row("probe", dx3), dx3, fresh_workspace)
 
 

@@ -167,18 +167,18 @@ def _plant(folder: Path, cohort: Cohort, change: object, target: int | None = No
 
 def test_one_image_under_two_names(tmp_path: Path, cohort: Cohort) -> None:
     message, names = _plant(tmp_path, cohort, lambda volume: volume)
-    assert f"1 pairs share an image across parts: {names} (equal)" in message
+    assert f"1 pairs share data across parts: {names} (equal T1w image)" in message
 
 
 def test_nearly_one_image_under_two_names(tmp_path: Path, cohort: Cohort) -> None:
     noise = np.random.default_rng(1).normal(0, 0.02, (16, 16, 16))
     message, names = _plant(tmp_path, cohort, lambda volume: volume * 1.2 + noise)
-    assert f"1 pairs share an image across parts: {names} (similarity 0.9" in message
+    assert f"1 pairs share data across parts: {names} (T1w image, similarity 0.9" in message
 
 
 def test_an_image_of_pretraining_under_another_name(tmp_path: Path, cohort: Cohort) -> None:
     message, names = _plant(tmp_path, cohort, lambda volume: volume, target=70)
-    assert f"{names} (equal)" in message
+    assert f"{names} (equal T1w image)" in message
 
 
 def test_a_follow_up_image_used_as_somebody_elses(tmp_path: Path, cohort: Cohort) -> None:
@@ -208,5 +208,5 @@ def test_an_external_person_who_is_in_the_train_cohort(tmp_path: Path) -> None:
     train = store(tmp_path / "train", visits, volumes)
     verify_external_images(store(tmp_path / "clean", visits, strangers), train)
     strangers[4] = volumes[7]
-    with pytest.raises(LeakageError, match=r"leak/sub-0004 = train/sub-0007 \(equal\)"):
+    with pytest.raises(LeakageError, match=r"leak/sub-0004 = train/sub-0007 \(equal T1w image\)"):
         verify_external_images(store(tmp_path / "leak", visits, strangers), train)

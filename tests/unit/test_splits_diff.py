@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -13,12 +14,14 @@ from held_replicas import write_oasis1
 from visit_tables import store, visit_table
 
 from benchmark.cli import main
+from benchmark.cli.splits_diff import _store_for
 from benchmark.cohorts.held.add import add_cohort
 from benchmark.cohorts.held.entry import CohortEntry
 from benchmark.cohorts.held.sealed import write_sealed
 from benchmark.config import CONFIGS
 from benchmark.diff.folds import diff_folds
 from benchmark.diff.people import diff_people
+from benchmark.errors import ConfigError
 from benchmark.splitting import make_split
 from benchmark.store import Cohort
 
@@ -292,6 +295,15 @@ def test_sealed_folds_of_the_same_people_with_other_strata_do_not_fit(
     ("arguments", "message"),
     [
         (["diff", "nowhere"], "nowhere: expected a cohort store .* a fold file or a folder"),
+        (
+            ["diff", "nowhere.csv"],
+            "nowhere.csv: expected a cohort store .* a fold file or a folder",
+        ),
+        (["diff", "alone.csv"], "alone.csv: expected the cohort store .* alone.csv STORE`"),
+        (
+            ["diff", "old/data/toy", "--cohort", "toy"],
+            "expected paths or --cohort, got old/data/toy and --cohort toy",
+        ),
         (["diff", "old/data/toy", "data/toy", "more"], "expected OLD and NEW, got 3 paths"),
         (["diff", "old/data/toy", "nowhere"], "nowhere: this cohort has not been prepared"),
         (["verify", "data/toy"], "`neurodx splits verify` takes no paths, got data/toy"),
@@ -300,8 +312,16 @@ def test_sealed_folds_of_the_same_people_with_other_strata_do_not_fit(
 def test_what_cannot_be_compared_is_told(
     releases: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
+    shutil.copy("old/splits/toy/3fold.csv", "alone.csv")
     assert main(["splits", *arguments]) == 1
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("file", ["/q.csv", "/folder/q.csv"])
+def test_folds_at_the_root_of_the_disk_have_no_store_beside_them(tmp_path: Path, file: str) -> None:
+    args = argparse.Namespace(sides=[Path(file)], data=tmp_path)
+    with pytest.raises(ConfigError, match=f"{file}: expected the cohort store of these folds in /"):
+        _store_for(Path(file), args)
 
 
 def test_who_holds_a_cohort_is_told_to_add_it(
