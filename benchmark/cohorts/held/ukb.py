@@ -57,7 +57,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
             v.SESSION_ID: "ses-2",
             v.VISIT_MONTHS: 0.0,
             v.IS_INDEX: True,
-            v.SITE_ID: table.text(_column(table, 54), needed=False).fillna("unknown"),
+            v.SITE_ID: table.text(_column(table, 54), needed=False).fillna(v.UNKNOWN_SITE),
             v.PART: v.EVALUATE,
             v.FIELD_STRENGTH_T: 3.0,
             v.AGE_YEARS: age,
