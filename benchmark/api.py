@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from benchmark.training.torch_method import TorchMethod
     from benchmark.training.trainer import Trainer
     from benchmark.training.volumes import NormaliseVolumes
+    from benchmark.vocabulary import UNKNOWN_SITE
 
 __all__ = [
+    "UNKNOWN_SITE",
     "AugmentConfig",
     "BalanceConfig",
     "Batch",
@@ -70,6 +72,7 @@ _HOMES = {
     "TorchMethod": "benchmark.training.torch_method",
     "Trainer": "benchmark.training.trainer",
     "TrainerConfig": "benchmark.training.config",
+    "UNKNOWN_SITE": "benchmark.vocabulary",
     "cnn_trainer": "benchmark.training.config",
     "parameter_groups": "benchmark.training.groups",
     "register": "benchmark.registry",

@@ -24,6 +24,7 @@ SESSION_ID: Final = "session_id"
 VISIT_MONTHS: Final = "visit_months"  # months since the participant's index visit
 IS_INDEX: Final = "is_index"  # the one visit of a person that enters Samples
 SITE_ID: Final = "site_id"
+UNKNOWN_SITE: Final = "unknown"  # the site of whom the source states none: no scanner of its own
 FAMILY_ID: Final = "family_id"  # equal for declared siblings and twins; empty otherwise
 PART: Final = "part"  # "pretrain" or "evaluate"
 AGE_YEARS: Final = "age_years"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from benchmark.api import PenalisedLinear, Samples, Task
+from benchmark.api import UNKNOWN_SITE, PenalisedLinear, Samples, Task
 
 from .sites import SITE, SiteOffsets
 
@@ -28,6 +28,8 @@ class RegionalLinear(PenalisedLinear):
             return regions
         names = samples.frame("site")[SITE]
         # The same name in another cohort, as in an external one, is another site.
-        return regions.assign(
-            **{SITE: [f"{c} {s}" for c, s in zip(samples.cohort, names, strict=True)]}
-        )
+        scanners = [
+            None if s == UNKNOWN_SITE else f"{c} {s}"
+            for c, s in zip(samples.cohort, names, strict=True)
+        ]
+        return regions.assign(**{SITE: scanners})

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from benchmark.api import MethodError
-
 SITE: Final = "site_id"
+_ROUNDING: Final = 1e-9  # a residual below this part of the feature's largest value is none
 
 
 class SiteOffsets(TransformerMixin, BaseEstimator):
@@ -23,8 +22,14 @@ class SiteOffsets(TransformerMixin, BaseEstimator):
 
     To take an offset out, nothing must be known of a person but the site. ComBat's scale would need
     :math:`X \beta`, for a test person what is to be predicted. A site of no training person has no
-    offset: its measurements stay as they are, in the frame of the mean training person. Missing
-    values count as the feature's median in the fit and stay missing.
+    offset: its measurements stay as they are, in the frame of the mean training person. Nor has a
+    person whose site is missing, who is left out of the fit. Missing values count as the feature's
+    median in the fit and stay missing.
+
+    What could be an offset as well as an effect of X, as where each site has one class alone,
+    counts as X and stays: of all least-squares solutions the offsets are those with the smallest
+    sum of squares over training people. Features without a residual, such as constant ones, have
+    no offset and no part in :math:`\bar\gamma_i` and :math:`\tau_i`.
 
     Without a column ``site_id`` nothing is done.
 
@@ -41,34 +46,32 @@ class SiteOffsets(TransformerMixin, BaseEstimator):
         self.classes = classes
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
-        """Learns the offsets.
-
-        Raises:
-            MethodError: Sites and classes cannot be told apart: each site has one class alone.
-        """
+        """Learns the offsets."""
         self.offsets_ = pd.DataFrame()
         if SITE not in X:
             return self
-        values = X.drop(columns=SITE)
+        told = X[SITE].notna().to_numpy()
+        values = X.loc[told].drop(columns=SITE)
+        self.offsets_ = pd.DataFrame(columns=values.columns, dtype=np.float64)
+        if values.empty:
+            return self
         filled = values.fillna(values.median()).fillna(0.0).to_numpy(dtype=np.float64)
-        sites = pd.get_dummies(X[SITE], dtype=np.float64)
-        kept = pd.get_dummies(y, dtype=np.float64).iloc[:, 1:] if self.classes else pd.DataFrame(y)
-        design = np.column_stack([sites, kept - kept.mean().to_numpy()])
-        coefficients, _, rank, _ = np.linalg.lstsq(design, filled, rcond=None)
-        if rank < design.shape[1]:
-            raise MethodError(
-                f"sites {', '.join(sites)} and what is predicted cannot be told apart in the "
-                "training people; expected a site with more than one class or age"
-            )
-        n = sites.sum().to_numpy()[:, None]  # (S, 1)
-        sd = np.std(filled - design @ coefficients, axis=0)  # (P,)
-        means = coefficients[: len(n)]  # (S, P)
-        raw = (means - (n * means).sum(axis=0) / n.sum()) / np.where(sd > 0, sd, np.inf)
-        spread = raw.var(axis=1, ddof=min(1, raw.shape[1] - 1), keepdims=True)
-        weight = n * spread
-        shrunk = (weight * raw + raw.mean(axis=1, keepdims=True)) / (weight + 1)
-        self.offsets_ = pd.DataFrame(shrunk * sd, index=sites.columns, columns=values.columns)
+        sites = pd.get_dummies(X.loc[told, SITE], dtype=np.float64)
+        raw, sd = _told_apart(filled, sites.to_numpy(), self._kept(np.asarray(y)[told]))
+        self.offsets_ = pd.DataFrame(0.0, index=sites.columns, columns=values.columns)
+        varies = sd > _ROUNDING * np.abs(filled).max(axis=0)
+        if varies.any():
+            raw = raw[:, varies] / sd[varies]
+            spread = raw.var(axis=1, ddof=min(1, raw.shape[1] - 1), keepdims=True)
+            weight = sites.sum().to_numpy()[:, None] * spread
+            shrunk = (weight * raw + raw.mean(axis=1, keepdims=True)) / (weight + 1)
+            self.offsets_.loc[:, varies] = shrunk * sd[varies]
         return self
+
+    def _kept(self, y: np.ndarray) -> np.ndarray:
+        """What is to be predicted, about its mean; (N, K)."""
+        kept = pd.get_dummies(y, dtype=np.float64).iloc[:, 1:] if self.classes else pd.DataFrame(y)
+        return (kept - kept.mean()).to_numpy(dtype=np.float64)
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Measurements without the offset of their site, and without the column of sites."""
@@ -76,3 +79,29 @@ class SiteOffsets(TransformerMixin, BaseEstimator):
             return X
         values = X.drop(columns=SITE)
         return values - self.offsets_.reindex(X[SITE]).fillna(0.0).to_numpy()
+
+
+def _told_apart(
+    values: np.ndarray, sites: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares offsets beside ``kept``, the smallest there are, and the residual's sd.
+
+    Both sides are first cleared of ``kept`` (Frisch & Waugh 1933), which leaves nothing of an
+    offset that it explains; the least-squares solution of smallest norm is 0 there.
+
+    Args:
+        values: (N, P).
+        sites: 1 at the person's site, (N, S).
+        kept: About its mean, (N, K).
+
+    Returns:
+        Offsets (S, P), whose mean over people is 0, and the standard deviation (P,).
+    """
+
+    def cleared(columns: np.ndarray) -> np.ndarray:
+        return columns - kept @ np.linalg.lstsq(kept, columns, rcond=None)[0]
+
+    centred = values - values.mean(axis=0)
+    root = np.sqrt(sites.sum(axis=0))  # (S,): the norm is over people, not over sites
+    raw = np.linalg.lstsq(cleared(sites / root), cleared(centred), rcond=None)[0] / root[:, None]
+    return raw, np.std(cleared(centred - sites @ raw), axis=0)

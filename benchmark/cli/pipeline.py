@@ -22,19 +22,23 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from benchmark.ablations.pipeline import ABLATION_PIPELINE, ablation_pipeline_text
+    from benchmark.cohorts.held.add import make_workspace
     from benchmark.config import CONFIGS, load_profile
     from benchmark.registry import ROOT
-    from benchmark.runs.pipeline import pipeline_path, pipeline_text
-    from benchmark.runs.workspace import DEFAULT_PROFILE
+    from benchmark.runs.pipeline import pipeline_path, pipeline_text, reads_links
+    from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
     from benchmark.store.atomic import write_text
 
     console = Console()
     different = []
-    wanted = {
-        ROOT / pipeline_path(source.stem): pipeline_text(load_profile(source.stem))
-        for source in sorted((CONFIGS / "profile").glob("*.yaml"))
-    }
+    names = sorted(path.stem for path in (CONFIGS / "profile").glob("*.yaml"))
+    profiles = {name: load_profile(name) for name in names}
+    wanted = {ROOT / pipeline_path(name): pipeline_text(p) for name, p in profiles.items()}
     wanted[ROOT / ABLATION_PIPELINE] = ablation_pipeline_text(load_profile(DEFAULT_PROFILE))
+    if not args.check:
+        for name, profile in profiles.items():
+            if reads_links(profile):
+                make_workspace(ROOT / profile_folder(name))
     for path, text in wanted.items():
         if path.is_file() and path.read_text() == text:
             continue

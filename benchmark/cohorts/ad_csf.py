@@ -163,7 +163,7 @@ def _participants(table: pd.DataFrame) -> pd.DataFrame:
             v.SESSION_ID: "ses-M000",
             v.VISIT_MONTHS: 0,
             v.IS_INDEX: True,
-            v.SITE_ID: "unknown",
+            v.SITE_ID: v.UNKNOWN_SITE,
             v.PART: v.EVALUATE,
             v.SEX: np.where(table["male"].to_numpy() == 1, "M", "F"),
             AGE_TRANSFORMED: table["age"].to_numpy(dtype=np.float64),

@@ -26,7 +26,14 @@ from benchmark.runs.workspace import DEFAULT_PROFILE, profile_folder
 from benchmark.splitting.protocols import EXTERNAL
 from benchmark.tasks import get_task
 
-__all__ = ["CODE_LINKS", "CODE_PACKAGES", "FIT_CODE", "pipeline_path", "pipeline_text"]
+__all__ = [
+    "CODE_LINKS",
+    "CODE_PACKAGES",
+    "FIT_CODE",
+    "pipeline_path",
+    "pipeline_text",
+    "reads_links",
+]
 
 # In the workspace of a cohort that a user holds: a folder of links to the packages that stages
 # depend on (see ``benchmark/cohorts/held/add.py``).
@@ -97,6 +104,18 @@ def pipeline_text(profile: Profile, cohorts: Mapping[str, CohortSource] | None =
     return _HEADER.format(name=profile.name) + body
 
 
+def reads_links(profile: Profile, cohorts: Mapping[str, CohortSource] | None = None) -> bool:
+    """Whether a user holds all cohorts of a profile, whose stages then depend on links to code.
+
+    Args:
+        profile: The profile.
+        cohorts: Sources of its cohorts; all that are known by default.
+    """
+    sources = all_cohorts() if cohorts is None else cohorts
+    known = [sources[cohort] for cohort in profile.cohorts if cohort in sources]
+    return profile.name != DEFAULT_PROFILE and bool(known) and all(s.entry for s in known)
+
+
 def _cells(profile: Profile) -> list[tuple[str, str, str]]:
     """Cohort, task and protocol of every table of the board."""
     cells = []
@@ -139,8 +158,8 @@ class _Builder:
         self._sources = cohorts
         self._default = profile.name == DEFAULT_PROFILE
         self._prefix = "" if self._default else "../../"
-        held = all(self._sources[c].entry for c in profile.cohorts if c in self._sources)
-        self._code_prefix = f"{CODE_LINKS}/" if held and not self._default else self._prefix
+        linked = reads_links(profile, cohorts)
+        self._code_prefix = f"{CODE_LINKS}/" if linked else self._prefix
 
     def stages(self) -> dict[str, Any]:
         profile = self._profile

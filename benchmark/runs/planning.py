@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmark import vocabulary as v
 from benchmark.config import CohortPlan, Profile, load_suite
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
@@ -311,7 +312,8 @@ def serves(row: Row, cohort: Cohort, *, fitted: bool = True) -> bool:
         row: The board row.
         cohort: The store.
         fitted: Whether the method is fitted on it, which takes several sites where the track shows
-            them; to be predicted by the models of another cohort, one is enough.
+            them; to be predicted by the models of another cohort, one is enough. The unknown site
+            counts as none.
     """
     if not all(modality_mask(cohort, modality).any() for modality in row.info.requires):
         return False
@@ -329,7 +331,8 @@ def _holds(cohort: Cohort, source: str, *, fitted: bool) -> bool:
     index = cohort.index_visits
     columns = [c for c in SOURCES[source].columns if c in index and index[c].notna().any()]
     if source == "site":
-        return bool(columns) and (not fitted or index[columns[0]].nunique() > 1)
+        sites = {*index[v.SITE_ID].dropna()} - {v.UNKNOWN_SITE}
+        return bool(columns) and (not fitted or len(sites) > 1)
     if source == "head_size":
         return bool(columns) or cohort.has("regions")
     return bool(columns)

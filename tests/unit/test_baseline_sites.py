@@ -13,7 +13,6 @@ from scipy import stats
 
 from baselines.regional_linear.model import RegionalLinear
 from baselines.regional_linear.sites import SiteOffsets
-from benchmark.errors import MethodError
 from benchmark.method import RunContext
 from benchmark.registry import get_method
 from benchmark.samples.samples import Samples
@@ -103,11 +102,69 @@ def test_missing_measurements_stay_missing() -> None:
     pd.testing.assert_frame_equal(clean.isna(), frame[REGIONS].isna())
 
 
-def test_sites_of_one_class_each_are_refused() -> None:
+def offsets_of(frame: pd.DataFrame, classes: list[str] | np.ndarray) -> pd.DataFrame:
+    return SiteOffsets(classes=True).fit(frame, np.asarray(classes)).offsets_
+
+
+def test_what_only_one_class_has_is_no_offset() -> None:
     frame, _, _ = made_up()
-    ill = (frame["site_id"] == "north").to_numpy().astype(np.int64)
-    with pytest.raises(MethodError, match="north, south, west and what is predicted cannot be"):
-        SiteOffsets(classes=True).fit(frame, ill)
+    ill = np.where(frame["site_id"] == "north", "AD", "CN")  # all that tells north is the class
+    found = offsets_of(frame, ill)
+    assert np.abs(found.loc["north"]).max() < 1e-12
+    rest = frame.loc[frame["site_id"] != "north"]  # both of one class, and told apart
+    alone = offsets_of(rest, ["CN"] * len(rest))
+    assert np.sign(found.loc[["south", "west"]]).equals(np.sign(alone))
+
+
+def test_offsets_are_the_smallest_of_all_least_squares_solutions() -> None:
+    rng = np.random.default_rng(1)
+    site = np.repeat(["a", "b", "c"], (40, 30, 60))
+    classes = np.where(
+        site == "a", "CN", np.where(site == "b", "MCI", rng.choice(["AD", "CN"], 130))
+    )
+    frame = pd.DataFrame(rng.normal(size=(130, 1)), columns=["x_mm"])  # one feature is not shrunk
+    frame["x_mm"] += 2.0 * (site == "a") + 1.0 * (classes == "AD")
+    found = offsets_of(frame.assign(site_id=site), classes)["x_mm"]
+    # b is MCI alone: no offset can be told, so 0 is the smallest; a and c share the class CN.
+    cn = frame["x_mm"][classes == "CN"].groupby(site[classes == "CN"]).mean()
+    assert found["b"] == pytest.approx(0, abs=1e-12)
+    assert found["a"] - found["c"] == pytest.approx(cn["a"] - cn["c"])
+    assert 40 * found["a"] + 60 * found["c"] == pytest.approx(0, abs=1e-10)
+
+
+def test_few_people_of_many_sites_are_no_failure() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        frame = pd.DataFrame(rng.normal(size=(30, 5)), columns=REGIONS[:5])
+        frame = frame.assign(site_id=[f"s{k}" for k in rng.integers(0, 60, 30)])
+        fitted = SiteOffsets(classes=True).fit(frame, rng.integers(0, 3, 30))
+        assert np.isfinite(fitted.transform(frame).to_numpy()).all()
+    each = frame.assign(site_id=[f"s{k}" for k in range(30)])  # a site a person: nothing is left
+    assert not offsets_of(each, rng.integers(0, 3, 30)).to_numpy().any()
+
+
+def test_constant_measurements_do_not_touch_the_others() -> None:
+    frame, age, _ = made_up()
+    six = frame[[*REGIONS[:6], "site_id"]]
+    constant = {"a_mm": 0.0, "b_mm": 0.1, "c_mm": np.log(1234.5)}
+    expected = SiteOffsets().fit(six, age).offsets_
+    found = SiteOffsets().fit(six.assign(**constant), age).offsets_
+    pd.testing.assert_frame_equal(found[REGIONS[:6]], expected)
+    assert not found[list(constant)].to_numpy().any()
+    alone = SiteOffsets().fit(six[["site_id"]].assign(**constant), age)
+    assert not alone.offsets_.to_numpy().any()
+
+
+def test_people_of_unknown_site_have_no_offset_and_no_part_in_the_fit() -> None:
+    frame, age, _ = made_up()
+    known = (frame["site_id"] != "west").to_numpy()
+    some = frame.assign(site_id=frame["site_id"].where(known))
+    fitted = SiteOffsets().fit(some, age)
+    expected = SiteOffsets().fit(frame.loc[known], age[known])
+    pd.testing.assert_frame_equal(fitted.offsets_, expected.offsets_)
+    pd.testing.assert_frame_equal(fitted.transform(some)[~known], frame.loc[~known, REGIONS])
+    nobody = frame.assign(site_id=None)
+    pd.testing.assert_frame_equal(SiteOffsets().fit(nobody, age).transform(nobody), frame[REGIONS])
 
 
 def samples(frame: pd.DataFrame, age: np.ndarray | None, cohort: int = 0) -> Samples:
@@ -139,6 +196,14 @@ def test_the_same_name_in_another_cohort_is_another_site(tmp_path: Path) -> None
     renamed = answer(samples(frame.assign(site_id="elsewhere"), None))
     np.testing.assert_allclose(external, renamed)
     assert np.abs(home - external).min() > 0.1
+
+
+def test_the_unknown_site_is_no_scanner() -> None:
+    frame, age, _ = made_up(50)
+    frame = frame.assign(site_id=["unknown" if s == "west" else s for s in frame["site_id"]])
+    shown = RegionalLinear(get_method("regional_linear").config()).features(samples(frame, age))
+    assert set(shown["site_id"].dropna()) == {"0 north", "0 south"}
+    assert (shown["site_id"].isna() == (frame["site_id"] == "unknown")).all()
 
 
 def test_without_sites_nothing_changes(tmp_path: Path) -> None:

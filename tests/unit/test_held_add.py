@@ -114,6 +114,20 @@ def test_rows_are_chosen_by_what_the_cohort_holds(repository: Path, tmp_path: Pa
     assert methods["ants"] == ["chance", *regional]  # no head size
 
 
+def test_the_unknown_site_is_no_second_one(repository: Path, tmp_path: Path) -> None:
+    files = write_ukb(tmp_path / "files")
+    (path,) = files.glob("ukb*.csv")
+    table = pd.read_csv(path, dtype=str)
+    table["54-2.0"] = table["54-2.0"].where(table["54-2.0"] == "11025")
+    table.to_csv(path, index=False)
+    add("mine", "ukb", files, repository)
+    index = Cohort(repository / "profiles" / "mine" / "data" / "mine").index_visits
+    assert set(index["site_id"]) == {"11025", "unknown"}
+    methods = load_profile("mine", repository / "configs").methods
+    assert "regional_linear" in methods
+    assert not {"regional_harmonised_linear", "confound"} & set(methods)
+
+
 @pytest.mark.parametrize(
     ("source", "write", "tasks", "rows"),
     [

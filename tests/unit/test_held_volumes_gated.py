@@ -7,6 +7,7 @@ Names as the converters of Clinica write them (https://github.com/aramis-lab/cli
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from held_replicas import write_oasis1
 from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ukb
 from held_volumes import write_prepared
 
+from benchmark.cohorts.held.adapters import ADAPTERS
 from benchmark.cohorts.held.build import build_store
 from benchmark.cohorts.held.entry import CohortEntry, read_held
+from benchmark.cohorts.held.reading import Reading
+from benchmark.cohorts.held.volumes import with_volumes
 from benchmark.imaging.finding import find_scans
 from benchmark.samples.build import modality_mask
 from benchmark.store import Cohort
@@ -104,3 +108,36 @@ def test_uk_biobank_at_the_first_imaging_visit_alone(tmp_path: Path) -> None:
 def test_oasis1_as_clinica_names_it(tmp_path: Path) -> None:
     rows, _, _ = joined(tmp_path, "oasis1", write_oasis1, ("sub-OASIS10002", "ses-M000"))
     assert rows == [("sub-OAS10002", "ses-MR1", 0)]
+
+
+@pytest.mark.parametrize(
+    ("study", "write", "who"),
+    [
+        ("adni", write_adni, "sub-ADNI002S0001"),
+        ("aibl", write_aibl, "sub-AIBL2"),
+        ("oasis3", write_oasis3, "sub-OAS30001"),
+        ("ukb", write_ukb, "sub-UKB1000001"),
+    ],
+)
+def test_a_session_that_a_study_does_not_know_is_the_only_visit(
+    study: str, write: Callable[[Path], Path], who: str, tmp_path: Path
+) -> None:
+    reading = read_held("mine", CohortEntry(study, str(write(tmp_path / "files"))))
+    visit_of = ADAPTERS[study].visit_of
+    index = reading.visits.loc[reading.visits["is_index"]].reset_index(drop=True)
+    only = replace(reading, visits=index, tables={})
+    home = index.set_index("participant_id")["session_id"][who]
+
+    def rows(session: str, tables: Reading) -> list[tuple[str, str]]:
+        other = (index["participant_id"].iloc[-1], index["session_id"].iloc[-1])  # always found
+        folder = write_prepared(tmp_path / session, [(who, session), other])
+        joint = with_volumes("mine", tables, folder, visit_of=visit_of)
+        assert joint.volumes is not None
+        keys = joint.volumes.rows[["participant_id", "session_id"]].to_numpy().tolist()
+        return [tuple(key) for key in keys if tuple(key) != other]
+
+    assert rows("ses-scan", only) == [(who, home)]
+    late = "ses-d9999" if study == "oasis3" else "ses-M240"
+    assert rows(late, only) == [], "a session that it knows is no other visit's"
+    if not reading.visits["participant_id"].is_unique:
+        assert rows("ses-first", reading) == []

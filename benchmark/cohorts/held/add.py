@@ -30,7 +30,7 @@ from benchmark.splitting import Split, make_split
 from benchmark.store import Cohort, file_sha256
 from benchmark.store.atomic import write_text
 
-__all__ = ["Added", "add_cohort", "remove_cohort", "write_workspace"]
+__all__ = ["Added", "add_cohort", "make_workspace", "remove_cohort", "write_workspace"]
 
 # The workspace is a DVC repository of its own without git: DVC refuses pipelines that git ignores,
 # and nothing of a cohort under an agreement may be offered to git.
@@ -163,15 +163,24 @@ def write_workspace(
     try:
         for path, text in texts.items():
             write_text(path, text)
-        _hide(home)
-        write_text(home / ".dvc" / "config", _DVC_CONFIG)
-        write_text(home / ".dvcignore", _DVC_IGNORE)
-        _link_code(home)
+        make_workspace(home)
         write_text(home / "dvc.yaml", pipeline(profile))
     except BaseException:
         for path, old in before.items():
             path.unlink(missing_ok=True) if old is None else write_text(path, old)
         raise
+
+
+def make_workspace(home: Path) -> None:
+    """Makes a folder a DVC repository of its own that git ignores, with links to the code.
+
+    What is there stays; a workspace without links, of an earlier version, gets them.
+    """
+    _hide(home)
+    if not (home / ".dvc" / "config").is_file():
+        write_text(home / ".dvc" / "config", _DVC_CONFIG)
+    write_text(home / ".dvcignore", _DVC_IGNORE)
+    _link_code(home)
 
 
 def _hide(home: Path) -> None:

@@ -124,7 +124,7 @@ def _visits(table: ReleasedTable) -> pd.DataFrame:
             v.SESSION_ID: loni.session(months),
             v.VISIT_MONTHS: months,
             v.IS_INDEX: first,
-            v.SITE_ID: table.text("SITE", needed=False).fillna("unknown"),
+            v.SITE_ID: table.text("SITE", needed=False).fillna(v.UNKNOWN_SITE),
             v.PART: v.EVALUATE,
             v.AGE_YEARS: table.number("AGE", 40, 110, missing=_MISSING) + months / 12,
             v.SEX: table.code("PTGENDER", {"Male": "M", "Female": "F"}, missing=_MISSING),

@@ -94,7 +94,7 @@ def _by_visit(table: ReleasedTable) -> pd.DataFrame:
         {
             "rid": table.number("RID", 1, 99999, needed=True),
             v.VISIT_MONTHS: loni.visit_months(table.text("VISCODE", loni.VISIT)),
-            v.SITE_ID: table.text("SITEID", needed=False).fillna("unknown"),
+            v.SITE_ID: table.text("SITEID", needed=False).fillna(v.UNKNOWN_SITE),
         }
     )
     table.refuse_repeats(["VISCODE"], rows[_KEYS], "this person's visit")

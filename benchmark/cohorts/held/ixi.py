@@ -195,7 +195,7 @@ def _visits(people: pd.DataFrame, sites: Mapping[str, str]) -> pd.DataFrame:
             v.SESSION_ID: "ses-1",
             v.VISIT_MONTHS: 0.0,
             v.IS_INDEX: True,
-            v.SITE_ID: site.fillna("unknown"),
+            v.SITE_ID: site.fillna(v.UNKNOWN_SITE),
             v.PART: v.EVALUATE,
             v.AGE_YEARS: people[v.AGE_YEARS].astype(np.float64),
             v.SEX: people[v.SEX],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cohorts.held.released import ReleasedTable
+from benchmark.cohorts.held.volumes import NO_VISIT
 
 __all__ = ["VISIT", "e4_alleles", "session", "visit_months", "visit_of"]
 
@@ -31,8 +32,10 @@ def session(months: pd.Series) -> pd.Series:
 def visit_of(scan: str, sessions: Sequence[str]) -> tuple[str, float] | None:
     """The visit of a scan's session, ``ses-M006``, or ``ses-M06`` as earlier Clinica writes it."""
     found = re.fullmatch(r"ses-M(\d+)", scan)
-    visit = f"ses-M{int(found[1]):03d}" if found else ""
-    return (visit, 0.0) if visit in sessions else None
+    if not found:
+        return None
+    visit = f"ses-M{int(found[1]):03d}"
+    return (visit, 0.0) if visit in sessions else NO_VISIT
 
 
 def e4_alleles(

@@ -123,7 +123,7 @@ def _visits(table: ReleasedTable, mapping: MappingFile) -> pd.DataFrame:
     visits = _in_order(table, mapping, visits)
     if mapping.time_to_event:
         visits = _with_events(table, mapping.time_to_event, visits)
-    plain = {v.SITE_ID: "unknown", v.PART: v.EVALUATE}
+    plain = {v.SITE_ID: v.UNKNOWN_SITE, v.PART: v.EVALUATE}
     return visits.assign(**{name: value for name, value in plain.items() if name not in visits})
 
 

@@ -32,6 +32,7 @@ from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import DAYS_A_MONTH, Adapter, Reading, ReleasedFile, months
 from benchmark.cohorts.held.regional import read_regions
 from benchmark.cohorts.held.released import ReleasedTable, find_one
+from benchmark.cohorts.held.volumes import NO_VISIT
 
 __all__ = ["OASIS3"]
 
@@ -159,14 +160,17 @@ def _indexed(visits: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
 
 
 def _visit_of(scan: str, sessions: Sequence[str]) -> tuple[str, float] | None:
-    """The nearest visit within half a year of ``ses-d0129``, or of Clinica's ``ses-M006``."""
+    """The nearest visit within half a year of ``ses-d0129``, or of Clinica's ``ses-M006``.
+
+    So ``ses-M000`` is the first half year after entry, and not the index visit.
+    """
     found = re.fullmatch(r"ses-(?:d(-?\d+)|M(\d+))", scan)
     if not found:
         return None
     day = float(found[1]) if found[1] else float(found[2]) * DAYS_A_MONTH
     distances = {visit: abs(float(visit.removeprefix("ses-d")) - day) for visit in sessions}
     nearest = min(distances, key=distances.__getitem__)
-    return (nearest, distances[nearest]) if distances[nearest] <= _NEAR_DAYS else None
+    return (nearest, distances[nearest]) if distances[nearest] <= _NEAR_DAYS else NO_VISIT
 
 
 OASIS3: Final = Adapter(

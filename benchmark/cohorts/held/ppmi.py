@@ -66,7 +66,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
             v.SESSION_ID: "ses-BL",
             v.VISIT_MONTHS: 0.0,
             v.IS_INDEX: True,
-            v.SITE_ID: "unknown",
+            v.SITE_ID: v.UNKNOWN_SITE,
             v.PART: v.EVALUATE,
             v.AGE_YEARS: status.number("ENROLL_AGE", 18, 110),
             v.DIAGNOSIS: enrolled,

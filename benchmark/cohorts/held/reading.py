@@ -84,7 +84,8 @@ class Adapter:
         options: Names and default values of its options.
         about_options: One line for each.
         scan_of: (participant_id, session_id) that a scan's name as released states, or None.
-        visit_of: Which visit of a person a scan's session stands for, where the two differ.
+        visit_of: Which visit of a person a scan's session stands for, where the two differ; see
+            :func:`~benchmark.cohorts.held.volumes.with_volumes`.
     """
 
     name: str

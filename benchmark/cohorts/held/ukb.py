@@ -14,6 +14,7 @@ whenever it was given; the others keep their row and have no class.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from benchmark import vocabulary as v
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile
 from benchmark.cohorts.held.released import ReleasedTable, find_one
+from benchmark.cohorts.held.volumes import NO_VISIT
 
 __all__ = ["UKB"]
 
@@ -57,7 +59,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
             v.SESSION_ID: "ses-2",
             v.VISIT_MONTHS: 0.0,
             v.IS_INDEX: True,
-            v.SITE_ID: table.text(_column(table, 54), needed=False).fillna("unknown"),
+            v.SITE_ID: table.text(_column(table, 54), needed=False).fillna(v.UNKNOWN_SITE),
             v.PART: v.EVALUATE,
             v.FIELD_STRENGTH_T: 3.0,
             v.AGE_YEARS: age,
@@ -101,7 +103,9 @@ def _healthy(table: ReleasedTable) -> pd.Series:
 
 def _visit_of(scan: str, sessions: Sequence[str]) -> tuple[str, float] | None:
     """Instance 2 as the release (``2``) and Clinica (months after it) name it; no later one."""
-    return (sessions[0], 0.0) if scan in ("ses-2", "ses-M000") else None
+    if not re.fullmatch(r"ses-M?\d+", scan):
+        return None
+    return (sessions[0], 0.0) if re.fullmatch(r"ses-(2|M0+)", scan) else NO_VISIT
 
 
 UKB: Final = Adapter(

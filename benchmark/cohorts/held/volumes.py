@@ -9,6 +9,7 @@ volumes enter.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from benchmark.cohorts.held.reading import Reading
     from benchmark.imaging.volumes import PreparedVolumes
 
-__all__ = ["HeldVolumes", "ScanOf", "VisitOf", "folder_hash", "with_volumes"]
+__all__ = ["NO_VISIT", "HeldVolumes", "ScanOf", "VisitOf", "folder_hash", "with_volumes"]
 
 ScanOf = Callable[[str], tuple[str, str] | None]
 VisitOf = Callable[[str, Sequence[str]], tuple[str, float] | None]
+_Meant = Callable[[str, Sequence[str]], tuple[str, float]]
+NO_VISIT: Final = ("", math.inf)  # a session that states a visit which the tables do not have
 
 _KEYS: Final = [v.PARTICIPANT_ID, v.SESSION_ID]
 _PARTS: Final = ("index.parquet", "regions.parquet", "failures.parquet", "preparation.json")
@@ -99,10 +102,10 @@ def with_volumes(
     """Adds prepared volumes to what was read of a cohort.
 
     A scan belongs to the person whose identifier it bears (``sub-`` and signs apart), or whom the
-    adapter reads from its name; to the visit whose session it states, to the index visit where it
-    states none, and to the only visit where the tables have one a person; or to the visit that the
-    adapter makes of that session. Of several scans of a visit the nearest is taken, and of equally
-    near ones the first in the folder's index.
+    adapter reads from its name. Where the adapter knows what the scan's session means, it belongs
+    to that visit, or to none; otherwise to the visit of that session, to the index visit where it
+    states none, and to the only visit where the tables have one a person. Of several scans of a
+    visit the nearest is taken, and of equally near ones the first in the folder's index.
 
     Args:
         name: The cohort, for messages.
@@ -110,15 +113,16 @@ def with_volumes(
         folder: What ``neurodx volumes`` wrote.
         scan_of: The adapter's (participant, session) of a scan's name, or None where it says none.
         visit_of: From a scan's session and those of its person in the tables, the index visit
-            first, to the one that is meant and its distance in days, or None.
+            first, to the one that is meant and its distance in days; :data:`NO_VISIT` where that is
+            none of these, None where the adapter does not know such sessions.
 
     Raises:
         CohortError: The folder is none that was prepared or holds no volume, or no volume belongs
             to anybody in the tables.
     """
     prepared = _opened(folder)
-    visit_of = visit_of or _as_stated(one_visit=reading.visits[v.PARTICIPANT_ID].is_unique)
-    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of, visit_of)
+    meant_by = _visit_of(visit_of, one_visit=reading.visits[v.PARTICIPANT_ID].is_unique)
+    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of, meant_by)
     if rows.empty:
         raise CohortError(_nobody(name, prepared, reading.visits, unmatched))
     tables, unmeasured = _tables(reading, prepared, rows)
@@ -159,19 +163,25 @@ def _opened(folder: Path) -> PreparedVolumes:
     return prepared
 
 
-def _as_stated(*, one_visit: bool) -> VisitOf:
-    """The session that a scan states; the index visit where it states none or there is no other."""
+def _visit_of(adapter: VisitOf | None, *, one_visit: bool) -> _Meant:
+    """The adapter's visit; of sessions that it does not know the one that is stated.
 
-    def visit_of(session: str, sessions: Sequence[str]) -> tuple[str, float] | None:
+    Where none is stated, or there is no other, the index visit.
+    """
+
+    def visit_of(session: str, sessions: Sequence[str]) -> tuple[str, float]:
+        known = adapter(session, sessions) if adapter else None
+        if known is not None:
+            return known
         if session in sessions:
             return session, 0.0
-        return (sessions[0], 0.0) if one_visit or session == _NO_SESSION else None
+        return (sessions[0], 0.0) if one_visit or session == _NO_SESSION else NO_VISIT
 
     return visit_of
 
 
 def _matched(
-    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None, visit_of: VisitOf
+    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None, meant_by: _Meant
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, int]]:
     """Rows of the index by visit, scans of nobody, and why others were left out."""
     people = _by_plain_id(visits)
@@ -187,8 +197,8 @@ def _matched(
             unmatched.append(f"{scan} {session}")
             counts[_NOBODY] += 1
             continue
-        meant = visit_of(f"ses-{visit.removeprefix('ses-')}", sessions[who])
-        if meant is None:
+        meant = meant_by(f"ses-{visit.removeprefix('ses-')}", sessions[who])
+        if meant == NO_VISIT:
             counts[_OTHER_VISIT] += 1
             continue
         key, place = (who, meant[0]), (meant[1], int(row))
