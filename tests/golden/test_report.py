@@ -25,7 +25,8 @@ from benchmark.report.conclusions import conclude
 from benchmark.report.content import number, row_name
 from benchmark.report.figures import calibration_points, forest_figure
 from benchmark.report.latex import latex_table
-from benchmark.report.sheets import Sheet, all_sheets
+from benchmark.report.sheet import Sheet
+from benchmark.report.sheets import all_sheets
 from benchmark.results.latex import escape_latex
 
 
