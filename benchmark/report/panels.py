@@ -20,7 +20,7 @@ from benchmark.metrics import (
     reliability_bins,
     risk_coverage,
 )
-from benchmark.report.content import Content, Row, row_name
+from benchmark.report.content import Content, Row, number, row_name
 from benchmark.report.svg import Figure, circle, line, path, rect, text
 from benchmark.results.ledger import prediction_columns
 from benchmark.stats.interval import z_value
@@ -132,6 +132,9 @@ def calibration_figure(content: Content, row: Row) -> Figure:
         marks.append(rect(place - 2, _TOP + _SIDE - height, 4, height, "count"))
         marks.append(line(place, axes.y(point["low"]), place, axes.y(point["high"]), "mark", 1.5))
         marks.append(circle(place, axes.y(point["observed"]), 3.5))
+    fewest, most = points["n"].min(), points["n"].max()
+    said = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    marks.append(text(_LEFT + 4, _TOP + 14, f"{said} people a bin", "faint"))
     gap = float(np.average(np.abs(points["stated"] - points["observed"]), weights=points["n"]))
     counts = ", ".join(str(n) for n in points["n"])
     said = (
@@ -157,16 +160,18 @@ def decision_figure(content: Content, row: Row) -> Figure:
     curve = decision_curve(labels, answers, _THRESHOLDS.tolist())
     stated = decision_curve(labels, answers, NET_BENEFIT_THRESHOLDS)
     highest = 0.1 * math.ceil(10 * float(np.mean(labels == 1)) + 1e-9)
-    lowest = -highest / 4
+    deepest = math.floor(20 * float(curve.model.min())) / 20
+    lowest = max(-highest, min(-highest / 4, deepest))  # what lies deeper is left out
     axes = _Axes((0.0, 0.6), (lowest, highest), ("threshold", "net benefit"))
-    inside = curve.treat_all >= lowest
     marks = [*axes.marks(), line(_LEFT, axes.y(0), _LEFT + _SIDE, axes.y(0), "ink")]
-    marks.append(axes.curve(curve.thresholds[inside], curve.treat_all[inside], "other dashed"))
-    marks.append(axes.curve(curve.thresholds, curve.model, "mark"))
+    for values, kind in ((curve.treat_all, "other dashed"), (curve.model, "mark")):
+        inside = values >= lowest
+        marks.append(axes.curve(curve.thresholds[inside], values[inside], kind))
     for threshold, value in zip(stated.thresholds, stated.model, strict=True):
-        marks.append(circle(axes.x(threshold), axes.y(value), 3.5))
+        marks += [circle(axes.x(threshold), axes.y(value), 3.5)] if value >= lowest else []
     gains = ", ".join(
-        f"{gain:+.3f} at {t:g}" for t, gain in zip(stated.thresholds, stated.gain, strict=True)
+        f"{number(gain, sign=True)} at {t:g}"
+        for t, gain in zip(stated.thresholds, stated.gain, strict=True)
     )
     said = f"Net benefit over the better of acting on all and on none: {gains}."
     return _figure("decision", "Decision curve", row, said, marks)
