@@ -221,7 +221,7 @@ def test_a_board_written_before_the_tables_says_how_to_write_them(open_page, own
 def test_a_table_that_lacks_a_column_says_so_and_the_others_are_shown(open_page, own_board):
     path = own_board / "site_trace.parquet"
     pd.read_parquet(path).drop(columns="told_from").to_parquet(path)
-    page = open_page("robustness", own_board, show="site", cohort="phantom-memory", task="ad_cn")
+    page = open_page("robustness", own_board, show="sites", cohort="phantom-memory", task="ad_cn")
     assert not page.exception
     said = "site_trace.parquet lacks told_from: an older version wrote this board"
     assert any(said in e.value and "`neurodx score`" in e.value for e in page.info)
