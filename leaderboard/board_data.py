@@ -16,6 +16,8 @@ import streamlit as st
 
 from benchmark.results import CellCandidates, ResultError, read_replicates
 from benchmark.results.robustness.schema import TABLES as ROBUSTNESS_TABLES
+from benchmark.results.robustness.schema import outdated
+from benchmark.results.schema import LEADERBOARD
 from leaderboard.rows import REAL, SYNTHETIC, UNKNOWN, keyed
 
 __all__ = [
@@ -38,6 +40,7 @@ CARD_COLUMNS: Final = (
     *("pretraining", "tuning", "config_yaml", "readme_md", "bibtex", "command"),
 )
 REBUILD: Final = "write the board again with `neurodx rank`"
+RESCORE: Final = "write the board again with `neurodx score` and then `neurodx rank`"
 
 
 class BoardError(Exception):
@@ -100,6 +103,9 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _read(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Board:  # noqa: ARG001
     tables = {name: _table(folder / f"{name}.parquet") for name in TABLES}
+    why = outdated("leaderboard", tables["leaderboard"].columns, LEADERBOARD)
+    if why:
+        raise BoardError(f"{folder}: {why}; {REBUILD}")
     rows = keyed(_plain(tables["leaderboard"]))
     cards = tables["methods"].reindex(columns=CARD_COLUMNS).fillna("")
     return Board(folder, rows, cards, tables["runs"], tables["comparisons"], _facts(folder))
@@ -181,7 +187,7 @@ def load_robustness(board: Board) -> Robustness:
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _robustness(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Robustness:
     there = {name for name, _, _ in stamp}
-    old = f"empty: the board was written before this table was known; {REBUILD}"
+    old = f"empty: the board was written before this table was known; {RESCORE}"
     says = dict.fromkeys(ROBUSTNESS_TABLES, old)
     if "robustness.parquet" in there:
         said = _table(folder / "robustness.parquet")
@@ -190,6 +196,9 @@ def _robustness(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Robust
     for name, columns in ROBUSTNESS_TABLES.items():
         known = f"{name}.parquet" in there
         table = _table(folder / f"{name}.parquet") if known else pd.DataFrame(columns=[*columns])
+        why = outdated(name, table.columns, columns)
+        if why:
+            table, says[name] = pd.DataFrame(columns=[*columns]), f"empty: {why}; {RESCORE}"
         flags = table.select_dtypes("boolean").columns
         plain = {flag: table[flag].fillna(value=False).astype(bool) for flag in flags}
         table = table.assign(**plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +14,16 @@ import pandas as pd
 from benchmark.errors import ResultError, UnknownNameError
 from benchmark.metrics import METRICS, Metric
 from benchmark.results.folders import cell_file
-from benchmark.results.robustness import TABLES
-from benchmark.results.schema import EXTERNAL_PROTOCOL, ORACLE
+from benchmark.results.robustness import TABLES, outdated
+from benchmark.results.schema import EXTERNAL_PROTOCOL, LEADERBOARD, ORACLE
 from benchmark.tasks import TASKS, Task
 
 __all__ = ["Content", "Row", "is_oracle", "number", "read_content", "row_name"]
 
 Row = Mapping[str, Any]
 _CELL: Final = ("cohort", "task", "protocol")
+_MOST_DRAWN: Final = 6
+_REBUILD: Final = "write the board again with `neurodx score` and then `neurodx rank`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Content:
         rows: The leaderboard's rows, best first within each track, missing values as None.
         metrics: Lines of ``metrics.parquet``.
         predictions: Stored predictions, by anonymous index.
+        comparisons: Lines of ``comparisons.parquet``.
         tables: Robustness tables, restricted to the cell.
         says: What each robustness table holds, over the whole board.
         facts: ``board.json``.
@@ -46,6 +49,7 @@ class Content:
     rows: tuple[Row, ...]
     metrics: tuple[Row, ...]
     predictions: pd.DataFrame
+    comparisons: tuple[Row, ...]
     tables: Mapping[str, tuple[Row, ...]]
     says: Mapping[str, str]
     facts: Mapping[str, Any]
@@ -74,6 +78,20 @@ class Content:
     def gaps(self) -> tuple[Row, ...]:
         """Rows without a score."""
         return tuple(row for row in self.rows if row["score"] is None)
+
+    @property
+    def best(self) -> tuple[Row, ...]:
+        """The few best rows of all tracks whose predictions are stored: those that are drawn."""
+        sign = 1.0 if self.metric.higher_is_better else -1.0
+        stored = [row for row in self.ranked if len(self.said_by(row))]
+        return tuple(sorted(stored, key=lambda r: -sign * r["score"])[:_MOST_DRAWN])
+
+    def said_by(self, row: Row) -> pd.DataFrame:
+        """Stored predictions of a row, all replicas; empty where there are none."""
+        if not len(self.predictions):
+            return self.predictions
+        same = [self.predictions[k] == row[k] for k in ("method", "track", "derived_from")]
+        return self.predictions[np.logical_and.reduce(same)]
 
     def of_ranked(self, table: str) -> list[Row]:
         """A robustness table's lines about ranked rows, in ranking order."""
@@ -108,26 +126,24 @@ def read_content(board: Path, cohort: str, task: str, protocol: str = "") -> Con
         protocol: Protocol; empty means the board's own, or the only one that is there.
 
     Raises:
-        ResultError: There is no board, or it was written before the robustness tables.
+        ResultError: There is no board, or an older version wrote it: a table or column is missing.
         UnknownNameError: The board has no such cohort, task or protocol.
     """
     if not (board / "board.json").is_file():
         raise ResultError(f"{board}: there is no board (board.json); make it with `make repro`")
     absent = [name for name in TABLES if not (board / f"{name}.parquet").is_file()]
     if absent:
-        raise ResultError(
-            f"{board}: {absent[0]}.parquet is missing; write the board again with `neurodx score` "
-            "and `neurodx rank`"
-        )
+        raise ResultError(f"{board}: {absent[0]}.parquet is missing; {_REBUILD}")
+    tables = {name: _whole(board, name, TABLES[name]) for name in TABLES}
     facts = json.loads((board / "board.json").read_text())
-    rows = pd.read_parquet(board / "leaderboard.parquet")
+    rows = _whole(board, "leaderboard", LEADERBOARD)
     rows = rows[rows["cohort"] == _known("cohort", cohort, rows["cohort"])]
     rows = rows[rows["task"] == _known("task", task, rows["task"])]
     chosen = protocol or _default_protocol(rows["protocol"], facts)
     rows = rows[rows["protocol"] == _known("protocol", chosen, rows["protocol"])]
     cell = (cohort, task, chosen)
     path = board / "predictions" / cell_file(*cell)
-    said = pd.read_parquet(board / "robustness.parquet")
+    said = tables["robustness"]
     return Content(
         cohort,
         TASKS[task],
@@ -135,14 +151,24 @@ def read_content(board: Path, cohort: str, task: str, protocol: str = "") -> Con
         _records(rows),
         _records(_inside(pd.read_parquet(board / "metrics.parquet"), cell)),
         pd.read_parquet(path) if path.is_file() else pd.DataFrame(),
+        _records(_inside(pd.read_parquet(board / "comparisons.parquet"), cell)),
         {
-            name: _records(_of_table(name, pd.read_parquet(board / f"{name}.parquet"), cell))
-            for name in TABLES
+            name: _records(_of_table(name, table, cell))
+            for name, table in tables.items()
             if name != "robustness"
         },
         dict(zip(said["table"], said["says"], strict=True)),
         facts,
     )
+
+
+def _whole(board: Path, name: str, columns: Iterable[str]) -> pd.DataFrame:
+    """A table of the board that has all its columns."""
+    table = pd.read_parquet(board / f"{name}.parquet")
+    why = outdated(name, table.columns, columns)
+    if why:
+        raise ResultError(f"{board}: {why}; {_REBUILD}")
+    return table
 
 
 def _known(kind: str, name: str, column: pd.Series) -> str:

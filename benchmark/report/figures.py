@@ -1,30 +1,20 @@
-"""The figures of a report: forest plot, and calibration of the best rows."""
+"""The forest plot of a report."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from benchmark.metrics import equal_mass_bins
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
 from benchmark.report.svg import Figure, circle, diamond, line, rect, text
-from benchmark.stats.interval import z_value
 
-__all__ = ["calibration_figures", "calibration_points", "forest_figure"]
+__all__ = ["forest_figure"]
 
-Array = NDArray[Any]
 _WIDTH: Final = 420  # narrow enough to stay legible on a telephone
 _EDGE: Final = 12
 _ROW: Final = 36
 _NO_INFORMATION: Final = {"roc_auc": 0.5}
-_MOST_CALIBRATED: Final = 6
-_PANEL: Final = 220
 
 
 def forest_figure(content: Content) -> Figure:
@@ -119,117 +109,3 @@ class _Scale:
         ]
         note = "" if self.reference is None else f"; dashed: {self.reference:g}, no information"
         return [*labels, text(_WIDTH / 2, y + 34, f"{title}{note}", "faint", "middle")]
-
-
-def calibration_points(y_true: Array, stated: Array, n_bins: int) -> pd.DataFrame:
-    """Mean stated probability against the share that came true, in bins of equal mass.
-
-    Args:
-        y_true: 1 where the event happened, shape (N,).
-        stated: Its stated probability, shape (N,).
-        n_bins: Number of bins; equal values share one.
-
-    Returns:
-        ``stated observed low high n``, one row per bin that holds anybody; low and high are
-        Wilson's 95 % interval.
-    """
-    frame = pd.DataFrame({"y": y_true, "p": stated, "bin": equal_mass_bins(stated, n_bins)})
-    grouped = frame.groupby("bin")
-    n, p = grouped.size().to_numpy(), grouped["y"].mean().to_numpy(dtype=np.float64)
-    z = z_value()
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    mean = grouped["p"].mean().to_numpy()
-    return pd.DataFrame(
-        {"stated": mean, "observed": p, "low": centre - half, "high": centre + half, "n": n}
-    )
-
-
-def calibration_figures(content: Content) -> list[Figure]:
-    """One panel for each of the best rows: stated against observed, or predicted against true."""
-    if not len(content.predictions):
-        return []
-    best = sorted(content.ranked, key=lambda r: -_sign(content) * r["score"])[:_MOST_CALIBRATED]
-    return [figure for row in best for figure in _panel(content, row)]
-
-
-def _sign(content: Content) -> float:
-    return 1.0 if content.metric.higher_is_better else -1.0
-
-
-def _panel(content: Content, row: Row) -> Iterator[Figure]:
-    table = content.predictions
-    own = table[
-        (table["method"] == row["method"])
-        & (table["track"] == row["track"])
-        & (table["derived_from"] == row["derived_from"])
-    ]
-    if not len(own):
-        return
-    n_bins = int(np.clip(len(own) // 20, 2, 10))
-    name = "calibration-" + re.sub(r"[^a-z0-9]+", "-", row_name(row).lower()).strip("-")
-    if content.task.classes:
-        points, range_ = _probabilities(content, own, n_bins), (0.0, 1.0)
-        axes = ("stated probability", "share that came true")
-    else:
-        points = _values(own, n_bins)
-        low, high = points[["stated", "observed"]].min().min(), points.max().max()
-        range_ = (5 * math.floor(low / 5), 5 * math.ceil(high / 5))
-        axes = (f"true ({content.task.unit})", "predicted, mean")
-    gap = float(np.average(np.abs(points["stated"] - points["observed"]), weights=points["n"]))
-    said = f"{len(points)} bins, mean distance from the diagonal {gap:.2f}"
-    title = f"Calibration of {row_name(row)}"
-    yield Figure(
-        name,
-        title,
-        f"{axes[1]} by {axes[0]}: {said}.",
-        _PANEL,
-        _PANEL + 28,
-        _marks(points, range_, axes),
-    )
-
-
-def _probabilities(content: Content, own: pd.DataFrame, n_bins: int) -> pd.DataFrame:
-    columns = [f"prob_{k}" for k in range(len(content.task.classes))]
-    probabilities = own[columns].to_numpy(dtype=np.float64)
-    labels = own["y_true"].to_numpy(dtype=np.int64)
-    if len(columns) == 2:
-        return calibration_points((labels == 1) * 1.0, probabilities[:, 1], n_bins)
-    right = probabilities.argmax(axis=1) == labels
-    return calibration_points(right * 1.0, probabilities.max(axis=1), n_bins)
-
-
-def _values(own: pd.DataFrame, n_bins: int) -> pd.DataFrame:
-    """Mean prediction by bin of the true value, with its 95 % interval."""
-    bins = equal_mass_bins(own["y_true"].to_numpy(), n_bins)
-    grouped = own.groupby(bins)
-    n, mean = grouped.size(), grouped["y_pred"].mean()
-    half: pd.Series = z_value() * grouped["y_pred"].std(ddof=1).fillna(0.0) / np.sqrt(n)
-    columns = {"stated": grouped["y_true"].mean(), "observed": mean}
-    return pd.DataFrame(columns | {"low": mean - half, "high": mean + half}).assign(n=n)
-
-
-def _marks(points: pd.DataFrame, range_: tuple[float, float], axes: tuple[str, str]) -> list[str]:
-    left, top, side = 34.0, 8.0, float(_PANEL - 48)
-    low, high = range_
-
-    def x(value: float) -> float:
-        return left + (value - low) / (high - low) * side
-
-    def y(value: float) -> float:
-        return top + side - (min(max(value, low), high) - low) / (high - low) * side
-
-    ticks = [low, (low + high) / 2, high]
-    marks = [line(x(t), y(low), x(t), y(high)) for t in ticks]
-    marks += [line(x(low), y(t), x(high), y(t)) for t in ticks]
-    marks.append(line(x(low), y(low), x(high), y(high), "ink dashed"))
-    for point in points.to_dict("records"):
-        place = x(point["stated"])
-        marks.append(line(place, y(point["low"]), place, y(point["high"]), "mark", 1.5))
-        marks.append(circle(place, y(point["observed"]), 3.5))
-    bottom = top + side
-    marks += [text(x(t), bottom + 14, f"{t:g}", "faint", "middle") for t in ticks]
-    marks += [text(left - 6, y(t) + 4, f"{t:g}", "faint", "end") for t in ticks]
-    marks.append(text(left + side / 2, bottom + 32, axes[0], "faint", "middle"))
-    marks.append(text(left, bottom + 50, f"up: {axes[1]}", "faint"))
-    return marks

@@ -2,7 +2,7 @@ r"""Tables for LaTeX, with booktabs: ``\usepackage{booktabs}`` and ``\input{rank
 
 from __future__ import annotations
 
-from benchmark.report.sheets import Sheet
+from benchmark.report.sheet import Sheet
 from benchmark.results.latex import escape_latex
 
 __all__ = ["latex_table"]

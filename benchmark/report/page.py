@@ -9,7 +9,8 @@ from typing import Final
 
 from benchmark.report.conclusions import Conclusions
 from benchmark.report.content import Content
-from benchmark.report.sheets import Sheet
+from benchmark.report.readings import Reading
+from benchmark.report.sheet import Sheet
 from benchmark.report.svg import COLOURS, Figure
 
 __all__ = ["page"]
@@ -18,7 +19,13 @@ _STYLE: Final = Path(__file__).with_name("style.css")
 _SHAPES: Final = (
     "Disc: first tie group of its track. Square: a later one. Diamond: the oracle, never ranked."
 )
-_OPEN: Final = ("ranking", "subgroup_gaps")  # the others are folded
+_OPEN: Final = (
+    "ranking",
+    "subgroup_gaps",
+    "decision",
+    "brain_age",
+    "cross_check",
+)  # the others are folded
 
 
 def page(
@@ -26,12 +33,12 @@ def page(
     conclusions: Conclusions,
     sheets: Sequence[Sheet],
     forest: Figure,
-    calibration: Sequence[Figure],
+    readings: Sequence[Reading],
 ) -> str:
     """The whole document; it asks nothing of any network."""
     title = f"{content.cohort}: {content.task.title}"
     by_name = {sheet.name: sheet for sheet in sheets}
-    rest = [sheet for sheet in sheets if sheet.name not in ("ranking", "calibration")]
+    rest = [s for s in sheets if s.name not in ("ranking", "calibration", "brain_age")]
     parts = [
         "<!doctype html>",
         '<html lang="en">',
@@ -54,9 +61,7 @@ def page(
         f'<figure class="forest">{forest.inline()}<figcaption>{_SHAPES}</figcaption></figure>',
         "<h2>Ranks</h2>",
         _table(by_name["ranking"]),
-        "<h2>Calibration</h2>",
-        _panels(calibration),
-        _folded(by_name["calibration"]),
+        *(_reading(content, reading) for reading in readings),
         "<h2>Robustness and honesty</h2>",
         *(_folded(sheet) for sheet in rest),
         "<h2>Provenance</h2>",
@@ -114,17 +119,16 @@ def _folded(sheet: Sheet) -> str:
     )
 
 
-def _panels(figures: Sequence[Figure]) -> str:
-    if not figures:
-        return "<p>No predictions are stored for this cell.</p>"
-    shown = "".join(
+def _reading(content: Content, reading: Reading) -> str:
+    absent = "" if content.best else "<p>No predictions are stored for this cell.</p>"
+    panels = "".join(
         f"<figure>{figure.inline()}<figcaption>{escape(figure.title.partition(' of ')[2])}"
         "</figcaption></figure>"
-        for figure in figures
+        for figure in reading.figures
     )
     return (
-        '<p class="faint">The best rows. On the dashed line, what is said is what is found; bars '
-        f'are 95 % intervals of each bin.</p><div class="panels">{shown}</div>'
+        f'<h2>{escape(reading.title)}</h2><p class="faint">{escape(reading.says)}</p>{absent}'
+        f'<div class="panels">{panels}</div>{"".join(map(_folded, reading.sheets))}'
     )
 
 

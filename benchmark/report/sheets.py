@@ -1,4 +1,4 @@
-"""The tables of a report as plain cells; HTML and LaTeX are two ways to write them."""
+"""The tables of a report: ranks, calibration and robustness."""
 
 from __future__ import annotations
 
@@ -8,28 +8,10 @@ from typing import Final
 
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
 from benchmark.report.lines import as_stored, elsewhere, left, less, of_first, outputs_first
+from benchmark.report.sheet import Sheet
 from benchmark.results.people import SUBGROUPS
 
-__all__ = ["Sheet", "all_sheets"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One table.
-
-    Attributes:
-        name: Stem of its file.
-        title: Caption.
-        columns: Headings.
-        rows: Cells as text, one tuple per row.
-        note: How to read it; or why it is empty.
-    """
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
+__all__ = ["all_sheets"]
 
 
 def all_sheets(content: Content) -> list[Sheet]:
@@ -333,6 +315,20 @@ _LAYOUTS: Final = (
             ("test", _plain("test_score")),
             ("optimism", _plain("optimism", sign=True)),
             ("95 % interval", _or(_between("optimism_low", "optimism_high", sign=True), "note")),
+        ),
+    ),
+    _Layout(
+        "brain_age",
+        "Brain age corrected for age",
+        "Lines fitted on the validation people of each fold; no test age enters. The uncorrected "
+        "error ranks. A corrected one is usually larger.",
+        (
+            ("row", row_name),
+            ("MAE (years)", _plain("mae")),
+            ("corrected MAE", _or(_plain("mae_corrected"), "note")),
+            ("age-bias slope", _plain("age_bias_slope", sign=True)),
+            ("corrected slope", _plain("age_bias_slope_corrected", sign=True)),
+            "n",
         ),
     ),
     _Layout(

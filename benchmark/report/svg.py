@@ -6,12 +6,12 @@ style with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-__all__ = ["COLOURS", "Figure", "circle", "diamond", "line", "rect", "text"]
+__all__ = ["COLOURS", "Figure", "circle", "diamond", "line", "path", "rect", "text"]
 
 # Okabe and Ito's colour-blind-safe blue and vermillion, darkened or lightened for contrast.
 COLOURS: Final = """\
@@ -28,6 +28,8 @@ svg .mark { fill: var(--mark); stroke: var(--mark); }
 svg .other { fill: var(--other); stroke: var(--other); }
 svg .hollow { fill: var(--ground); stroke: var(--ink); } svg .ink { stroke: var(--ink); }
 svg .dashed { stroke-dasharray: 4 3; } svg .back { fill: var(--panel); }
+svg .count { fill: var(--rule); }
+svg .open { fill: none; }
 svg .bold { font-weight: 600; stroke: none; }
 """
 
@@ -94,6 +96,12 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str = "rule", width: 
     """A straight line."""
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} class="{kind}" stroke-width="{width:g}"/>'
+
+
+def path(points: Iterable[tuple[float, float]], kind: str = "mark", width: float = 2) -> str:
+    """A line through points."""
+    through = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{through}" class="{kind} open" stroke-width="{width:g}"/>'
 
 
 def circle(x: float, y: float, radius: float, kind: str = "mark") -> str:

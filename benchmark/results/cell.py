@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,10 @@ from benchmark.results.schema import EXTERNAL_PROTOCOL
 from benchmark.stats import seeded_generator, strata_codes
 from benchmark.tasks import Task
 
-__all__ = ["Cell", "CellEntry", "anonymous_index", "build_cell"]
+__all__ = ["REPEATED", "Cell", "CellEntry", "anonymous_index", "build_cell"]
 
 Array = NDArray[Any]
-_REPEATED = re.compile(r"(\d+)x(\d+)fold")
+REPEATED: Final = re.compile(r"(\d+)x(\d+)fold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _replica(frame: pd.DataFrame, protocol: str) -> pd.Series:
     if protocol == EXTERNAL_PROTOCOL:
         part = frame["fold"]
     else:
-        match = _REPEATED.fullmatch(protocol)
+        match = REPEATED.fullmatch(protocol)
         part = frame["fold"] // int(match[2]) if match else frame["fold"] * 0
     return frame["seed"].astype(str) + "/" + part.astype(str)
 
@@ -262,7 +262,7 @@ def _strata(
     ids: Array, y_true: Array, known: Mapping[str, tuple[int, ...]], task: Task, protocol: str
 ) -> Array:
     folds = np.zeros(len(ids))
-    if protocol != EXTERNAL_PROTOCOL and not _REPEATED.fullmatch(protocol):
+    if protocol != EXTERNAL_PROTOCOL and not REPEATED.fullmatch(protocol):
         folds = np.array([known[i][0] for i in ids], dtype=np.float64)
     classes = y_true if task.classes else np.zeros(len(ids))
     return strata_codes(folds, classes) if len(ids) else folds

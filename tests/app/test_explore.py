@@ -218,6 +218,22 @@ def test_a_board_written_before_the_tables_says_how_to_write_them(open_page, own
     assert "No two rows" in text(open_page("honesty", own_board))
 
 
+def test_a_table_that_lacks_a_column_says_so_and_the_others_are_shown(open_page, own_board):
+    path = own_board / "site_trace.parquet"
+    pd.read_parquet(path).drop(columns="told_from").to_parquet(path)
+    page = open_page("robustness", own_board, show="sites", cohort="phantom-memory", task="ad_cn")
+    assert not page.exception
+    said = "site_trace.parquet lacks told_from: an older version wrote this board"
+    assert any(said in e.value and "`neurodx score`" in e.value for e in page.info)
+
+
+def test_a_leaderboard_that_lacks_a_column_is_named(open_page, own_board):
+    path = own_board / "leaderboard.parquet"
+    pd.read_parquet(path).drop(columns="tie_group").to_parquet(path)
+    page = open_page("ranking", own_board)
+    assert "leaderboard.parquet lacks tie_group" in page.error[0].value
+
+
 def test_a_damaged_robustness_table_is_named(open_page, own_board):
     (own_board / "subgroups.parquet").write_bytes(b"no table")
     assert "subgroups.parquet" in open_page("robustness", own_board).error[0].value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -23,9 +24,10 @@ from benchmark.metrics import METRICS
 from benchmark.report import read_content, write_report
 from benchmark.report.conclusions import conclude
 from benchmark.report.content import number, row_name
-from benchmark.report.figures import calibration_points, forest_figure
+from benchmark.report.figures import forest_figure
 from benchmark.report.latex import latex_table
-from benchmark.report.sheets import Sheet, all_sheets
+from benchmark.report.sheet import Sheet
+from benchmark.report.sheets import all_sheets
 from benchmark.results.latex import escape_latex
 
 
@@ -57,11 +59,11 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "rect", "line", "circle", "polygon"):
+        if tag not in ("meta", "rect", "line", "circle", "polygon", "polyline"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
-        if tag not in ("rect", "line", "circle", "polygon"):
+        if tag not in ("rect", "line", "circle", "polygon", "polyline"):
             assert self.open.pop() == tag
 
     def handle_startendtag(self, tag, attrs):
@@ -87,7 +89,7 @@ def test_the_page_is_one_whole_file(written):
 def test_every_figure_has_a_name_and_a_description(written):
     page = _Page(written[0].read_text())
     figures = [a for tag, a in page.tags if tag == "svg"]
-    assert len(figures) == 1 + 6  # forest, and the six best
+    assert len(figures) == 1 + 3 * 6  # forest, and three of each of the six best
     ids = {a["id"] for _, a in page.tags if "id" in a}
     for attributes in figures:
         assert attributes["role"] == "img"
@@ -105,6 +107,7 @@ def test_files_beside_the_page(written):
     names = {path.name for path in files}
     assert files[0] == out
     assert {"forest.svg", "ranking.tex", "calibration.tex", "honesty.tex"} <= names
+    assert {"decision.tex", "selective.tex", "reliability.tex", "brier_terms.tex"} <= names
     assert "few_label.tex" not in names  # there is nothing to set
     for path in files:
         if path.suffix == ".svg":
@@ -123,17 +126,6 @@ def test_the_forest_places_scores_by_their_value(content):
     slope = np.polyfit(scores, xs, 1)
     np.testing.assert_allclose(np.polyval(slope, scores), xs, atol=0.06)
     assert slope[0] > 0
-
-
-def test_calibration_points_by_hand():
-    y = np.array([0, 0, 0, 1, 1, 1, 1, 0.0])
-    p = np.array([0.1, 0.1, 0.2, 0.2, 0.8, 0.8, 0.9, 0.9])
-    points = calibration_points(y, p, 2)
-    assert points["stated"].tolist() == pytest.approx([0.15, 0.85])
-    assert points["observed"].tolist() == [0.25, 0.75]
-    assert points["n"].tolist() == [4, 4]
-    # Wilson's interval of 1 in 4 (Newcombe 1998): 0.0456 to 0.6994
-    assert points.loc[0, ["low", "high"]].tolist() == pytest.approx([0.0456, 0.6994], abs=1e-4)
 
 
 def _said(content) -> str:
@@ -253,6 +245,31 @@ def test_names_that_the_board_does_not_have(board, tmp_path):
         read_content(board, MEMORY, "ad_cn", "5fold")
     with pytest.raises(ResultError, match="there is no board"):
         read_content(tmp_path, MEMORY, "ad_cn")
+
+
+def _without(board: Path, target: Path, name: str, column: str) -> Path:
+    shutil.copytree(board, target)
+    path = target / f"{name}.parquet"
+    pd.read_parquet(path).drop(columns=column).to_parquet(path)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("site_trace", "told_from"),
+        ("missing_modalities", "n_everybody"),
+        ("leaderboard", "tie_group"),
+    ],
+)
+def test_a_board_that_lacks_a_column_names_it_and_the_commands(board, tmp_path, name, column):
+    old = _without(board, tmp_path / "old", name, column)
+    with pytest.raises(ResultError) as caught:
+        read_content(old, MEMORY, "ad_cn")
+    assert str(caught.value) == (
+        f"{old}: {name}.parquet lacks {column}: an older version wrote this board; write the "
+        "board again with `neurodx score` and then `neurodx rank`"
+    )
 
 
 def test_a_board_from_before_the_robustness_tables_names_the_commands(board, tmp_path):

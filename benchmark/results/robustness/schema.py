@@ -8,13 +8,13 @@ answers); ``note`` says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from benchmark.results.schema import ROW_KEY
 
-__all__ = ["TABLES"]
+__all__ = ["TABLES", "outdated"]
 
 _KEY = dict.fromkeys(ROW_KEY, "str")
 _METRIC = {"metric": "str"}
@@ -171,6 +171,17 @@ _ALL: dict[str, dict[str, str]] = {
         "n_test": "Int64",
         **_SAID,
     },
+    # Brain age: errors in years before and after correction with lines fitted on validation.
+    "brain_age": {
+        **_KEY,
+        **_METRIC,
+        "mae": "float64",
+        "mae_corrected": "float64",
+        "age_bias_slope": "float64",
+        "age_bias_slope_corrected": "float64",
+        "n": "Int64",
+        **_SAID,
+    },
     # Pairs of rows of a cell that say the same of the same people.
     "duplicates": {
         "cohort": "str",
@@ -192,3 +203,20 @@ _ALL: dict[str, dict[str, str]] = {
     "robustness": {"table": "str", "rows": "Int64", "says": "str"},
 }
 TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(_ALL)
+
+
+def outdated(name: str, columns: Iterable[str], wanted: Iterable[str]) -> str:
+    """Why a table of the board cannot be read; empty where it has every column.
+
+    Columns are compared, and not a number of the format, which somebody would have to raise.
+
+    Args:
+        name: The table.
+        columns: What it has.
+        wanted: What this version reads, such as ``TABLES[name]``.
+    """
+    there = set(columns)
+    absent = [column for column in wanted if column not in there]
+    if not absent:
+        return ""
+    return f"{name}.parquet lacks {', '.join(absent)}: an older version wrote this board"

@@ -20,6 +20,7 @@ from benchmark.results.planned import EVERYTHING, PlanFilter, Workspace, read_ru
 from benchmark.results.replicates import read_replicates
 from benchmark.results.reuse import CellMemory, Memory, settings_digest, truth_digest
 from benchmark.results.robustness.age_matching import age_matched_line
+from benchmark.results.robustness.brain_age import brain_age_line
 from benchmark.results.robustness.duplicates import (
     Said,
     duplicate_lines,
@@ -64,6 +65,7 @@ _EMPTY: Final[Mapping[str, str]] = {
     "missing_modalities": "no row's track opens two modalities, or its runs were not asked",
     "seed_variance": "nothing is scored",
     "honesty": "nothing is scored",
+    "brain_age": "no row is about brain age",
     "duplicates": "no two rows say the same of the same people",
 }
 
@@ -302,6 +304,7 @@ class RobustnessTables:
         self._add("missing_modalities", missing_lines(subject))
         honesty = honesty_line(subject, n_resamples=self.n_resamples, seed=self.seed)
         self._add("honesty", [honesty])
+        self._add("brain_age", [brain_age_line(subject)])
 
     def write(self, folder: Path) -> None:
         """Writes one file per table into a folder."""
@@ -336,7 +339,7 @@ class RobustnessTables:
 
 _OF_ONE_CELL = (
     *("subgroups", "subgroup_gaps", "age_matched", "site_trace", "seed_variance", "honesty"),
-    *("missing_modalities", "duplicates"),
+    *("missing_modalities", "brain_age", "duplicates"),
 )
 _ORDER = (
     *(
