@@ -77,7 +77,7 @@ def _show(found: Across, task: str, console: Console) -> None:
     lines = [
         f"{r['a']} against {r['b']}: {r['difference']:+.3f} ({r['low']:+.3f} to {r['high']:+.3f}), "
         f"p {r['p_holm']:.3f}, {r['n_cohorts']} cohorts "
-        f"of {r['n_trainings']} trainings, sd between them {r['tau']:.3f}"
+        f"(models trained on {r['n_trainings']}), sd between them {r['tau']:.3f}"
         for r in pairs.to_dict("records")
     ]
     section(console, f"pooled differences of {len(lines)} pairs, p by Holm", lines, _REMEDY)

@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     wanted = {ROOT / pipeline_path(name): pipeline_text(p) for name, p in profiles.items()}
     wanted[ROOT / ABLATION_PIPELINE] = ablation_pipeline_text(load_profile(DEFAULT_PROFILE))
     if not args.check:
-        for name, profile in profiles.items():
+        for profile in profiles.values():
             if reads_links(profile):
-                make_workspace(ROOT / profile_folder(name))
+                make_workspace(ROOT / profile_folder(profile.name))
     for path, text in wanted.items():
         if path.is_file() and path.read_text() == text:
             continue
@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
             write_text(path, text)
             console.print(f"wrote {path.relative_to(ROOT)}")
     if args.check and different:
-        names = ", ".join(str(path.relative_to(ROOT)) for path in different)
-        console.print(f"{names}: out of step with configs/profile/; run `neurodx pipeline`")
+        paths = ", ".join(str(path.relative_to(ROOT)) for path in different)
+        console.print(f"{paths}: out of step with configs/profile/; run `neurodx pipeline`")
         return 1
     if not different:
         console.print("all pipelines are in step with configs/profile/")

@@ -66,8 +66,9 @@ def readings(content: Content, sheets: Mapping[str, Sheet]) -> list[Reading]:
     checks = cross_checks(content)
     if checks is not None:
         says = (
-            "Two tests that agree are no second proof, since they see the same people; where they "
-            "disagree, do not lean on the pair."
+            "The cross-check looks at one pair alone, the board at all of them, so the board's p "
+            "is the larger one as a rule. Where it is the smaller one, do not lean on the pair. "
+            "Two tests that agree are no second proof, since they see the same people."
         )
         found.append(Reading("Cross-check of the top pairs", says, (), (checks,)))
     return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark import vocabulary as v
 from benchmark.errors import MethodError, SplitError
+from benchmark.leakage.naming import listed
 from benchmark.registry import get_method
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.samples import Samples, build_samples
@@ -22,7 +23,6 @@ from benchmark.tracks import get_track
 __all__ = ["Cell", "fold_samples", "joint_samples", "tasks_of"]
 
 _UNSEEN = -1  # the cohort code of a cohort that no fit has seen
-_MOST_NAMED = 5
 
 
 def tasks_of(parts: Sequence[Part]) -> tuple[Task, ...]:
@@ -110,10 +110,9 @@ def _usable(cohort: Cohort, part: Part, job: Job) -> set[str]:
 def _refuse_strangers(cohort: Cohort, people: Sequence[str]) -> None:
     strangers = sorted(set(people).difference(cohort.index_visits[v.PARTICIPANT_ID]))
     if strangers:
-        more = ", ..." if len(strangers) > _MOST_NAMED else ""
         raise SplitError(
             f"{cohort.folder}: the fold names {len(strangers)} whom the cohort does not have "
-            f"({', '.join(strangers[:_MOST_NAMED])}{more}); `neurodx splits diff` says what changed"
+            f"({listed(strangers)}); `neurodx splits diff` says what changed"
         )
 
 

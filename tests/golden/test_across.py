@@ -150,7 +150,7 @@ def test_models_that_answer_for_two_cohorts_are_one_training(board, tmp_path, ca
         assert main(["across", "--task", "ad_cn", "--board", str(place)]) == 0
         said = capsys.readouterr().out
         assert ("abroad: answered by models that answer for another cohort" in said) is told
-        assert f"3 cohorts of {2 if told else 3} trainings" in said
+        assert f"3 cohorts (models trained on {2 if told else 3})" in said
 
 
 def test_without_two_common_rows_no_order_is_compared(board, capsys):
