@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console()
     different = []
-    names = sorted(path.stem for path in (CONFIGS / "profile").glob("*.yaml"))
-    profiles = {name: load_profile(name) for name in names}
+    stems = sorted(path.stem for path in (CONFIGS / "profile").glob("*.yaml"))
+    profiles = {name: load_profile(name) for name in stems}
     wanted = {ROOT / pipeline_path(name): pipeline_text(p) for name, p in profiles.items()}
     wanted[ROOT / ABLATION_PIPELINE] = ablation_pipeline_text(load_profile(DEFAULT_PROFILE))
     if not args.check:
