@@ -4,10 +4,10 @@
 // playwright-core is looked for in the folder named by NEURODX_PLAYWRIGHT.
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const [base = "http://localhost:8501", folder = "docs/screenshots"] = process.argv.slice(2);
-const require = createRequire(join(process.env.NEURODX_PLAYWRIGHT ?? process.cwd(), "x.js"));
+const require = createRequire(resolve(process.env.NEURODX_PLAYWRIGHT ?? ".", "x.js"));
 const { chromium } = require("playwright-core");
 
 const PAGES = {
