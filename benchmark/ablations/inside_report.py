@@ -65,9 +65,16 @@ def insides_markdown(insides: pd.DataFrame, figures: Mapping[str, Figure], folde
 
 
 def _missing(rows: pd.DataFrame) -> list[str]:
-    said = [
-        f"- {arm_name(r.iloc[0])}, {task}: {r['note'].iloc[0]}" for (_, task), r in own_rows(rows)
+    """Reasons, each with the arms and tasks that it holds for."""
+    arms = [
+        {"why": own["note"].iloc[0], "arm": arm_name(own.iloc[0]), "task": task}
+        for (_, task), own in own_rows(rows)
     ]
+    said = []
+    for why, named in pd.DataFrame(arms, columns=["why", "arm", "task"]).groupby("why", sort=False):
+        tasks = named.groupby("arm", sort=False)["task"].agg(", ".join)
+        who = "; ".join(f"{arm}, {of}" for arm, of in tasks.items())
+        said.append(f"- {why}: {who}")
     return ["Missing:", "", *said, ""] if said else []
 
 

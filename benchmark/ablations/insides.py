@@ -151,7 +151,7 @@ def _read(shown: Shown, job: Job, folder: Path, cohort: str, task: str) -> Fit:
     with np.load(path, allow_pickle=False) as stored:
         names = [name for name in stored.files if _is_meant(shown, name)]
         if not names:
-            raise ResultError(f"{job.label}: {shown.array!r} is not exposed by these settings")
+            raise ResultError(f"{shown.array!r} is not exposed by these settings")
         arrays = {name: stored[name] for name in names}
         order = pd.Index(stored[v.PARTICIPANT_ID].astype(str))
     ledger = pd.read_parquet(folder / "predictions.parquet")
@@ -231,6 +231,8 @@ def _weights(fit: Fit, array: str) -> Array:
             f"{fit.job.label}: {array!r} has shape {weights.shape}, expected (people, {n_tasks} "
             "tasks, experts)"
         )
+    if weights.shape[2] == 1:
+        raise ResultError("one expert, so nothing is routed")
     return weights
 
 

@@ -88,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
         arms = f"{row['higher']} over {row['lower']}"
         console.print(f"{row['verdict']:10} {row['claim']} {row['task']}: {arms}: {interval}")
     insides, embeddings = _insides(study, judged, every, workspace, folders)
-    for note in sorted({*insides.loc[insides["note"] != "", "note"]}):
-        console.print(f"inside: {note}", soft_wrap=True)
+    for note, rows in insides[insides["note"] != ""].groupby("note"):
+        console.print(f"inside: {note}: {', '.join(rows['row'].unique())}", soft_wrap=True)
     if profile.name == DEFAULT_PROFILE:
         page = markdown(table, every, profile.name)
         write_text(ROOT / _PAGE, f"{page}\n{_section(insides, embeddings, ROOT / 'docs')}")

@@ -90,7 +90,7 @@ def test_a_kind_that_nobody_sums_up_is_refused() -> None:
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Workspace]:
-    """Two arms of one method over three seeds and two folds; ``bare`` exposes no gate."""
+    """Two arms of one method over three seeds and two folds; ``bare``: no gate, one expert."""
     info = MethodInfo("toy", "Toy", "", "m:T", ("dx3",), ("all", "t1w"), exposes=SHOWN)
     monkeypatch.setattr(reading, "get_method", lambda _: info)
     workspace = Workspace(tmp_path)
@@ -127,6 +127,7 @@ def write_run(folder: Path, job: Job) -> None:
     }
     if job.row == "bare":
         del arrays["gate"]
+        arrays["routing"] = np.ones((N, 3, 1))
     (folder / "exposed").mkdir(parents=True)
     turned = np.flatnonzero(own)[::-1]
     kept = {name: values[turned].astype(np.float32) for name, values in arrays.items()}
@@ -150,6 +151,8 @@ def test_insides_follow_people_by_id_and_say_what_is_missing(study) -> None:
     (without,) = insides[(insides["array"] == "gate") & (insides["arm"] == "without")]["note"]
     assert "'gate' is not exposed by these settings" in without
 
+    (alone,) = insides[(insides["kind"] == "routing") & (insides["arm"] == "without")]["note"]
+    assert alone == "one expert, so nothing is routed"
     routed = insides[(insides["kind"] == "routing") & (insides["arm"] == "with")]
     assert len(routed) == 3 * 2 * 3 * 2, "seeds, folds, tasks, experts"
     one = routed[(routed["seed"] == 1) & (routed["fold"] == 0)]
@@ -187,7 +190,7 @@ def test_the_page_has_tables_figures_and_what_is_missing(study, tmp_path: Path) 
     assert "| full (with), memory | dx3 | CN | 8 | 0.000 (" in page
     assert "| full (with), memory | seed 0, fold 0 | dx3 | 1.00 (100 %) | 0.00 (0 %) |" in page
     assert "| full (with), memory | dx3, conversion | 0.67 | 0.00 to 1.00 |" in page
-    assert "- bare (without), memory, dx3: bare: memory dx3+conversion" in page
+    assert "- 'gate' is not exposed by these settings: bare (without), memory, dx3\n" in page
     assert "No arm that was judged" in insides_markdown(found[0].iloc[:0], {}, "figures")
 
 
@@ -253,7 +256,7 @@ def test_the_verb_writes_tables_page_and_figures_and_names_what_is_missing(
         monkeypatch.setattr(name, value)
     assert main(["ablate", "--profile", "mini"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "inside: bare: memory dx3+conversion; other pd_hc, fold 0, seed 0: 'gate' is" in said
+    assert "inside: 'gate' is not exposed by these settings: bare" in said
     page = (workspace.root / "docs" / "ablations.md").read_text()
     assert page.index("# Published claims") < page.index("## Inside the methods")
     drawn = sorted(path.name for path in (workspace.root / "docs" / "figures").iterdir())
