@@ -30,7 +30,7 @@ VERBS = {
     "new-method": "start a method from the template",
     "check": "check a method against its contract",
     "explain": "draw maps of evidence, check them, score them against the truth",
-    "ablate": "test published claims: arms that differ in one thing, over seeds",
+    "ablate": "test published claims: arms against each other, over seeds",
     "sweep": "tune a method on validation people",
     "repro": "run the whole chain, as `make repro` does",
     "pipeline": "write the DVC pipelines of the profiles",
