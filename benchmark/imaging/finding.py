@@ -36,8 +36,8 @@ def find_scans(root: Path, done: str = AUTO, pattern: str = "", axes: str = "") 
     left out. Where fMRIPrep has a scan in its own space and in MNI's, its own is taken.
     Participant and session come from ``sub-`` and ``ses-``, or from the file's name (FreeSurfer:
     the subject's folder; LONI: with the identifier ``I12345`` of the folder that holds an image,
-    where the name lacks it). A table (``.csv``, ``.tsv``) has the columns participant_id and path, and
-    may have session_id, done, mask and axes; paths are relative to it.
+    where the name lacks it). A table (``.csv``, ``.tsv``) has the columns participant_id and path,
+    and may have session_id, done, mask and axes; paths are relative to it.
 
     Args:
         root: Folder or table.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from held_replicas import write_ixi, write_oasis1, write_oasis2
+from held_replicas_forms import write_bids
 from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi, write_ukb
 from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -31,6 +32,7 @@ REPLICAS: dict[str, Callable[[Path], Path]] = {
     "oasis1": write_oasis1,
     "oasis2": write_oasis2,
     "ixi": write_ixi,
+    "bids": write_bids,
 }
 GATED: dict[str, Callable[[Path], Path]] = {
     "adni": write_adni,

@@ -7,8 +7,8 @@ Two forms, both of LONI IDA; either or both may be there:
   Downloaded``; dates are month/day/year. So read by ``pie/imaging/index.py`` of
   https://github.com/MJFF-ResearchCommunity/PIE, which also describes IDA's folders:
   ``<project>/<subject>/<description>/<date>/I<identifier>/``.
-- ``MRILIST`` (Study Data, Imaging, MR Image Acquisition), of which ``SUBJECT SCANDATE IMAGEUID`` are
-  read; dates are year-month-day. Used by the converters of https://github.com/aramis-lab/clinica.
+- ``MRILIST`` (Study Data, Imaging, MR Image Acquisition), of which ``SUBJECT SCANDATE IMAGEUID``
+  are read; dates are year-month-day. Used by the converters of https://github.com/aramis-lab/clinica.
 
 An image belongs to the visit whose examination (``EXAMDATE`` of ``ADNIMERGE``) is nearest to the
 day of the scan, within half a year; a visit without a date lies its months after the baseline's.
@@ -91,11 +91,13 @@ def placed(images: pd.DataFrame, visits: pd.DataFrame, merged: ReleasedTable) ->
     pairs = images.merge(dated, on=v.PARTICIPANT_ID, how="left")
     pairs["days"] = (pairs["day"] - pairs["exam"]).abs().dt.days.astype("float64")
     pairs = pairs.sort_values(["image", "days"], kind="stable").drop_duplicates("image")
-    homes = {}
-    for row in pairs.itertuples(index=False):
-        near = row.days <= _NEAR_DAYS
-        meant = (str(row.session_id), float(row.days)) if near else NO_VISIT
-        homes[str(row.image)] = (str(row.participant_id), meant)
+    homes = {
+        image: (person, (session, days) if days <= _NEAR_DAYS else NO_VISIT)
+        for image, person, session, days in zip(
+            *(pairs[c].tolist() for c in ("image", v.PARTICIPANT_ID, v.SESSION_ID, "days")),
+            strict=True,
+        )
+    }
     return partial(_home, homes)
 
 

@@ -1,7 +1,7 @@
 """What a BIDS folder calls its groups and sexes, in the store's vocabulary.
 
-A group is known by a code of the field or by its words, capitals, signs and plural apart. ``Levels``
-of the JSON file come in: they name a code of the study's own (``1``: "Alzheimer's disease"), and a
+A group is known by a code of the field or by its words, capitals, signs and plural apart. The JSON
+file's ``Levels`` come in: they name a code of the study's own (``1``: "Alzheimer's disease"), and a
 known code that they describe as something else is refused (``AD``: "autistic disorder"). Nothing is
 guessed: whatever is unknown is refused with all values that were found.
 

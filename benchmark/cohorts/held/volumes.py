@@ -104,10 +104,11 @@ def with_volumes(
 
     A scan belongs to the person whose identifier it bears (``sub-`` and signs apart), or whom the
     adapter reads from its name. Where the study released a list of its images that has the scan
-    (:attr:`~benchmark.cohorts.held.reading.Reading.placed`), it belongs where that list says. Where the adapter knows what the scan's session means, it belongs
-    to that visit, or to none; otherwise to the visit of that session, to the index visit where it
-    states none, and to the only visit where the tables have one a person. Of several scans of a
-    visit the nearest is taken, and of equally near ones the first in the folder's index.
+    (:attr:`~benchmark.cohorts.held.reading.Reading.placed`), it belongs where that list says.
+    Otherwise, where the adapter knows what the scan's session means, it belongs to that visit, or
+    to none; and else to the visit of that session, to the index visit where it states none, and to
+    the only visit where the tables have one a person. Of several scans of a visit the nearest is
+    taken, and of equally near ones the first in the folder's index.
 
     Args:
         name: The cohort, for messages.
