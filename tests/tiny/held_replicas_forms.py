@@ -24,7 +24,7 @@ def write_bids(root: Path, n: int = 80) -> Path:
     """
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(8)
-    courses = ("CN CN CN", "MCI MCI MCI", "MCI MCI AD", "AD AD AD")
+    courses = ("CN CN CN", "MCI MCI MCI", "MCI AD AD", "AD AD AD")
     people = []
     for i in range(n):
         who, states = f"sub-{i + 1:03d}", courses[i % 4].split()

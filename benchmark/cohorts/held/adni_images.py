@@ -73,9 +73,10 @@ def read_images(root: Path, problems: Problems) -> tuple[pd.DataFrame, list[Path
     images = pd.concat(found, ignore_index=True).dropna()
     facts = ["image", v.PARTICIPANT_ID, "day"]
     images = images.drop_duplicates(facts)
-    for row in images.loc[images.duplicated("image")].itertuples():
+    other = images.loc[images.duplicated("image"), ["file", "column", "line"]]
+    for file, column, line in zip(*(other[c].tolist() for c in other), strict=True):
         rule = "another person or day than where this image is listed before"
-        problems.add(str(row.file), rule, column=str(row.column), line=int(row.line))
+        problems.add(file, rule, column=column, line=line)
     return images[facts].drop_duplicates("image"), paths
 
 

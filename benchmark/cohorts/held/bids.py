@@ -181,11 +181,11 @@ def _sessions(
     sessions = table.text(v.SESSION_ID, _SESSION)
     table.refuse_repeats([v.SESSION_ID], sessions.to_frame(), "this session")
     values = _values(table, sidecar, group)
-    values = values.assign(**{v.PARTICIPANT_ID: who, v.SESSION_ID: sessions})
+    values[v.PARTICIPANT_ID], values[v.SESSION_ID] = who, sessions
     dates = _dates(table)
     ages = values.get(v.AGE_YEARS, pd.Series(np.nan, index=values.index))
     if len(values) > 1:
-        known = dates if dates.notna().all() else ages
+        known = dates if dates.notna().sum() > ages.notna().sum() else ages
         for line in known.index[known.isna()]:
             rule = "several sessions need `acq_time` each, or `age` each, to be put in order"
             if not any(problems.knows(name, c, int(line)) for c in ("acq_time", "age")):
@@ -228,7 +228,7 @@ def _joined(people: pd.DataFrame, parts: list[pd.DataFrame], problems: Problems)
         for name in (GROUP, *origin):
             before = visits.get(name, pd.Series(None, index=visits.index, dtype="object"))
             visits[name] = before.astype("object").where(stated | ~first, own[name])
-    for name in [c for c in own if c not in (GROUP, *origin, "file", "column", "line")]:
+    for name in [str(c) for c in own if c not in (GROUP, *origin)]:
         before = visits.get(name, own[name].where(pd.Series(False, index=visits.index)))
         filled = own[name] if name in _CONSTANT else own[name].where(first)
         visits[name] = before.where(before.notna(), filled)
