@@ -187,7 +187,10 @@ def _sessions(
     if len(values) > 1:
         known = dates if dates.notna().sum() > ages.notna().sum() else ages
         for line in known.index[known.isna()]:
-            rule = "several sessions need `acq_time` each, or `age` each, to be put in order"
+            rule = (
+                "several sessions need `acq_time` each, or `age` each, to be put in order; without "
+                "this file the person has one visit"
+            )
             if not any(problems.knows(name, c, int(line)) for c in ("acq_time", "age")):
                 problems.add(name, rule, line=int(line))
     values[_TIME] = 0.0
