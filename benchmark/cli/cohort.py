@@ -34,6 +34,7 @@ examples:
   neurodx cohort add oasis1 --root ~/oasis1 --run      to the ranked rows at once
   neurodx cohort add ixi --root ~/ixi --option features=ants --as ixi-ants
   neurodx cohort add ixi --root ~/ixi --volumes ~/ixi-volumes    after `neurodx volumes`
+  neurodx cohort add bids --root ~/study --as my-study  any study's BIDS folder
   neurodx cohort external ixi-ants --test oasis1 --as ixi-to-oasis1 --run
   neurodx cohort seal oasis1 --out shared/oasis1
   neurodx cohort seal oasis1 --compare shared/oasis1/5fold.sealed.csv

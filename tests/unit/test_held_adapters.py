@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from held_replicas import write_ixi, write_oasis1, write_oasis2
+from held_replicas_forms import write_bids
 from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi, write_ukb
 from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -31,6 +32,7 @@ REPLICAS: dict[str, Callable[[Path], Path]] = {
     "oasis1": write_oasis1,
     "oasis2": write_oasis2,
     "ixi": write_ixi,
+    "bids": write_bids,
 }
 GATED: dict[str, Callable[[Path], Path]] = {
     "adni": write_adni,
@@ -273,7 +275,8 @@ def test_every_violation_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(REPLICAS))
 def test_a_missing_or_broken_file_is_named(name: str, tmp_path: Path) -> None:
     root = REPLICAS[name](tmp_path)
-    needed = next(p for p in sorted(root.iterdir()) if not p.name.startswith(("ants", "IXI")))
+    files = [p for p in sorted(root.iterdir()) if p.suffix != ".json"]
+    needed = next(p for p in files if not p.name.startswith(("ants", "IXI")))
     content = needed.read_text()
     needed.write_bytes(b"\xff\xfe\x00broken")
     with pytest.raises(CohortError, match=rf"{needed.name}: cannot be read as a table"):

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.cohorts.held.problems import Problems
-from benchmark.cohorts.held.volumes import HeldVolumes, ScanOf, VisitOf
+from benchmark.cohorts.held.volumes import HeldVolumes, Placed, ScanOf, VisitOf
 from benchmark.errors import ConfigError, nearest
 
 __all__ = ["DAYS_A_MONTH", "Adapter", "Reading", "ReleasedFile", "months"]
@@ -48,6 +48,8 @@ class Reading:
             ``_mm3``), ``biomarkers``; one row per visit, with ``participant_id`` and
             ``session_id``.
         volumes: Prepared T1w scans of these people; no adapter reads them, ``--volumes`` does.
+        placed: From a scan's name to its person and (session, distance in days), by a list of
+            images that the study released; None for a scan that is not in the list.
         files: The files that were read; their hashes are kept.
         left_out: Rows that were left out: why -> how many.
         tasks: The label rule of each task that the cohort may answer, with its source.
@@ -57,6 +59,7 @@ class Reading:
     visits: pd.DataFrame
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     volumes: HeldVolumes | None = None
+    placed: Placed | None = None
     files: tuple[Path, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from benchmark.cohorts.held.reading import Reading
     from benchmark.imaging.volumes import PreparedVolumes
 
-__all__ = ["NO_VISIT", "HeldVolumes", "ScanOf", "VisitOf", "folder_hash", "with_volumes"]
+__all__ = ["NO_VISIT", "HeldVolumes", "Placed", "ScanOf", "VisitOf", "folder_hash", "with_volumes"]
 
 ScanOf = Callable[[str], tuple[str, str] | None]
 VisitOf = Callable[[str, Sequence[str]], tuple[str, float] | None]
+Placed = Callable[[str], tuple[str, tuple[str, float]] | None]
 _Meant = Callable[[str, Sequence[str]], tuple[str, float]]
 NO_VISIT: Final = ("", math.inf)  # a session that states a visit which the tables do not have
 
@@ -102,10 +103,12 @@ def with_volumes(
     """Adds prepared volumes to what was read of a cohort.
 
     A scan belongs to the person whose identifier it bears (``sub-`` and signs apart), or whom the
-    adapter reads from its name. Where the adapter knows what the scan's session means, it belongs
-    to that visit, or to none; otherwise to the visit of that session, to the index visit where it
-    states none, and to the only visit where the tables have one a person. Of several scans of a
-    visit the nearest is taken, and of equally near ones the first in the folder's index.
+    adapter reads from its name. Where the study released a list of its images that has the scan
+    (:attr:`~benchmark.cohorts.held.reading.Reading.placed`), it belongs where that list says.
+    Otherwise, where the adapter knows what the scan's session means, it belongs to that visit, or
+    to none; and else to the visit of that session, to the index visit where it states none, and to
+    the only visit where the tables have one a person. Of several scans of a visit the nearest is
+    taken, and of equally near ones the first in the folder's index.
 
     Args:
         name: The cohort, for messages.
@@ -122,7 +125,9 @@ def with_volumes(
     """
     prepared = _opened(folder)
     meant_by = _visit_of(visit_of, one_visit=reading.visits[v.PARTICIPANT_ID].is_unique)
-    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of, meant_by)
+    rows, unmatched, left_out = _matched(
+        prepared.index, reading.visits, scan_of, meant_by, reading.placed
+    )
     if rows.empty:
         raise CohortError(_nobody(name, prepared, reading.visits, unmatched))
     tables, unmeasured = _tables(reading, prepared, rows)
@@ -181,7 +186,11 @@ def _visit_of(adapter: VisitOf | None, *, one_visit: bool) -> _Meant:
 
 
 def _matched(
-    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None, meant_by: _Meant
+    index: pd.DataFrame,
+    visits: pd.DataFrame,
+    scan_of: ScanOf | None,
+    meant_by: _Meant,
+    placed: Placed | None,
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, int]]:
     """Rows of the index by visit, scans of nobody, and why others were left out."""
     people = _by_plain_id(visits)
@@ -190,14 +199,17 @@ def _matched(
     found: dict[tuple[str, str], tuple[float, int]] = {}  # distance in days, row
     unmatched, counts = [], {_NOBODY: 0, _OTHER_VISIT: 0, _FURTHER: 0}
     for scan, session, row in index[[*_KEYS, "row"]].itertuples(index=False):
+        listed = placed(scan) if placed else None
         stated = scan_of(scan) if scan_of else None
         person, visit = stated or (scan, session)
+        person = listed[0] if listed else person
         who = people.get(_plain(person))
         if who is None:
             unmatched.append(f"{scan} {session}")
             counts[_NOBODY] += 1
             continue
-        meant = meant_by(f"ses-{visit.removeprefix('ses-')}", sessions[who])
+        stated_visit = f"ses-{visit.removeprefix('ses-')}"
+        meant = listed[1] if listed else meant_by(stated_visit, sessions[who])
         if meant == NO_VISIT:
             counts[_OTHER_VISIT] += 1
             continue
