@@ -116,6 +116,8 @@ def _make(mapper: Mapper, kind: str, samples: Samples) -> Made:
     """Maps as they are stored: float16, divided by the greatest absolute value of all."""
     clock, cpu = time.perf_counter(), time.process_time()
     maps = mapper.maps(kind, samples)
+    if not np.ptp(maps.reshape(len(maps), -1), axis=1).any():
+        raise MethodError("each person's map is one value everywhere, and shows no place")
     facts: dict[str, Any] = {
         "seconds": time.perf_counter() - clock,
         "cpu_seconds": time.process_time() - cpu,

@@ -10,7 +10,7 @@ from torch import nn
 from benchmark.encoders import PrepareVolumes
 from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 from benchmark.errors import MethodError, UnknownNameError
-from benchmark.saliency.evidence import Evidence
+from benchmark.saliency.evidence import Evidence, depends_on
 from benchmark.saliency.rollout import rolled_out
 from benchmark.saliency.space import LayerGrid, layer_grids, upsampled
 from benchmark.training.volumes import NormaliseVolumes, head_scale, white_level
@@ -268,6 +268,113 @@ def test_rollout_of_a_transformer_shares_one_among_the_patches(pooled: str) -> N
     share = rolled[:, 0, 1:] if pooled == "cls" else rolled.mean(dim=1)
     corners = share.reshape(3, 2, 2, 2).detach().numpy()
     assert found[:, ::7, ::7, ::7] == pytest.approx(corners, abs=1e-6)
+
+
+class Looking(nn.Module):
+    """A transformer of patches of two voxels whose tokens all look at one of them."""
+
+    save_attention = False
+    patch = (2, 2, 2)
+
+    def __init__(self, where: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.where, self.kept, self.last = where, [], MeanOf()
+
+    @property
+    def attention_maps(self) -> list[torch.Tensor]:
+        return self.kept
+
+    def token_grid(self, shape):
+        return tuple(-(-side // step) for side, step in zip(shape, self.patch, strict=True))
+
+    def forward(self, x):
+        grid = self.token_grid(x.shape[2:])
+        count, seen = int(np.prod(grid)), np.ravel_multi_index(self.where, grid)
+        attention = torch.zeros(len(x), 1, count, count)
+        attention[..., seen] = 1.0
+        self.kept = [attention] if self.save_attention else []
+        return self.last(x)
+
+
+def test_rollout_of_what_enters_coarser_lies_where_the_patch_looked() -> None:
+    """Means over (3, 2, 1) voxels enter: patch (2, 1, 3) covers voxels 12-17, 4-7 and 6-7."""
+    shape = (24, 12, 10)
+    body = nn.Sequential(nn.AvgPool3d((3, 2, 1)), Looking((2, 1, 3)))
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    found = mapper(body, np.zeros(shape)).maps("rollout", people(x))
+    for one in found:
+        above = one - one.min()
+        top = np.argwhere(above > 0.99 * above.max())
+        assert top.mean(axis=0) == pytest.approx((14.5, 5.5, 6.5))
+        centre = [(above.sum(axis=o) @ np.arange(n)) / above.sum() for n, o in axes_of(above)]
+        assert centre == pytest.approx((14.5, 5.5, 6.5), abs=1e-3)
+
+
+def test_patches_of_a_padded_coarser_volume() -> None:
+    """10 coarse voxels, padded by one on each side, in patches of 4: centres 0.5, 4.5, 8.5."""
+    grid = LayerGrid.patches((3, 1, 1), (4, 1, 1), (10, 1, 1), (20, 1, 1))
+    coarse = np.array([0.5, 4.5, 8.5])
+    assert grid.start[0] + grid.step[0] * np.arange(3) == pytest.approx(2 * coarse + 0.5)
+    plain = LayerGrid.patches((2, 1, 1), (4, 1, 1), (8, 1, 1), (8, 1, 1))
+    assert plain == LayerGrid.even((2, 1, 1), (8, 1, 1))
+
+
+class Beside(nn.Module):
+    """Two transformers; the answer reads those that it is told to."""
+
+    def __init__(self, *read: str) -> None:
+        super().__init__()
+        self.read = read
+        self.first, self.second = Looking((0, 0, 0)), Looking((1, 1, 1))
+
+    def forward(self, x):
+        found = {"first": self.first(x), "second": self.second(x)}
+        return sum(found[name] for name in self.read) + x.mean(dim=(2, 3, 4))
+
+
+def test_rollout_follows_the_transformer_that_answers() -> None:
+    x = people(np.random.default_rng(0).normal(size=(1, 4, 4, 4)))
+    found = mapper(Beside("second"), np.zeros((4, 4, 4))).maps("rollout", x)[0]
+    assert np.unravel_index(found.argmax(), found.shape) == (3, 3, 3)
+    with pytest.raises(MethodError, match=r"does not come from the attention .*body\.first"):
+        mapper(Beside(), np.zeros((4, 4, 4))).maps("rollout", x)
+    with pytest.raises(MethodError, match=r"several transformers .*body\.first, body\.second"):
+        mapper(Beside("first", "second"), np.zeros((4, 4, 4))).maps("rollout", x)
+
+
+# Gradients ---------------------------------------------------------------------------------------
+
+
+class Switched(nn.Module):
+    """Twice the mean, without gradients, or cut off from them."""
+
+    def __init__(self, cut: bool = False) -> None:
+        super().__init__()
+        self.cut, self.last = cut, MeanOf(2.0)
+
+    @torch.no_grad()
+    def frozen(self, x):
+        return x * 1.0
+
+    def forward(self, x):
+        x = self.frozen(x)
+        return self.last(x.detach() if self.cut else x)
+
+
+def test_gradients_reach_the_volume_where_the_network_switches_them_off(volumes) -> None:
+    maker = mapper(Switched(), np.zeros(SHAPE))
+    found = maker.maps("integrated_gradients", people(volumes))
+    assert found == pytest.approx(volumes * 2 / VOXELS, abs=1e-6)
+    body = Switched()
+    x = torch.ones(1, 1, *SHAPE, requires_grad=True)
+    assert not depends_on(body(x)[:, 0], {"x": x})  # the network itself is left as it is
+
+
+def test_a_network_that_cuts_gradients_off_is_refused(volumes) -> None:
+    maker = mapper(Switched(cut=True), np.zeros(SHAPE))
+    with pytest.raises(MethodError, match="no gradient leads from the answer of Given back"):
+        maker.maps("integrated_gradients", people(volumes))
+    assert maker.maps("occlusion", people(volumes)).any()
 
 
 # What cannot be given ----------------------------------------------------------------------------
