@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(parser)
-        return int(module.run(parser.parse_args(arguments[1:])))
+        return int(module.run(parser.parse_intermixed_args(arguments[1:])))
     except BenchmarkError as error:
         print(f"neurodx {verb}: {error}", file=sys.stderr)  # noqa: T201
         return 1
