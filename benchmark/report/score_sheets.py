@@ -106,11 +106,11 @@ def metrics_sheet(content: Content) -> Sheet:
         for first, (name, *cells) in zip(firsts, _stored(content, names), strict=True)
     ]
     columns = ("row", "first places", *(titles[name] for name in names))
-    where = "decision curves" if len(content.task.classes) == 2 else ""
-    shown = " and ".join(filter(None, ("calibration", where)))
+    binary = len(content.task.classes) == 2
+    shown = "ranks, calibration and decision curves" if binary else "ranks and calibration"
     descriptive = {r["title"] for r in content.metrics if r["descriptive"]} & {*columns}
     note = (
-        f"The others are under ranks, {shown}. First places: share of resamples in which the row "
+        f"The others are under {shown}. First places: share of resamples in which the row "
         "is first in its track, ties shared."
     )
     if descriptive:
