@@ -149,19 +149,9 @@ def _either(name: str) -> str:
 
 
 def _show(args: argparse.Namespace, console: Console) -> int:
-    from benchmark.cohorts.held.entry import adapter_of, held_names, load_entry
+    from benchmark.cli.cohort_show import show
 
-    source = load_entry(args.name).source if args.name in held_names() else _named(args)
-    adapter = adapter_of(source)
-    console.print(f"[bold]{adapter.title}[/]\n\nsource: {adapter.source}")
-    console.print(f"licence: {adapter.licence}\nterms: {adapter.terms}")
-    console.print(f"cite: {adapter.citation}\n\nfiles in the folder given by --root:")
-    for file in adapter.files:
-        need = "" if file.needed else " (optional)"
-        console.print(f"  {_either(file.name)}{need}: {file.about}", markup=False)
-    for name, value in adapter.options.items():
-        console.print(f"option {name} (default {value!r}): {adapter.about_options[name]}")
-    console.print(f"\npreparation: {adapter.preparation}")
+    show(_named(args), console)
     return 0
 
 
@@ -303,8 +293,8 @@ def _seal(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.sealed import compare_sealed, write_sealed
     from benchmark.config import load_profile
     from benchmark.errors import UnknownNameError
+    from benchmark.runs.readiness import ready_split
     from benchmark.runs.workspace import workspace_of
-    from benchmark.splitting import read_split
     from benchmark.store import Cohort
 
     name = _named(args)
@@ -312,7 +302,7 @@ def _seal(args: argparse.Namespace, console: Console) -> int:
         raise UnknownNameError("added cohort", name, held_names(), "neurodx cohort list")
     workspace = workspace_of(name)
     ids = Cohort(workspace.data / name).visits["participant_id"]
-    split = read_split(workspace.splits / name, load_profile(name).protocol)
+    split = ready_split(name, load_profile(name).protocol, name, workspace)
     if args.compare:
         compare_sealed(split, ids, args.compare)
         console.print(f"{args.compare}: the same folds as {name}, {split.protocol}")

@@ -124,6 +124,11 @@ def _from_table(path: Path, done: str, axes: str) -> list[ScanSource]:
         table = pd.read_csv(path, sep=_TABLES[path.suffix], dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as a table ({error})") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for an index
+        raise ConfigError(
+            f"{path}: its rows have more cells than its header, expected as many; take away the "
+            "separator at the end of the rows, or name the column"
+        )
     missing = {v.PARTICIPANT_ID, "path"} - set(table)
     if missing:
         raise ConfigError(

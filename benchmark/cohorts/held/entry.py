@@ -160,7 +160,11 @@ def read_held(name: str, entry: CohortEntry, problems: Problems | None = None) -
         problems.refuse(name)  # what is wrong with the files is why it failed
         raise
     problems.refuse(name)
-    validate_participants(reading.visits, name)
+    try:
+        validate_participants(reading.visits, name)
+    except CohortError as error:  # whoever writes the violations down has this one too
+        problems.add(adapter.files[0].name, str(error))
+        raise
     if entry.files:
         _same_files(name, entry.files, file_hashes(root, reading))
     if not entry.volumes:
