@@ -97,10 +97,11 @@ def read_labels(image: Path, names: Path | None = None) -> dict[int, str]:
         CohortError: The image or the table is missing or wrong.
     """
     import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         values = np.unique(np.asarray(nib.load(image).dataobj))
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, ImageFileError) as error:
         raise CohortError(f"{image}: cannot be read as a label image: {error}") from error
     if (values != np.round(values)).any() or not (values > 0).any():
         raise CohortError(f"{image}: expected whole numbers, 0 outside of all regions")
@@ -204,7 +205,7 @@ def _series(bold: Path, labels: Path, regions: dict[int, str]) -> np.ndarray:
     series = np.full((len(found), len(regions)), np.nan)
     columns = {label: column for column, label in enumerate(regions)}
     for column, label in masker.region_ids_.items():
-        if label != "background":
+        if column != "background":
             series[:, columns[int(label)]] = found[:, column]
     series[:, np.ptp(series, axis=0) == 0] = np.nan
     return series

@@ -50,7 +50,7 @@ def refused(root: Path, file: str, **rule: object) -> set[tuple[str, str, int, s
 def test_a_bed_counts_the_first_allele(tmp_path: Path) -> None:
     """The bytes are plink's own: 11 two of the second allele, 10 one each, 00 two of the first."""
     (tmp_path / "g.fam").write_text("".join(f"F {p} 0 0 0 -9\n" for p in ("P-3", "P-9", "P1")))
-    (tmp_path / "g.bim").write_text("1 rs1 0 10 A G\n1 rs2 0 20 C T\n")
+    (tmp_path / "g.bim").write_text("1\trs1\t0\t10\tA\tG\n1\trs2\t0\t20\tC\tT\n")
     body = [0b00_11_10_00, 0b00_00_00_01]  # rs1: P-3 00, P-9 10, P1 11; rs2: P-3 01, others 00
     (tmp_path / "g.bed").write_bytes(bytes([0x6C, 0x1B, 0x01, *body]))
     held = read(tmp_path, "g.bed")

@@ -89,7 +89,7 @@ def read_genotypes(
         return None
     flip = snps["flip"].to_numpy(dtype=bool)
     dosages = np.where(flip & (dosages >= 0), 2 - dosages, dosages).astype(np.int8)
-    called: np.ndarray = (dosages >= 0).any(axis=1)
+    called: np.ndarray = np.any(dosages >= 0, axis=1)
     left_out["genotyped people without any call"] = int((~called).sum())
     names = [f"{snp}_{allele}" for snp, allele in zip(snps["id"], snps["counts"], strict=True)]
     facts = {
