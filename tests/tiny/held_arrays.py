@@ -69,7 +69,7 @@ def write_clinic_with_arrays(root: Path, n: int = 60) -> Path:
     rng = np.random.default_rng(7)
     root.mkdir(parents=True, exist_ok=True)
     people = [f"P{k:03d}" for k in range(n)]
-    dx = [("CN", "PD")[k % 2] for k in range(n)]
+    dx = [("CN", "AD")[k % 2] for k in range(n)]
     frame = {"id": people, "age": 60 + np.arange(n) % 20, "sex": ["F", "M"] * (n // 2), "dx": dx}
     pd.DataFrame(frame).to_csv(root / "visits.csv", index=False)
     for k, who in enumerate(people[:-2]):

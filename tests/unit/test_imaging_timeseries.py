@@ -35,7 +35,7 @@ def confounds(rng: np.random.Generator) -> pd.DataFrame:
 
 def free_of(table: pd.DataFrame, signals: np.ndarray) -> np.ndarray:
     """The part of signals (T, R) that no confound explains."""
-    design = table.drop(columns="global_signal").fillna(0.0).to_numpy()
+    design = table.drop(columns="global_signal").bfill().to_numpy()  # as load_confounds
     design = np.column_stack([design, np.ones(T)])
     return signals - design @ np.linalg.lstsq(design, signals, rcond=None)[0]
 
@@ -81,7 +81,7 @@ def test_regional_means_without_the_confounds(tmp_path: Path, steady_after: int)
     assert list(series) == ["label_1", "label_2", "label_7"]
     found = series.to_numpy() - series.to_numpy().mean(axis=0)
     if steady_after:
-        design = table.filter(regex="^(trans|rot|csf|white|cosine)").fillna(0.0)[steady_after:]
+        design = table.filter(regex="^(trans|rot|csf|white|cosine)")[steady_after:]
         design = np.column_stack([design, np.ones(T - steady_after)])
         kept = mixed[steady_after:]
         known = kept - design @ np.linalg.lstsq(design, kept, rcond=None)[0]
