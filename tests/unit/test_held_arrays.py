@@ -81,7 +81,7 @@ def test_options_go_before_the_mapping(root: Path, tmp_path: Path) -> None:
     assert added.cohort.array("fmri").shape == (1, 12, 2)
     assert added.cohort.card["snp_names"] == ["rs3_A"]
     assert "qformer_fmri" not in added.profile.methods, "one person is too few"
-    assert [answer.task for answer in added.few_series] == ["ad_cn"]
+    assert [answer.task for answer in added.few_series] == ["brain_age", "ad_cn"]
 
 
 def test_time_series_travel_where_the_regions_are_the_same(root: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     mapping = write_clinic_with_arrays(tmp_path / "clinic")
     table = tmp_path / "clinic" / "visits.csv"
     table.write_text(table.read_text().replace("P004,64,F,CN", "P004,640,F,CN"))
-    path = next((tmp_path / "clinic" / "xcp_d").rglob("sub-P007*"))
+    path = next((tmp_path / "clinic" / "xcp_d").rglob("sub-P007*.tsv"))
     path.write_text(path.read_text().replace("A\tB", "A\tX", 1))
     mapping.write_text(mapping.read_text().replace("rs2 G", "rs2 T"))
     with pytest.raises(CohortError) as caught:
