@@ -16,6 +16,7 @@ VERBS = {
     "cohort": "add a cohort that you hold, and list those that can be read",
     "prepare": "make the cohort stores",
     "volumes": "turn T1w scans into volumes in the store's space",
+    "timeseries": "take ROI time series out of what fMRIPrep wrote",
     "splits": "make, verify, show and compare fold files",
     "pretrain": "learn weights from people without labels, for fits to start from",
     "run": "fit and predict one board row",

@@ -63,6 +63,8 @@ def mapping_adapter(path: Path) -> Adapter:
         terms=mapping.terms or mapping.licence,
         citation=mapping.citation,
         preparation=f"as the mapping {path.name} says: columns, units and codes translated",
+        fmri=mapping.fmri,
+        snps=mapping.snps,
     )
 
 

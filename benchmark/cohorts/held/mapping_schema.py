@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark import vocabulary as v
+from benchmark.cohorts.held.arrays import GenotypeRule, SeriesRule
 from benchmark.cohorts.held.reading import DAYS_A_MONTH
 from benchmark.cohorts.held.regional import FORMATS
 from benchmark.config import typed
@@ -140,6 +141,8 @@ class MappingFile:
         columns: The store's columns.
         time_to_event: Where progression is a time rather than later rows.
         tables: Measurements.
+        fmri: ROI time series.
+        snps: Genotypes.
         tasks: Tasks with their label rule and its source; by default all that have their columns.
     """
 
@@ -154,6 +157,8 @@ class MappingFile:
     columns: dict[str, ColumnRule] = field(default_factory=dict)
     time_to_event: EventRule | None = None
     tables: list[TableRule] = field(default_factory=list)
+    fmri: SeriesRule | None = None
+    snps: GenotypeRule | None = None
     tasks: dict[str, str] = field(default_factory=dict)
 
 
@@ -198,6 +203,10 @@ def _wrong_facts(mapping: MappingFile) -> list[str]:
     if v.PARTICIPANT_ID not in mapping.columns:
         wrong.append(f"`columns` names no {v.PARTICIPANT_ID}")
     wrong += _wrong_separator("", mapping.separator)
+    if mapping.fmri and not mapping.fmri.folder:
+        wrong.append("fmri: `folder` is missing")
+    if mapping.snps and not mapping.snps.file:
+        wrong.append("snps: `file` is missing")
     wrong += [
         f"tasks: no task {name!r}{_hint(name, TASKS)}"
         for name in mapping.tasks
