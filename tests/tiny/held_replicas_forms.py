@@ -94,7 +94,7 @@ def write_ppmi_curated(root: Path, n: int = 80) -> Path:
                     "age_at_visit": "." if i == 7 else 50 + i % 30 + year,
                     "SEX": i // 2 % 2,
                     "EDUCYRS": "." if i == 7 else 12 + i % 8,
-                    "APOE": ("E3/E3", "E3/E4", "E4/E4", ".")[i % 4],
+                    "APOE": ("e3/e3", "e3/e4", "E4/E4", ".")[i % 4],
                     "moca": 27,
                     "updrs3_score": 20 if cohort[i] == 1 else 1,
                 }

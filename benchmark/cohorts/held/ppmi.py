@@ -11,10 +11,11 @@ the PPMI Data User Guide and code list of https://www.ppmi-info.org:
   ``EVENT_ID``; those of the baseline visit (``BL``, or ``SC``) are read.
 - ``PPMI_Curated_Data_Cut_Public``: in place of the three tables of people, one row a visit with
   ``PATNO COHORT CONCOHORT EVENT_ID age_at_visit SEX EDUCYRS`` and optional ``SITE APOE``; ``.`` is
-  missing. PPMI publishes no form of it; these names are those that public programs read from the
-  cuts of 2023 to 2025, ``SITE`` and ``APOE`` are of a list of its variables
-  (https://hackmd.io/XG3ITA8iR2S8A2M-0O6GfA), and codes are taken to be those of the single tables.
-  The row of ``BL`` is read.
+  missing. Its dictionary needs an account; these names are those that public programs read from
+  the cuts of 2023 to 2025: ``R/subtyper.R`` of https://github.com/stnava/subtyper has
+  ``PATNO EVENT_ID age_at_visit COHORT``, the codes of ``CONCOHORT``, ``APOE`` as ``e3/e3`` and
+  ``.``. ``SITE`` is of a list of its variables (https://hackmd.io/XG3ITA8iR2S8A2M-0O6GfA). Codes of
+  ``SEX`` are taken to be those of ``Demographics``. The row of ``BL`` is read.
 
 SWEDD, prodromal and excluded people are neither class and are left out. MDS-UPDRS and DaTscan, by
 which people are enrolled, are not read (in the curated table ``updrs3_score`` and others), nor MoCA
@@ -49,7 +50,7 @@ _XLSX: Final = "PPMI_Curated_Data_Cut_Public*.xlsx"
 _SINGLE: Final = (_STATUS, _PEOPLE, _EDUCATION)
 _FILES: Final = (_CURATED, *_SINGLE, _VOLUMES, _THICKNESS)
 _SEX: Final = {"0": "F", "1": "M"}
-_APOE: Final = r"E?[234]/E?[234]"
+_APOE: Final = r"[eE]?[234]/[eE]?[234]"
 _CLASS: Final = {"1": v.PD, "2": v.HC} | dict.fromkeys("0345678") | {"9": None}
 _SCAN_FACTS: Final = re.compile(
     r"PATNO|EVENT_ID|REC_ID|PAG_NAME|INFODT|.*(DATE|UPDATE).*|.*VERSION.*"
