@@ -255,12 +255,6 @@ def _told(name: str, added: Added, console: Console) -> None:
             f"{answer.least}. Rows that read T1w scans for it are left out, volumes or regions; "
             "prepare more scans, or add the cohort without --volumes for rows that read regions"
         )
-    for answer in added.few_series:
-        counts = ", ".join(f"{n} {c}" for c, n in answer.counts.items())
-        console.print(
-            f"  {answer.task}: [yellow]too few people with a time series[/]: {counts}, expected "
-            f"{answer.least}. Rows that read fMRI for it are left out"
-        )
     if added.replaced:
         console.print(f"  [yellow]REPLACES other folds[/], sha256 {added.replaced[:12]}")
     rows = ", ".join(added.profile.methods)

@@ -16,7 +16,6 @@ from benchmark.cohorts.held.add import Added, add_cohort
 from benchmark.cohorts.held.arrays import GenotypeRule, SeriesRule
 from benchmark.cohorts.held.build import build_store
 from benchmark.cohorts.held.entry import CohortEntry, load_entry, read_held
-from benchmark.cohorts.held.external import external_profile
 from benchmark.config import CONFIGS, Profile
 from benchmark.errors import CohortError, ConfigError
 from benchmark.runs.pipeline import pipeline_text
@@ -55,7 +54,7 @@ def test_a_mapping_brings_both(root: Path, tmp_path: Path) -> None:
     index = cohort.index_visits
     assert index["fmri_row"].tolist() == [*range(58), -1, -1]
     assert index["snps_row"].tolist() == [-1, -1, -1, *range(57)]
-    assert {"clinical_genetic", "qformer_fmri"} <= set(added.profile.methods)
+    assert "clinical_genetic" in added.profile.methods
     people = index["participant_id"].tolist()
     samples = build_samples(cohort, people, get_track("all"), [], with_labels=False)
     assert np.isnan(samples.array("snps")[:3]).all()
@@ -80,20 +79,6 @@ def test_options_go_before_the_mapping(root: Path, tmp_path: Path) -> None:
     added = add(root, mapping, fmri=SeriesRule(str(tmp_path / "other")), snps=snps)
     assert added.cohort.array("fmri").shape == (1, 12, 2)
     assert added.cohort.card["snp_names"] == ["rs3_A"]
-    assert "qformer_fmri" not in added.profile.methods, "one person is too few"
-    assert [answer.task for answer in added.few_series] == ["brain_age", "ad_cn"]
-
-
-def test_time_series_travel_where_the_regions_are_the_same(root: Path, tmp_path: Path) -> None:
-    first = write_clinic_with_arrays(tmp_path / "clinic")
-    add(root, first, "one")
-    add(root, first, "two")
-    assert "qformer_fmri" in external_profile("one-to-two", "one", ["two"], root).methods
-    folder = tmp_path / "clinic" / "xcp_d"
-    for path in folder.rglob("*.tsv"):
-        path.write_text(path.read_text().replace("A\tB", "A\tX", 1))
-    add(root, first, "two")
-    assert "qformer_fmri" not in external_profile("one-to-two", "one", ["two"], root).methods
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:

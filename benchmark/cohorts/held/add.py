@@ -17,13 +17,7 @@ from benchmark.cohorts.held.entry import (
     load_entry,
     read_held,
 )
-from benchmark.cohorts.held.plan import (
-    Answer,
-    answers,
-    few_with_series,
-    few_with_volumes,
-    profile_text,
-)
+from benchmark.cohorts.held.plan import Answer, answers, few_with_volumes, profile_text
 from benchmark.cohorts.held.volumes import HeldVolumes
 from benchmark.config import Profile
 from benchmark.errors import ConfigError
@@ -60,7 +54,6 @@ class Added:
         volumes: The people's prepared scans, or None.
         few: Tasks for which too few people have a volume, so that no row reads T1w scans.
         qc_page: The copy of their quality control in the workspace, or None.
-        few_series: Tasks for which too few people have a time series.
     """
 
     cohort: Cohort
@@ -72,7 +65,6 @@ class Added:
     volumes: HeldVolumes | None = None
     few: list[Answer] = field(default_factory=list)
     qc_page: Path | None = None
-    few_series: list[Answer] = field(default_factory=list)
 
 
 def add_cohort(
@@ -124,7 +116,6 @@ def add_cohort(
         reading.volumes,
         few_with_volumes(cohort, profile.plan[name].fit),
         _copy_qc(reading.volumes, home),
-        few_with_series(cohort, profile.plan[name].fit),
     )
 
 

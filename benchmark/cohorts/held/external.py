@@ -10,13 +10,7 @@ import yaml
 
 from benchmark import vocabulary as v
 from benchmark.cohorts.held.add import write_workspace
-from benchmark.cohorts.held.plan import (
-    HEADER,
-    answers,
-    lacks_scans,
-    rows_of_series,
-    rows_of_volumes,
-)
+from benchmark.cohorts.held.plan import HEADER, answers, lacks_volumes, rows_of_volumes
 from benchmark.config import CohortPlan, Profile, load_profile
 from benchmark.errors import CohortError
 from benchmark.registry import ROOT
@@ -31,8 +25,7 @@ __all__ = ["external_profile", "pair_cohorts"]
 def external_profile(name: str, train: str, others: Sequence[str], root: Path = ROOT) -> Profile:
     """The profile in which the models of one cohort predict others.
 
-    Rows that read volumes are entered where all cohorts hold volumes of one grid, rows that read
-    time series where all hold those of one set of named regions.
+    Rows that read volumes are entered where all cohorts hold volumes of one grid.
 
     Args:
         name: Its name.
@@ -62,14 +55,14 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
     tasks = [task for task in fitted if any(task in wanted for wanted in external.values())]
     plan = CohortPlan(fit=tasks, external=external)
     methods = []
-    together = [_store(root, train), *stores.values()]
-    images: set[str] = set() if _one_grid(together) else rows_of_volumes(configs)
-    images |= set() if _one_atlas(together) else rows_of_series(configs)
+    images: set[str] = (
+        set() if _one_grid([_store(root, train), *stores.values()]) else rows_of_volumes(configs)
+    )
     for method in base.methods:
         row = resolve_row(method, base, configs=configs)
         able = all(
             serves(row, cohort, fitted=False)
-            and not lacks_scans(
+            and not lacks_volumes(
                 row, cohort, [task for task in external[other] if task in row.tasks]
             )
             for other, cohort in stores.items()
@@ -99,12 +92,6 @@ def _one_grid(cohorts: Sequence[Cohort]) -> bool:
         for c in cohorts
     }
     return len(grids) == 1 and () not in grids
-
-
-def _one_atlas(cohorts: Sequence[Cohort]) -> bool:
-    """Whether the time series of all stores have the same regions, by name."""
-    regions = {tuple(c.card.get("fmri", {}).get("region_names", ())) for c in cohorts}
-    return len(regions) == 1 and () not in regions
 
 
 def pair_cohorts(

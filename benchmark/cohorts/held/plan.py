@@ -25,12 +25,10 @@ __all__ = [
     "HEADER",
     "Answer",
     "answers",
-    "few_with_series",
     "few_with_volumes",
-    "lacks_scans",
+    "lacks_volumes",
     "profile_text",
     "rows_for",
-    "rows_of_series",
     "rows_of_volumes",
     "tasks_of",
 ]
@@ -83,7 +81,6 @@ class CohortTemplate:
         n_resamples: Bootstrap resamples.
         tables: Rows that read tables.
         volumes: Rows that read volumes.
-        series: Rows that read time series.
     """
 
     protocol: str = "5fold"
@@ -93,7 +90,6 @@ class CohortTemplate:
     n_resamples: int = 2000
     tables: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
-    series: list[str] = field(default_factory=list)
 
 
 def _template(configs: Path) -> CohortTemplate:
@@ -152,32 +148,16 @@ def few_with_volumes(cohort: Cohort, tasks: Sequence[str]) -> list[Answer]:
 
     None where the store holds no volumes: who has ``t1w`` is then a matter of ``regions``.
     """
-    return _few_with(cohort, tasks, v.T1W)
-
-
-def few_with_series(cohort: Cohort, tasks: Sequence[str]) -> list[Answer]:
-    """The tasks for which too few people have a time series, with their counts."""
-    return _few_with(cohort, tasks, v.FMRI)
-
-
-def _few_with(cohort: Cohort, tasks: Sequence[str], array: str) -> list[Answer]:
-    if not cohort.has(array):
+    if not cohort.has(v.T1W):
         return []
-    found = answers(cohort, dict.fromkeys(tasks, ""), array)
-    return [answer for answer in found if not answer.possible]
+    return [
+        answer for answer in answers(cohort, dict.fromkeys(tasks, ""), v.T1W) if not answer.possible
+    ]
 
 
-def lacks_scans(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
-    """Whether a row opens T1w scans or fMRI, and too few people have one for one of its tasks."""
-    return any(
-        array in get_track(row.track) and _few_with(cohort, tasks, array)
-        for array in (v.T1W, v.FMRI)
-    )
-
-
-def rows_of_series(configs: Path = CONFIGS) -> set[str]:
-    """Names of the rows that cannot do without time series."""
-    return {*_template(configs).series}
+def lacks_volumes(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
+    """Whether a row opens T1w scans, and too few people have a volume for one of its tasks."""
+    return v.T1W in get_track(row.track) and bool(few_with_volumes(cohort, tasks))
 
 
 def rows_of_volumes(configs: Path = CONFIGS) -> set[str]:
@@ -189,16 +169,11 @@ def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> l
     """Board rows that can run on a cohort.
 
     A row that copes with missing sources is entered once for all that it would see: its twin on a
-    wider track, of which the cohort holds no more, is left out. Where the store holds volumes or
-    time series, a row whose track opens them is entered if enough people have one for each of its
-    tasks.
+    wider track, of which the cohort holds no more, is left out. Where the store holds volumes, a
+    row whose track opens T1w scans is entered if enough people have one for each of its tasks.
     """
     template = _template(configs)
-    names = [
-        *template.tables,
-        *(template.volumes if cohort.has(v.T1W) else ()),
-        *(template.series if cohort.has(v.FMRI) else ()),
-    ]
+    names = [*template.tables, *(template.volumes if cohort.has(v.T1W) else ())]
     profile = Profile(name=cohort.name)
     chosen: list[str] = []
     seen: set[frozenset[str]] = set()
@@ -207,7 +182,7 @@ def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> l
         answered = [t for t in tasks if t in row.tasks and is_open(row.info, t, row.track)]
         if not answered or not serves(row, cohort):
             continue
-        if lacks_scans(row, cohort, answered):
+        if lacks_volumes(row, cohort, answered):
             continue
         columns = _columns_seen(row, cohort)
         if name in template.tables and columns == {v.T1W}:
