@@ -1,1 +1,1 @@
-"""Published claims, tested here: arms that differ in one thing, over several seeds."""
+"""Published claims, tested here: arms against each other, over several seeds."""

@@ -45,11 +45,13 @@ class Claim:
         source: Who makes it, and with which figures.
         kind: ``order``: each arm scores higher than the one before. ``transfer``: the arm scores
             higher at home than on ``external``. ``confidence``: the arm is right more often where
-            its probability is higher.
+            its probability is higher, third by third.
         cohort: Where it is tested.
         tasks: Tasks; one that is derived from a fitted one counts.
         arms: By name, in the claimed order, lowest first.
         external: For ``transfer``: the other cohort.
+        contrast: For ``order``: two of the tasks, where the gain of the last arm over the first is
+            claimed to be larger on the former.
         protocol: Split protocol; the profile's own by default.
         seeds: Seeds of training.
         reading: What else a reader must know.
@@ -62,6 +64,7 @@ class Claim:
     tasks: list[str] = field(default_factory=list)
     arms: dict[str, Arm] = field(default_factory=dict)
     external: str = ""
+    contrast: list[str] = field(default_factory=list)
     protocol: str = ""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     reading: str = ""
@@ -89,6 +92,10 @@ class Claim:
         if len(self.arms) < least or (least == 1 and len(self.arms) != 1):
             wanted = "two arms or more" if self.kind == ORDER else "one arm"
             raise ConfigError(f"{where}: {self.kind!r} compares {wanted}, got {len(self.arms)}")
+        if self.contrast and (
+            self.kind != ORDER or len(self.contrast) != 2 or not {*self.contrast} <= {*self.tasks}
+        ):
+            raise ConfigError(f"{where}: `contrast` names two of the tasks of an {ORDER!r} claim")
         if (self.kind == TRANSFER) != bool(self.external):
             raise ConfigError(f"{where}: `external` belongs to {TRANSFER!r}, and is needed there")
 

@@ -66,10 +66,11 @@ def markdown(table: pd.DataFrame, claims: Mapping[str, Claim], profile: str) -> 
         "# Published claims, tested here",
         "",
         f"Written by `neurodx ablate` (profile {profile}). Each line is a difference of two arms",
-        "that differ in one thing, on the same people, positive where the claim holds; its 95 %",
-        "interval resamples people and includes the spread between seeds. *Shown*: the interval",
-        "lies above zero. *Reversed*: below. *Not shown*: it holds zero, which is not evidence of",
-        "equality. The cohorts are synthetic: a verdict is about these data, not about patients.",
+        "on the same people, positive where the claim holds. Arms differ in what their names say;",
+        "where they differ in more, the claim says so. The 95 % interval resamples people and",
+        "includes the spread between seeds. *Shown*: it lies above zero. *Reversed*: below.",
+        "*Not shown*: it holds zero, which is not evidence of equality. The cohorts are synthetic:",
+        "a verdict is about these data, not about patients.",
         "",
     ]
     for name, claim in claims.items():

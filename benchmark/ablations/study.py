@@ -14,7 +14,12 @@ from benchmark import vocabulary as v
 from benchmark.ablations.claims import CONFIDENCE, TRANSFER, Arm, Claim
 from benchmark.config import Profile
 from benchmark.errors import BenchmarkError, ConfigError, ResultError
-from benchmark.results.ablation import confidence_line, order_lines, transfer_line
+from benchmark.results.ablation import (
+    confidence_lines,
+    contrast_line,
+    order_lines,
+    transfer_line,
+)
 from benchmark.results.derive import derive_binary
 from benchmark.results.ledger import Ledger, RowKey
 from benchmark.results.schema import EXTERNAL_PROTOCOL
@@ -131,6 +136,7 @@ def study_lines(
                 for task in claim.tasks
                 for line in _lines(study, name, task, profile, workspace)
             ]
+            lines += _contrast(study, name, profile, workspace)
         except ResultError as error:
             yield name, str(error)
         else:
@@ -155,10 +161,29 @@ def _lines(
     if claim.kind == CONFIDENCE:
         (arm,) = claim.arms
         home = ledger(arm, claim.cohort, v.TEST)
-        line = confidence_line(home, facts, n_resamples=n)
-        return [{**line, "metric": "accuracy"}]
+        lines = confidence_lines(home, facts, n_resamples=n)
+        return [{**line, "metric": "accuracy"} for line in lines]
     ledgers = {arm: ledger(arm, claim.cohort, v.TEST) for arm in claim.arms}
     return order_lines(ledgers, facts, n_resamples=n)
+
+
+def _contrast(
+    study: Study, name: str, profile: Profile, workspace: Workspace
+) -> list[dict[str, Any]]:
+    claim = study.claims[name]
+    if not claim.contrast:
+        return []
+    ledgers = {
+        task: {
+            arm: _ledger(study, (name, arm, task), claim.cohort, v.TEST, profile, workspace)
+            for arm in claim.arms
+        }
+        for task in claim.contrast
+    }
+    more, less = (get_task(task) for task in claim.contrast)
+    line = contrast_line(ledgers, (more, less), n_resamples=profile.n_resamples)
+    task = f"{more.name} - {less.name}"
+    return [{"claim": name, "task": task, "metric": more.primary_metric, **line}]
 
 
 def _fitted(claim: Claim, profile: Profile) -> dict[str, str]:

@@ -16,6 +16,7 @@ VERBS = {
     "cohort": "add a cohort that you hold, and list those that can be read",
     "prepare": "make the cohort stores",
     "volumes": "turn T1w scans into volumes in the store's space",
+    "timeseries": "take ROI time series out of what fMRIPrep wrote",
     "splits": "make, verify, show and compare fold files",
     "pretrain": "learn weights from people without labels, for fits to start from",
     "run": "fit and predict one board row",
@@ -30,7 +31,7 @@ VERBS = {
     "new-method": "start a method from the template",
     "check": "check a method against its contract",
     "explain": "draw maps of evidence, check them, score them against the truth",
-    "ablate": "test published claims: arms that differ in one thing, over seeds",
+    "ablate": "test published claims: arms against each other, over seeds",
     "sweep": "tune a method on validation people",
     "repro": "run the whole chain, as `make repro` does",
     "pipeline": "write the DVC pipelines of the profiles",
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(parser)
-        return int(module.run(parser.parse_args(arguments[1:])))
+        return int(module.run(parser.parse_intermixed_args(arguments[1:])))
     except BenchmarkError as error:
         print(f"neurodx {verb}: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmark.runs.job import Workspace
 
 HELP = (
-    "Test published claims (configs/ablation): fit arms that differ in one thing over several "
+    "Test published claims (configs/ablation): fit the arms of each over several "
     "seeds, and give each difference with its interval and a verdict. What is done is kept."
 )
 EPILOG = """\

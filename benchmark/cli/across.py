@@ -25,6 +25,7 @@ examples:
   neurodx across --task dx3
   neurodx across --task dx3 --track t1w --json across.json
   neurodx across --task dx3 --method resnet3d --method voxel_svm --board profiles/smoke/board
+  neurodx across --task dx3 --figure ranks.svg      from ten cohorts on
 """
 _WIDEST = 12
 _REMEDY = "all of them with --json"
@@ -38,16 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", help="whose board; default: the workspace's")
     parser.add_argument("--board", type=Path, help="default: the profile's")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write everything as JSON")
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE.svg", help="draw the critical-difference diagram"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
     from rich.console import Console
 
+    from benchmark.errors import ConfigError
     from benchmark.results.across import across_cohorts
     from benchmark.runs.workspace import profile_here, workspace_of
     from benchmark.store.atomic import write_text
 
+    if args.figure and args.figure.suffix != ".svg":
+        raise ConfigError(f"--figure {args.figure}: expected a name that ends in .svg")
     board = args.board or workspace_of(args.profile or profile_here()).board
     found = across_cohorts(
         board, args.task, methods=args.method, tracks=args.track, cohorts=args.cohort
@@ -58,7 +65,27 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_text(args.json, _as_json(found))
         console.print(f"wrote {args.json}")
+    if args.figure:
+        write_text(args.figure, _drawn(found, args.task))
+        console.print(f"wrote {args.figure}")
     return 0
+
+
+def _drawn(found: Across, task: str) -> str:
+    """The diagram as SVG.
+
+    Raises:
+        ResultError: It may not be drawn.
+    """
+    from benchmark.errors import ResultError
+    from benchmark.metrics import METRICS
+    from benchmark.report.mean_ranks import mean_ranks_figure
+    from benchmark.tasks import TASKS
+
+    if found.diagram is None:
+        raise ResultError(f"--figure: {found.no_diagram}")
+    title = f"{TASKS[task].title}, {METRICS[found.metric].title}"
+    return mean_ranks_figure(found.diagram, title).standalone()
 
 
 def _show(found: Across, task: str, console: Console) -> None:

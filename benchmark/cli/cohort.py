@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmark.cli.held_entry import add_sources, entry_of, named
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmark.cohorts.held.add import Added
-    from benchmark.cohorts.held.entry import CohortEntry
+    from benchmark.cohorts.held.arrays import HeldArray
     from benchmark.cohorts.held.volumes import HeldVolumes
     from benchmark.config import Profile
 
@@ -34,6 +37,8 @@ examples:
   neurodx cohort add oasis1 --root ~/oasis1 --run      to the ranked rows at once
   neurodx cohort add ixi --root ~/ixi --option features=ants --as ixi-ants
   neurodx cohort add ixi --root ~/ixi --volumes ~/ixi-volumes    after `neurodx volumes`
+  neurodx cohort add bids --root ~/study --as my-study  any study's BIDS folder
+  neurodx cohort add oasis1 --root ~/oasis1 --fmri ~/xcp_d --frames 200 --snps ~/panel.bed
   neurodx cohort external ixi-ants --test oasis1 --as ixi-to-oasis1 --run
   neurodx cohort seal oasis1 --out shared/oasis1
   neurodx cohort seal oasis1 --compare shared/oasis1/5fold.sealed.csv
@@ -57,18 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a study, a cohort, or a mapping (.yaml)",
     )
-    parser.add_argument("--root", type=Path, help="folder of the download")
-    parser.add_argument(
-        "--volumes",
-        type=Path,
-        metavar="FOLDER",
-        help="add, check: T1w volumes of these people, as `neurodx volumes` wrote them",
-    )
+    add_sources(parser)
     parser.add_argument("--as", dest="cohort", default="", help="the cohort's name, if not NAME")
     parser.add_argument("--title", default="", help="one line for readers")
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="KEY=VALUE", help="of the adapter"
-    )
     parser.add_argument("--synthetic", action="store_true", help="its people are made up")
     parser.add_argument(
         "--test", action="append", default=[], metavar="COHORT", help="external: who is predicted"
@@ -148,19 +144,9 @@ def _either(name: str) -> str:
 
 
 def _show(args: argparse.Namespace, console: Console) -> int:
-    from benchmark.cohorts.held.entry import adapter_of, held_names, load_entry
+    from benchmark.cli.cohort_show import show
 
-    source = load_entry(args.name).source if args.name in held_names() else _named(args)
-    adapter = adapter_of(source)
-    console.print(f"[bold]{adapter.title}[/]\n\nsource: {adapter.source}")
-    console.print(f"licence: {adapter.licence}\nterms: {adapter.terms}")
-    console.print(f"cite: {adapter.citation}\n\nfiles in the folder given by --root:")
-    for file in adapter.files:
-        need = "" if file.needed else " (optional)"
-        console.print(f"  {_either(file.name)}{need}: {file.about}", markup=False)
-    for name, value in adapter.options.items():
-        console.print(f"option {name} (default {value!r}): {adapter.about_options[name]}")
-    console.print(f"\npreparation: {adapter.preparation}")
+    show(named(args), console)
     return 0
 
 
@@ -168,7 +154,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.entry import read_held
     from benchmark.cohorts.held.problems import Problems
 
-    name, entry = args.cohort or _plain(args.name), _entry(args)
+    name, entry = args.cohort or _plain(args.name), entry_of(args)
     problems = Problems()
     try:
         reading = read_held(name, entry, problems)
@@ -179,6 +165,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     people = reading.visits["participant_id"].nunique()
     console.print(f"{name}: {people} people, {len(reading.visits)} visits; no rule is broken")
     _volumes(reading.volumes, people, console)
+    _arrays(reading.arrays, people, console)
     _left_out(dict(reading.left_out), console)
     return 0
 
@@ -189,7 +176,7 @@ def _add(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.add import add_cohort
 
     started = time.perf_counter()
-    name, entry = args.cohort or _plain(args.name), _entry(args)
+    name, entry = args.cohort or _plain(args.name), entry_of(args)
     _check_new(name)
     added = add_cohort(name, entry, _pipeline)
     _told(name, added, console)
@@ -202,7 +189,7 @@ def _external(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.external import pair_cohorts
     from benchmark.errors import ConfigError, UnknownNameError
 
-    train = _named(args)
+    train = named(args)
     if not args.test:
         raise ConfigError(
             f"say who is predicted: `neurodx cohort external {train} --test COHORT`; "
@@ -292,6 +279,14 @@ def _volumes(volumes: HeldVolumes | None, people: int, console: Console) -> None
         console.print(f"  of nobody in the tables: {shown}{tail}", markup=False)
 
 
+def _arrays(arrays: Sequence[HeldArray], people: int, console: Console) -> None:
+    for held in arrays:
+        have = held.rows["participant_id"].nunique()
+        shape = " x ".join(map(str, held.values.shape[1:]))
+        unit = {"fmri": "frames x regions", "snps": "SNPs"}[held.name]
+        console.print(f"  {held.name}: {have} of {people} people, {shape} {unit}", markup=False)
+
+
 def _left_out(left_out: dict[str, int], console: Console) -> None:
     for why, n in left_out.items():
         console.print(f"  left out: {n} {why}", markup=False)
@@ -302,16 +297,16 @@ def _seal(args: argparse.Namespace, console: Console) -> int:
     from benchmark.cohorts.held.sealed import compare_sealed, write_sealed
     from benchmark.config import load_profile
     from benchmark.errors import UnknownNameError
+    from benchmark.runs.readiness import ready_split
     from benchmark.runs.workspace import workspace_of
-    from benchmark.splitting import read_split
     from benchmark.store import Cohort
 
-    name = _named(args)
+    name = named(args)
     if name not in held_names():
         raise UnknownNameError("added cohort", name, held_names(), "neurodx cohort list")
     workspace = workspace_of(name)
     ids = Cohort(workspace.data / name).visits["participant_id"]
-    split = read_split(workspace.splits / name, load_profile(name).protocol)
+    split = ready_split(name, load_profile(name).protocol, name, workspace)
     if args.compare:
         compare_sealed(split, ids, args.compare)
         console.print(f"{args.compare}: the same folds as {name}, {split.protocol}")
@@ -350,43 +345,5 @@ def _remove(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _named(args: argparse.Namespace) -> str:
-    from benchmark.errors import ConfigError
-
-    if not args.name:
-        raise ConfigError(f"say which: `neurodx cohort {args.action} NAME`; `neurodx cohort list`")
-    return str(args.name)
-
-
 def _plain(name: str) -> str:
     return Path(name).stem.replace("_", "-")
-
-
-def _entry(args: argparse.Namespace) -> CohortEntry:
-    from benchmark.cohorts.held.entry import CohortEntry, adapter_of
-    from benchmark.errors import ConfigError
-
-    source = _named(args)
-    if source.endswith((".yaml", ".yml")):
-        source = str(Path(source).expanduser().resolve())
-    adapter_of(source)  # an unknown study is told before a missing folder
-    if args.root is None:
-        raise ConfigError(
-            f"say where the files are: `neurodx cohort {args.action} {source} --root FOLDER`; what "
-            f"they are: `neurodx cohort show {source}`"
-        )
-    options = {}
-    for given in args.option:
-        key, equals, value = given.partition("=")
-        if not equals:
-            raise ConfigError(f"--option {given!r}: expected KEY=VALUE, e.g. features=ants")
-        options[key] = value
-    root = str(args.root.expanduser().resolve())
-    return CohortEntry(
-        source=source,
-        root=root,
-        title=args.title,
-        options=options,
-        synthetic=args.synthetic,
-        volumes=str(args.volumes.expanduser().resolve()) if args.volumes else "",
-    )

@@ -16,7 +16,8 @@ EPILOG = """\
 Runs keep no fitted models: the fold is fitted anew, and its predictions must equal those of the
 run to the last bit. What is there already, made by the same code from the same data, is kept.
 The result is explanations/<row>/<cohort>__<task>__fold<k>/ in the profile's workspace; see
-docs/saliency.md.
+docs/saliency.md. A kind that cannot be made is listed with the reason, and the others are made; the
+exit status is 1 if it was asked for by name, or if nothing can be made.
 
 besides the keys of `neurodx run`:
   maps=A,B        of own, gradcam, integrated_gradients, occlusion, rollout; all that can be given
@@ -60,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
+    import sys
+
     from benchmark.threads import one_thread
 
     one_thread()  # as in the processes that runs are made in: another number changes the last bits
@@ -106,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(f"{'written' if fresh else 'already there'}: {folder}", soft_wrap=True)
     from benchmark.cli.explain_table import show
 
-    show(folder, console)
+    refused = show(folder, console)
     if args.figure:
         from pathlib import Path
 
@@ -114,7 +117,10 @@ def run(args: argparse.Namespace) -> int:
 
         draw(folder, Path(args.figure), args.group)
         console.print(f"figure: {args.figure}", soft_wrap=True)
-    return 0
+    missing = [kind for kind in request.kinds if kind in refused]
+    if missing:
+        print(f"neurodx explain: asked for and not given: {', '.join(missing)}", file=sys.stderr)  # noqa: T201
+    return 1 if missing else 0
 
 
 def _own_settings(overrides: list[str]) -> tuple[dict[str, Any], list[str]]:

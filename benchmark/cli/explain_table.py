@@ -12,19 +12,25 @@ from rich.table import Table
 __all__ = ["show"]
 
 
-def show(folder: Path, console: Console) -> None:
+def show(folder: Path, console: Console) -> dict[str, str]:
     """Prints agreement and the randomisation check of a stored explanation.
 
     Args:
         folder: ``explanations/<row>/<cohort>__<task>__fold<k>``.
         console: Where to write.
+
+    Returns:
+        What was not given, with the reason.
     """
     facts = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
     console.print(f"explained: {facts['explained']}", soft_wrap=True)
     if not facts["verified"]:
         console.print("no run vouches for this fit", style="yellow")
-    for kind, why in facts["refused"].items():
+    refused: dict[str, str] = facts["refused"]
+    for kind, why in refused.items():
         console.print(f"not given: {kind}: {why}", soft_wrap=True)
+    if facts["hippocampus_map"]:
+        console.print("beside the maps: hippocampus_map.npy, where the method finds it")
     for kind, known in facts["kinds"].items():
         check = known.get("sanity")
         if check:
@@ -37,7 +43,7 @@ def show(folder: Path, console: Console) -> None:
             )
     if not facts["truth"]["known"]:
         console.print("the true change is not known here: no agreement")
-        return
+        return refused
     kind = "synthetic cohort" if facts["synthetic"] else "cohort"
     table = Table(title=f"Agreement with the true change ({kind} {facts['cohort']})")
     for column in ("map", "AUPRC, grid", "AUPRC, head", "pointing, grid"):
@@ -52,6 +58,7 @@ def show(folder: Path, console: Console) -> None:
         control = "" if name in facts["kinds"] else " (control)"
         table.add_row(f"{name}{control}", *cells)
     console.print(table)
+    return refused
 
 
 def _cell(summary: pd.DataFrame, kind: str, region: str, score: str) -> str:

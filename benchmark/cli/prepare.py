@@ -26,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the verb."""
+    """Runs the verb.
+
+    Raises:
+        ConfigError: A folder was given, where names of cohorts are expected.
+        UnknownNameError: No such cohort or profile.
+    """
     import os
     import time
 
@@ -44,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     profile = load_profile(args.profile or profile_here())
     workspace = workspace_of(profile.name)
+    _refuse_folders(args.cohorts)
     sources = [get_cohort(name) for name in args.cohorts or profile.cohorts]
     for source in sources:
         folder, truth = workspace.data / source.name, workspace.truth / source.name
@@ -64,3 +70,21 @@ def run(args: argparse.Namespace) -> int:
             )
         console.print(f"{source.name}: prepared in {time.perf_counter() - started:.0f} s")
     return 0
+
+
+def _refuse_folders(names: list[str]) -> None:
+    from pathlib import Path
+
+    from benchmark.cohorts.catalogue import all_cohorts
+    from benchmark.errors import ConfigError
+
+    known = all_cohorts()
+    for name in names:
+        if name not in known and Path(name).expanduser().is_dir():
+            out = f"{Path(name).expanduser().resolve()}-volumes"
+            raise ConfigError(
+                f"{name} is a folder, expected names of cohorts (`neurodx list cohorts`); raw "
+                f"scans are prepared by `neurodx volumes {name} --out {out} --spacing 2`, and "
+                f"join a cohort that you hold by `neurodx cohort add NAME --root FOLDER --volumes "
+                f"{out}`"
+            )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.oracle_rows import oracle_rows
+from benchmark.cli.own_metrics import import_metrics
 from benchmark.config import load_profile
 from benchmark.results.people import read_people
 from benchmark.results.rescore import LEAST_PER_CLASS, Request, rescore
@@ -30,6 +31,7 @@ def rescore_and_show(args: argparse.Namespace) -> int:
     Raises:
         BenchmarkError: A name is not known, or a condition cannot be read.
     """
+    import_metrics(args.modules)
     console = Console()
     console.width = max(console.width, 110)
     profile = load_profile(args.profile or profile_here())

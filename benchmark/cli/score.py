@@ -18,6 +18,7 @@ examples:
   neurodx score --profile smoke --resamples 200
   neurodx score --protocol few-label          into protocols/few-label/scores/
   neurodx score --metric balanced_accuracy --metric mcc --cohort phantom-memory
+  neurodx score --import my_metrics --metric my_metric      registered in my_metrics.py
   neurodx score --where 'sex == "F" and age_years < 75' --task ad_cn --csv women.csv
 """
 
@@ -30,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again = parser.add_argument_group("scoring stored predictions again")
     again.add_argument(
         "--metric", action="append", metavar="NAME", help="a registered metric; may be repeated"
+    )
+    again.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="a Python module that registers metrics; may be repeated",
     )
     again.add_argument("--where", default="", metavar="CONDITION", help="keep these people only")
     again.add_argument(
@@ -48,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb."""
+    if args.modules and not args.metric:
+        from benchmark.errors import ConfigError
+
+        raise ConfigError("--import: name the metric that it registers with --metric")
     narrowed = (args.where, args.cohort, args.task, args.method, args.csv, args.json, args.oracle)
     if args.metric or any(narrowed):
         from benchmark.cli.rescore_table import rescore_and_show

@@ -164,8 +164,9 @@ def _verify(args: argparse.Namespace, console: Console) -> int:
 
 def _checked(path: Path, data: Path, opened: Callable[[str], Cohort]) -> dict[str, Any]:
     """The outcome for one fold file; deterministic, so that it can be a pipeline's output."""
-    from benchmark.errors import BenchmarkError
+    from benchmark.errors import BenchmarkError, SplitError
     from benchmark.leakage import verify_external_images, verify_split
+    from benchmark.leakage.remedy import remedied
     from benchmark.splitting import read_split
 
     record: dict[str, Any] = {"cohort": path.parent.name, "protocol": path.stem}
@@ -178,6 +179,8 @@ def _checked(path: Path, data: Path, opened: Callable[[str], Cohort]) -> dict[st
         verify_split(split, cohort)
         if split.train_cohort != split.cohort and (data / split.train_cohort).is_dir():
             verify_external_images(cohort, opened(split.train_cohort))
+    except SplitError as error:
+        return {**record, "status": "refused", "detail": str(remedied(error, path))}
     except BenchmarkError as error:
         return {**record, "status": "refused", "detail": str(error)}
     return {**record, "status": _CLEAN, "detail": _extent(split), "sha256": split.content_hash}

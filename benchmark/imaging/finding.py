@@ -24,6 +24,7 @@ _VISIT: Final = re.compile(r"sess?-([A-Za-z0-9]+)")  # OASIS-3 has been released
 _ALWAYS_RAW: Final = re.compile(r"_T1w\.(nii\.gz|nii)$")
 _NO_SCAN: Final = re.compile(r"(_mask|_dseg|_probseg|_label-\w+|_xfm)\.")
 _ASIDE: Final = {"derivatives", "sourcedata"}  # of a BIDS folder; name them to search them
+_IDA_IMAGE: Final = re.compile(r"I\d+")  # LONI's folder of one image, which bears its identifier
 _COLUMNS: Final = (v.PARTICIPANT_ID, v.SESSION_ID, "path", "done", "mask", "axes")
 
 
@@ -34,8 +35,9 @@ def find_scans(root: Path, done: str = AUTO, pattern: str = "", axes: str = "") 
     (FreeSurfer), or else for every image; folders ``derivatives`` and ``sourcedata`` inside are
     left out. Where fMRIPrep has a scan in its own space and in MNI's, its own is taken.
     Participant and session come from ``sub-`` and ``ses-``, or from the file's name (FreeSurfer:
-    the subject's folder). A table (``.csv``, ``.tsv``) has the columns participant_id and path, and
-    may have session_id, done, mask and axes; paths are relative to it.
+    the subject's folder; LONI: with the identifier ``I12345`` of the folder that holds an image,
+    where the name lacks it). A table (``.csv``, ``.tsv``) has the columns participant_id and path,
+    and may have session_id, done, mask and axes; paths are relative to it.
 
     Args:
         root: Folder or table.
@@ -108,6 +110,9 @@ def _source(path: Path, done: str, axes: str) -> ScanSource:
         participant = person.group()
     else:
         stem = next(path.name.removesuffix(e) for e in _ENDINGS if path.name.endswith(e))
+        image = path.parent.name
+        if _IDA_IMAGE.fullmatch(image) and image not in re.split(r"[^A-Za-z0-9]+", stem):
+            stem = f"{stem}-{image}"
         participant = re.sub(r"[^A-Za-z0-9.+-]+", "-", stem).strip("-.+")
     session = f"ses-{visit[1]}" if visit else _SESSION
     stated = seen if done == AUTO else done
@@ -119,6 +124,11 @@ def _from_table(path: Path, done: str, axes: str) -> list[ScanSource]:
         table = pd.read_csv(path, sep=_TABLES[path.suffix], dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as a table ({error})") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for an index
+        raise ConfigError(
+            f"{path}: its rows have more cells than its header, expected as many; take away the "
+            "separator at the end of the rows, or name the column"
+        )
     missing = {v.PARTICIPANT_ID, "path"} - set(table)
     if missing:
         raise ConfigError(

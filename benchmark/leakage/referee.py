@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from benchmark.leakage.contents import contents_of, equal_contents
 from benchmark.leakage.images import ImageTwins, Pictures, describe, twins_among
 from benchmark.leakage.inputs import states
 from benchmark.leakage.naming import listed
+from benchmark.leakage.remedy import what_to_do
 from benchmark.splitting.people import people_of, people_sha256
 from benchmark.splitting.protocols import RULE, RULE_VERSION, fold_rows
 from benchmark.splitting.split import Split, columns_of, fold_text, text_sha256
@@ -56,10 +58,15 @@ def verify_split(split: Split, cohort: Cohort, pretraining_ids: Iterable[str] = 
         lines = "\n".join(f"  - {problem}" for problem in found)
         raise LeakageError(
             f"splits/{split.cohort}/{split.protocol}.csv: refused, {len(found)} problem(s):\n"
-            f"{lines}\nExpected every participant in one part of each fold. Restore the file with "
-            "`git checkout`, or correct the cohort and rebuild with `neurodx splits make --cohort "
-            f"{split.cohort} --protocol {split.protocol}`"
+            f"{lines}\nExpected every participant in one part of each fold. "
+            f"{what_to_do(_folds_of(split, cohort))}"
         )
+
+
+def _folds_of(split: Split, cohort: Cohort) -> Path:
+    """The fold file of a split of a cohort, in the workspace of its store."""
+    workspace = cohort.folder.resolve().parents[1]
+    return workspace / "splits" / split.cohort / f"{split.protocol}.csv"
 
 
 @_once_per_cohort

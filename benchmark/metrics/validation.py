@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.errors import ResultError
@@ -44,8 +45,9 @@ def check_classification(
         (N, B). Rows whose sum is off by less than the tolerance are renormalised exactly.
 
     Raises:
-        ResultError: Wrong shape, no row, NaN or infinite value, probability outside [0, 1], rows
-            that do not sum to 1, a label that is no class index, or more than two classes.
+        ResultError: Wrong shape, no row, NaN or infinite value (folds and weights included),
+            probability outside [0, 1], rows that do not sum to 1, a label that is no class index,
+            or more than two classes.
     """
     y_prob = np.asarray(y_prob, dtype=np.float64)
     if y_prob.ndim != 2 or y_prob.shape[1] < 2:
@@ -133,6 +135,10 @@ def _check_common(
             f"{name}: expected {n} labels and folds, got shapes {y_true.shape} and {folds.shape}"
         )
     _check_finite(y_true, "labels", name)
+    if folds.dtype.kind == "f":
+        _check_finite(folds, "folds", name)
+    elif pd.isna(folds).any():
+        raise ResultError(f"{name}: {int(pd.isna(folds).sum())} of {n} rows have no fold")
     return y_true, folds, _check_weights(weights, n, name)
 
 
@@ -144,7 +150,7 @@ def _check_weights(weights: Array | None, n: int, name: str) -> Array:
         raise ResultError(f"{name}: expected weights of shape (B, {n}), got {weights.shape}")
     if not np.issubdtype(weights.dtype, np.floating):
         weights = weights.astype(np.float32)
-    if not weights.min(initial=0.0) >= 0.0:  # also catches NaN
+    if not (weights.min(initial=0.0) >= 0.0 and weights.max(initial=0.0) < np.inf):  # nor NaN
         raise ResultError(f"{name}: weights must be finite and not negative")
     by_row: Array = weights.T
     return by_row

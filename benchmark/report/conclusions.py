@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
 from benchmark.results.people import SUBGROUPS
@@ -13,9 +14,14 @@ from benchmark.results.rescore import LEAST_PER_CLASS
 from benchmark.results.score_cell import SMALL_CLASS
 from benchmark.tracks import TRACKS
 
-__all__ = ["Conclusions", "conclude"]
+__all__ = ["UNCORRECTED", "Conclusions", "conclude"]
 
-_MOST_NAMES = 6
+UNCORRECTED: Final = (
+    "No interval in these sentences is corrected for the number of sentences: of many rows that do "
+    "not differ, a few have intervals clear of zero by chance. Ranks, ties and the gaps between "
+    "groups of one row allow for what they compare, each by itself."
+)
+_MOST_NAMES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,32 +177,58 @@ def _floor(content: Content) -> Iterator[str]:
 def _elsewhere(content: Content) -> Iterator[str]:
     rows = content.of_ranked("external_drop")
     worse = [r for r in rows if r["drop_low"] is not None and r["drop_low"] > 0]
-    for row in worse[:_MOST_NAMES]:
-        yield (
+    yield from _first_of(
+        "drops on an external cohort that are clear of zero",
+        [
             f"{row_name(row)} loses {number(row['drop'])} on {row['external_cohort']} "
             f"({_interval(row, 'drop_low', 'drop_high')})."
-        )
+            for row in worse
+        ],
+    )
     if rows and not worse:
         yield f"No drop on an external cohort is clear of zero ({len(rows)} looked at)."
     left = [r for r in content.of_ranked("leave_site_out") if (r["drop_low"] or 0) > 0]
-    for row in left[:_MOST_NAMES]:
-        yield (
+    yield from _first_of(
+        "drops on sites left out of training that are clear of zero",
+        [
             f"{row_name(row)} loses {number(row['drop'])} on sites left out of its training "
             f"({_interval(row, 'drop_low', 'drop_high')})."
-        )
+            for row in left
+        ],
+    )
     gaps = [r for r in content.of_ranked("subgroup_gaps") if r["separated"]]
-    for row in gaps[:_MOST_NAMES]:
-        yield (
+    yield from _first_of(
+        "gaps between groups that are clear of zero",
+        [
             f"{row_name(row)} is worse for {SUBGROUPS[row['variable']]} {row['worst_group']} than "
             f"for {row['best_group']}, by {number(row['gap'])} "
             f"({_interval(row, 'gap_low', 'gap_high')})."
-        )
+            for row in gaps
+        ],
+    )
     drops = [r for r in content.of_ranked("age_matched") if (r["drop_low"] or 0) > 0]
-    for row in drops[:_MOST_NAMES]:
+    yield from _first_of(
+        "drops among age-matched people that are clear of zero",
+        [
+            f"{row_name(row)} scores worse among {row['n_matched']} age-matched people than among "
+            f"all: {number(row['matched_score'])} against {number(row['score'])}, a drop of "
+            f"{number(row['drop'])} ({_interval(row, 'drop_low', 'drop_high')})."
+            for row in drops
+        ],
+    )
+    if drops:
         yield (
-            f"Part of {row_name(row)} is age: among {row['n_matched']} age-matched people it "
-            f"scores {number(row['matched_score'])} instead of {number(row['score'])}."
+            "Matched people may differ from all in more than age: these drops do not say what a "
+            "row owes to age."
         )
+
+
+def _first_of(what: str, sentences: Sequence[str]) -> Iterator[str]:
+    """The first sentences, in ranking order, and how many more there are."""
+    yield from sentences[:_MOST_NAMES]
+    more = len(sentences) - _MOST_NAMES
+    if more > 0:
+        yield f"And {more} more {what}; the tables below hold all {len(sentences)}."
 
 
 def _checks(content: Content) -> Iterator[str]:

@@ -18,7 +18,15 @@ from benchmark.results.robustness import TABLES, outdated
 from benchmark.results.schema import EXTERNAL_PROTOCOL, LEADERBOARD, ORACLE
 from benchmark.tasks import TASKS, Task
 
-__all__ = ["Content", "Row", "is_oracle", "number", "read_content", "row_name"]
+__all__ = [
+    "Content",
+    "Row",
+    "is_oracle",
+    "number",
+    "read_content",
+    "row_name",
+    "what_intervals_hold_for",
+]
 
 Row = Mapping[str, Any]
 _CELL: Final = ("cohort", "task", "protocol")
@@ -104,6 +112,18 @@ def row_name(row: Row) -> str:
     """How a row is called: method, origin and track."""
     origin = f" (from {row['derived_from']})" if row["derived_from"] else ""
     return f"{row['method']}{origin} [{row['track']}]"
+
+
+def what_intervals_hold_for(content: Content) -> str:
+    """The label of every table and figure with 95 % intervals."""
+    label = "95 % intervals given these fitted models; training randomness not included"
+    seeded = sum("+ seed variance" in str(row["ci_method"]) for row in content.scored)
+    if seeded:
+        label += (
+            f", but for the variance between seeds in the scores of {seeded} of "
+            f"{len(content.scored)} rows, which have 3 seeds or more"
+        )
+    return f"{label}."
 
 
 def number(value: object, digits: int = 3, *, sign: bool = False) -> str:

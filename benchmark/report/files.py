@@ -28,9 +28,9 @@ def write_report(content: Content, out: Path) -> list[Path]:
         Everything that was written, the page first.
     """
     conclusions, sheets = conclude(content), all_sheets(content)
-    forest = forest_figure(content)
+    wide, narrow = forest_figure(content), forest_figure(content, narrow=True)
     sections = readings(content, {sheet.name: sheet for sheet in sheets})
-    figures = [forest, *(figure for section in sections for figure in section.figures)]
+    figures = [wide, *(figure for section in sections for figure in section.figures)]
     tables = {x.name: x for x in (*sheets, *(y for s in sections for y in s.sheets))}
     warning = conclusions.warnings[0].partition(".")[0] + "."
     folder = out.with_name(f"{out.stem}_files")
@@ -41,5 +41,5 @@ def write_report(content: Content, out: Path) -> list[Path]:
             if sheet.rows:
                 text = latex_table(sheet, warning)
                 (fresh / f"{sheet.name}.tex").write_text(text, encoding="utf-8")
-    write_text(out, page(content, conclusions, sheets, forest, sections))
+    write_text(out, page(content, conclusions, sheets, (wide, narrow), sections))
     return [out, *sorted(folder.iterdir())]

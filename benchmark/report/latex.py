@@ -1,4 +1,7 @@
-r"""Tables for LaTeX, with booktabs: ``\usepackage{booktabs}`` and ``\input{ranking.tex}``."""
+r"""Tables for LaTeX: ``\usepackage{booktabs,graphicx}`` and ``\input{ranking.tex}``.
+
+A table that is wider than the line is made smaller until it fits.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,21 @@ def latex_table(sheet: Sheet, warning: str) -> str:
     """
     numeric = [_is_numeric([row[k] for row in sheet.rows]) for k in range(len(sheet.columns))]
     columns = "".join("r" if is_number else "l" for is_number in numeric)
-    caption = escape_latex(f"{sheet.title}. {warning} {sheet.note}".strip())
+    said = (f"{sheet.title}.", warning, sheet.note, sheet.intervals)
+    caption = escape_latex(" ".join(filter(None, said)))
     lines = [
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{caption}}}",
         rf"\label{{tab:{sheet.name.replace('_', '-')}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         " & ".join(map(escape_latex, sheet.columns)) + r" \\",
         r"\midrule",
         *(" & ".join(map(escape_latex, row)) + r" \\" for row in sheet.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

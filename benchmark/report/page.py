@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from benchmark.report.conclusions import Conclusions
-from benchmark.report.content import Content
+from benchmark.report.conclusions import UNCORRECTED, Conclusions
+from benchmark.report.content import Content, what_intervals_hold_for
 from benchmark.report.readings import Reading
 from benchmark.report.sheet import Sheet
 from benchmark.report.svg import COLOURS, Figure
@@ -32,10 +32,18 @@ def page(
     content: Content,
     conclusions: Conclusions,
     sheets: Sequence[Sheet],
-    forest: Figure,
+    forests: tuple[Figure, Figure],
     readings: Sequence[Reading],
 ) -> str:
-    """The whole document; it asks nothing of any network."""
+    """The whole document; it asks nothing of any network.
+
+    Args:
+        content: The cell.
+        conclusions: Its sentences.
+        sheets: Its tables.
+        forests: The forest plot for a wide screen and for a telephone; one of them is shown.
+        readings: The sections beside the score.
+    """
     title = f"{content.cohort}: {content.task.title}"
     by_name = {sheet.name: sheet for sheet in sheets}
     rest = [s for s in sheets if s.name not in ("ranking", "calibration", "brain_age")]
@@ -55,10 +63,15 @@ def page(
         *(f'<p class="warning">{escape(text)}</p>' for text in conclusions.warnings),
         "<h2>What may be concluded</h2>",
         _list(conclusions.may),
+        f'<p class="faint">{escape(UNCORRECTED)}</p>',
         "<h2>What may not be concluded</h2>",
         _list(conclusions.may_not),
-        f"<h2>{escape(forest.title)}</h2>",
-        f'<figure class="forest">{forest.inline()}<figcaption>{_SHAPES}</figcaption></figure>',
+        f"<h2>{escape(forests[0].title)}</h2>",
+        *(
+            f'<figure class="{name}">{figure.inline()}</figure>'
+            for name, figure in zip(("wide", "narrow"), forests, strict=True)
+        ),
+        f'<p class="faint">{_SHAPES} {escape(what_intervals_hold_for(content))}</p>',
         "<h2>Ranks</h2>",
         _table(by_name["ranking"]),
         *(_reading(content, reading) for reading in readings),
@@ -102,7 +115,8 @@ def _table(sheet: Sheet) -> str:
         )
         lines.append(f"<tr>{cells}</tr>")
     body = "\n".join(lines)
-    note = f'<p class="faint">{escape(_sentence(sheet.note))}</p>'
+    said = " ".join(filter(None, (_sentence(sheet.note), sheet.intervals)))
+    note = f'<p class="faint">{escape(said)}</p>'
     return f"{note}<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 

@@ -16,7 +16,7 @@ from benchmark.metrics import (
     decision_curve,
     risk_coverage,
 )
-from benchmark.report.content import Content, Row, number, row_name
+from benchmark.report.content import Content, number, row_name, what_intervals_hold_for
 from benchmark.report.cross_checks import cross_checks
 from benchmark.report.panels import (
     calibration_figure,
@@ -25,6 +25,7 @@ from benchmark.report.panels import (
     row_bins,
     selective_figure,
 )
+from benchmark.report.score_sheets import value_with_interval
 from benchmark.report.sheet import Sheet
 from benchmark.report.svg import Figure
 
@@ -120,7 +121,8 @@ def _bins_sheet(content: Content) -> Sheet:
             lines.append((row_name(row), said, str(bins.count[k]), *values, span))
     columns = ("row", "stated from", "people", "mean stated", "came true", "95 % interval")
     note = "The bins of the panels: equal counts, equal answers in one bin; Wilson's intervals."
-    return Sheet("reliability", "Bins", columns, tuple(lines), note)
+    label = what_intervals_hold_for(content)
+    return Sheet("reliability", "Bins", columns, tuple(lines), note, label)
 
 
 def _brier_sheet(content: Content) -> Sheet:
@@ -158,29 +160,30 @@ def _decisions(content: Content) -> Reading:
         "not the benefit in a clinic."
     )
     figures = tuple(decision_figure(content, row) for row in content.best)
-    return Reading("Decision curves", says, figures, tuple(_tables(content, _decision_sheet)))
+    return Reading("Decision curves", says, figures, (_decision_sheet(content),))
 
 
 def _decision_sheet(content: Content) -> Sheet:
     stored = {(row_name(r), r["metric"]): r for r in content.metrics}
+    drawn = {row_name(row) for row in content.best}
+    others = [row for row in content.scored if row_name(row) not in drawn]
     names = [f"net_benefit_{round(100 * t)}" for t in NET_BENEFIT_THRESHOLDS]
     lines = []
-    for row in content.best:
+    for row in (*content.best, *others):
         cells = [stored.get((row_name(row), name)) for name in names]
-        lines.append((row_name(row), *("" if cell is None else _value(cell) for cell in cells)))
-    first = content.said_by(content.best[0])
-    everybody = decision_curve(*labels_and_answers(content, first), NET_BENEFIT_THRESHOLDS)
-    nothing = ("acting on nobody", *(number(x) for x in everybody.treat_none))
-    lines += [("acting on everybody", *(number(x) for x in everybody.treat_all)), nothing]
+        lines.append(
+            (row_name(row), *("" if cell is None else value_with_interval(cell) for cell in cells))
+        )
+    note = "Every row, those that are drawn first."
+    if content.best:
+        first = content.said_by(content.best[0])
+        everybody = decision_curve(*labels_and_answers(content, first), NET_BENEFIT_THRESHOLDS)
+        nothing = ("acting on nobody", *(number(x) for x in everybody.treat_none))
+        lines += [("acting on everybody", *(number(x) for x in everybody.treat_all)), nothing]
+        note += " Acting on everybody: the people of the first row."
     columns = ("row", *(f"at {t:g}" for t in NET_BENEFIT_THRESHOLDS))
-    note = "Net benefit with 95 % intervals; acting on everybody: the people of the first row."
-    return Sheet("decision", "Net benefit at the stated thresholds", columns, tuple(lines), note)
-
-
-def _value(row: Row) -> str:
-    if row["ci_low"] is None:
-        return number(row["score"])
-    return f"{number(row['score'])} ({number(row['ci_low'])} to {number(row['ci_high'])})"
+    title, label = "Net benefit at the stated thresholds", what_intervals_hold_for(content)
+    return Sheet("decision", title, columns, tuple(lines), note, label)
 
 
 def _selective(content: Content) -> Reading:

@@ -17,6 +17,7 @@ class Sheet:
         columns: Headings.
         rows: Cells as text, one tuple per row.
         note: How to read it; or why it is empty.
+        intervals: What its intervals hold for; empty where it has none.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Sheet:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str
+    intervals: str = ""

@@ -1,4 +1,4 @@
-"""The tables of a report: ranks, calibration and robustness."""
+"""The tables of a report, in order; those of robustness are laid out here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmark.report.content import Content, Row, is_oracle, number, row_name
+from benchmark.report.content import Content, Row, number, row_name, what_intervals_hold_for
 from benchmark.report.lines import as_stored, elsewhere, left, less, of_first, outputs_first
+from benchmark.report.score_sheets import calibration_sheet, metrics_sheet, ranking_sheet, span
 from benchmark.report.sheet import Sheet
 from benchmark.results.people import SUBGROUPS
 
@@ -17,86 +18,11 @@ __all__ = ["all_sheets"]
 def all_sheets(content: Content) -> list[Sheet]:
     """Every table of the report, in order."""
     return [
-        _ranking(content),
-        _calibration(content),
+        ranking_sheet(content),
+        calibration_sheet(content),
+        metrics_sheet(content),
         *(_laid_out(content, layout) for layout in _LAYOUTS),
     ]
-
-
-def _span(row: Row, low: str, high: str, *, sign: bool = False) -> str:
-    if row[low] is None:
-        return ""
-    return f"{number(row[low], sign=sign)} to {number(row[high], sign=sign)}"
-
-
-def _ranking(content: Content) -> Sheet:
-    title = content.metric.title
-    columns = (
-        "method",
-        "track",
-        "rank",
-        "tie group",
-        title,
-        "95 % interval",
-        "n",
-        "gain over floor",
-    )
-    return Sheet(
-        "ranking",
-        f"Ranks within tracks by {title}",
-        columns,
-        tuple(_ranked_cells(row) for row in content.rows),
-        "Rows of one tie group cannot be told apart. A rank interval holds for all rows of the "
-        "track together. * gain whose interval is clear of zero.",
-    )
-
-
-def _ranked_cells(row: Row) -> tuple[str, ...]:
-    name = row["method"] + (f" (from {row['derived_from']})" if row["derived_from"] else "")
-    if row["score"] is None:
-        return (name, row["track"], "", "", row["status"], "", "", "")
-    low, high = row["rank_low"], row["rank_high"]
-    rank = "" if low is None else f"{low}" if low == high else f"{low} to {high}"
-    rank = "not ranked" if is_oracle(row) else rank
-    gain = number(row["floor_gain"], sign=True)
-    if row["floor_gain_low"] is not None:
-        gain += "*" if row["floor_gain_low"] > 0 or row["floor_gain_high"] < 0 else ""
-    group = "" if row["tie_group"] is None else str(row["tie_group"])
-    span = _span(row, "ci_low", "ci_high")
-    return (name, row["track"], rank, group, number(row["score"]), span, str(row["n"]), gain)
-
-
-_CALIBRATION: Final = {
-    "classification": (
-        ("brier_score", "Brier"),
-        ("calibration_slope", "slope"),
-        ("calibration_intercept", "intercept"),
-        ("ece", "ECE (descriptive)"),
-    ),
-    "regression": (("mae", "MAE"), ("r2", "R2"), ("age_bias_slope", "age-bias slope")),
-}
-_CALIBRATION_NOTES: Final = {
-    "classification": "Slope is best at 1 (below: overconfident), intercept at 0, Brier score and "
-    "ECE at 0; ECE is biased upwards in small samples and carries no interval.",
-    "regression": "The slope of the error on the true age is best at 0; -1 is a constant answer.",
-}
-
-
-def _calibration(content: Content) -> Sheet:
-    wanted = _CALIBRATION[content.task.kind]
-    cells = {(row_name(r), r["metric"]): _with_interval(r) for r in content.metrics}
-    rows = [
-        (row_name(row), *(cells.get((row_name(row), name), "") for name, _ in wanted))
-        for row in content.scored
-    ]
-    columns = ("row", *(title for _, title in wanted))
-    note = _CALIBRATION_NOTES[content.task.kind]
-    return Sheet("calibration", "Calibration", columns, tuple(rows), note)
-
-
-def _with_interval(row: Row) -> str:
-    span = _span(row, "ci_low", "ci_high")
-    return f"{number(row['score'])} ({span})" if span else number(row["score"])
 
 
 _Cell = Callable[[Row], str]
@@ -126,7 +52,7 @@ def _or(cell: _Cell, name: str) -> _Cell:
 
 
 def _between(low: str, high: str, *, sign: bool = False) -> _Cell:
-    return lambda row: _span(row, low, high, sign=sign)
+    return lambda row: span(row, low, high, sign=sign)
 
 
 def _side(side: str) -> _Cell:
@@ -356,7 +282,9 @@ def _laid_out(content: Content, layout: _Layout) -> Sheet:
     if not rows:
         says = content.says[layout.name]
         note = says if says.startswith("empty") else "empty for this cohort and task"
-    return Sheet(layout.name, layout.title, tuple(head for head, _ in columns), rows, note)
+    heads = tuple(head for head, _ in columns)
+    label = what_intervals_hold_for(content) if any("interval" in head for head in heads) else ""
+    return Sheet(layout.name, layout.title, heads, rows, note, label)
 
 
 def _column(column: str | tuple[str, _Cell], metric: str) -> tuple[str, _Cell]:

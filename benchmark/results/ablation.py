@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark import vocabulary as v
 from benchmark.errors import ResultError
 from benchmark.metrics import METRICS
 from benchmark.results.cell import build_cell
@@ -18,12 +19,14 @@ from benchmark.results.ledger import Ledger
 from benchmark.results.score_cell import ScoredEntry, score_cell
 from benchmark.stats import draw_resamples, paired_gain
 from benchmark.stats.candidate import replicates_with_seed_noise
+from benchmark.stats.resamples import seeded_generator
 from benchmark.tasks import Task
 
 __all__ = [
     "VERDICTS",
     "ablation_table",
-    "confidence_line",
+    "confidence_lines",
+    "contrast_line",
     "order_lines",
     "transfer_line",
     "verdict",
@@ -34,6 +37,7 @@ SHOWN: Final = "shown"
 NOT_SHOWN: Final = "not shown"
 REVERSED: Final = "reversed"
 VERDICTS: Final = (SHOWN, NOT_SHOWN, REVERSED)
+_THIRDS: Final = ("least confident third", "middle third", "most confident third")
 
 
 def verdict(low: float, high: float) -> str:
@@ -114,10 +118,64 @@ def transfer_line(
     }
 
 
-def confidence_line(ledger: Ledger, task: Task, *, n_resamples: int = 2000) -> dict[str, Any]:
-    """Accuracy of the more confident half minus that of the other half, mean over seeds.
+def contrast_line(
+    ledgers: Mapping[str, Mapping[str, Ledger]],
+    tasks: tuple[Task, Task],
+    *,
+    n_resamples: int = 2000,
+) -> dict[str, Any]:
+    """The gain of the last arm over the first on one task minus that on another.
 
-    Confidence is the largest class probability, ranked within each fold.
+    The bootstraps of the two tasks are independent. Where they share people (CN in ``mci_cn`` and
+    ``ad_cn``) the gains rise and fall together, so the interval is rather too wide.
+
+    Args:
+        ledgers: By task, then by arm, lowest first.
+        tasks: The task whose gain is claimed to be larger, and the other one.
+        n_resamples: Bootstrap resamples of participants.
+
+    Raises:
+        ResultError: The tasks have different metrics, or an arm cannot be scored.
+    """
+    if len({task.primary_metric for task in tasks}) > 1:
+        raise ResultError(f"gains on {' and '.join(t.name for t in tasks)} have different metrics")
+    sign = 1.0 if METRICS[tasks[0].primary_metric].higher_is_better else -1.0
+    gains, replicates, noise, people = [], [], 0.0, set[str]()
+    for task in tasks:
+        scored = _scored(ledgers[task.name], task, n_resamples)
+        first, last = (scored[list(ledgers[task.name])[k]].candidate for k in (0, -1))
+        ours, theirs = last.against(first), first.against(last)
+        gains.append(sign * (ours.score - theirs.score))
+        replicates.append(sign * (ours.replicates - theirs.replicates))
+        noise += sum(
+            c.seed_sd**2 / c.seeds for c in (first, last) if c.seeds >= 3 and c.seed_sd > 0
+        )
+        people |= {
+            str(who) for one in ledgers[task.name].values() for who in one.frame[v.PARTICIPANT_ID]
+        }
+    more, less = (f"gain on {task.name}" for task in tasks)
+    draws = seeded_generator("seed noise of a contrast", more, less, n_resamples)
+    spread = draws.standard_normal(n_resamples) * math.sqrt(noise)
+    low, high = _limits(replicates[0] - replicates[1] + spread)
+    return {
+        "lower": less,
+        "higher": more,
+        "score_lower": gains[1],
+        "score_higher": gains[0],
+        "difference": gains[0] - gains[1],
+        "low": low,
+        "high": high,
+        "n": len(people),
+    }
+
+
+def confidence_lines(
+    ledger: Ledger, task: Task, *, n_resamples: int = 2000
+) -> list[dict[str, Any]]:
+    """Accuracy by thirds of confidence: middle over least, most over middle, most over least.
+
+    Confidence is the largest class probability, ranked within each fold. Means over seeds; from
+    three seeds on their spread is part of the interval.
 
     Raises:
         ResultError: The task has no classes, or the ledger cannot be scored.
@@ -129,41 +187,48 @@ def confidence_line(ledger: Ledger, task: Task, *, n_resamples: int = 2000) -> d
         raise ResultError(cell.gaps[0].error)
     (entry,) = cell.entries
     weights = draw_resamples(cell.participant_ids, cell.strata, n_resamples=n_resamples)
-    weights = np.vstack([np.ones(weights.shape[1]), weights]).astype(np.float64)
-    halves = np.zeros((2, len(weights)))
-    for replica, folds in zip(entry.predictions, entry.folds, strict=True):
+    weights = np.vstack([np.ones(weights.shape[1]), weights]).astype(np.float64)[:, entry.rows]
+    shares = np.zeros((len(entry.predictions), len(_THIRDS), len(weights)))
+    for replica, folds, share in zip(entry.predictions, entry.folds, shares, strict=True):
         right = (replica.argmax(axis=1) == cell.y_true[entry.rows]).astype(np.float64)
-        sure = _upper_half(replica.max(axis=1), folds)
-        for half, members in enumerate((~sure, sure)):
-            mine = weights[:, entry.rows][:, members]
-            total = mine.sum(axis=1)  # 0 where a resample leaves the half out
-            share = np.divide(mine @ right[members], total, out=_nan_like(total), where=total > 0)
-            halves[half] += share / len(entry.predictions)
-    difference = halves[1] - halves[0]
-    low, high = _limits(difference[1:])
-    return {
-        "lower": "less confident half",
-        "higher": "more confident half",
-        "score_lower": halves[0, 0],
-        "score_higher": halves[1, 0],
-        "difference": difference[0],
-        "low": low,
-        "high": high,
-        "n": len(entry.rows),
-    }
+        third = _thirds(replica.max(axis=1), folds)
+        for k in range(len(_THIRDS)):
+            mine = weights[:, third == k]
+            total = mine.sum(axis=1)  # 0 where a resample leaves the third out
+            hits = mine @ right[third == k]
+            np.divide(hits, total, out=share[k], where=total > 0)
+            share[k][total == 0] = np.nan
+    means = shares.mean(axis=0)
+    lines = []
+    for lower, higher in ((0, 1), (1, 2), (0, 2)):
+        by_seed = shares[:, higher] - shares[:, lower]
+        difference = by_seed.mean(axis=0)
+        draws = seeded_generator("seed noise of confidence", lower, higher, n_resamples)
+        sd = by_seed[:, 0].std(ddof=1) / math.sqrt(len(by_seed)) if len(by_seed) >= 3 else 0.0
+        low, high = _limits(difference[1:] + sd * draws.standard_normal(n_resamples))
+        lines.append(
+            {
+                "lower": _THIRDS[lower],
+                "higher": _THIRDS[higher],
+                "score_lower": means[lower, 0],
+                "score_higher": means[higher, 0],
+                "difference": difference[0],
+                "low": low,
+                "high": high,
+                "n": len(entry.rows),
+            }
+        )
+    return lines
 
 
-def _upper_half(confidence: Array, folds: Array) -> Array:
-    upper = np.zeros(len(confidence), dtype=bool)
+def _thirds(confidence: Array, folds: Array) -> Array:
+    """0, 1 or 2 for each person: the third of the fold's people, least confident first."""
+    third = np.zeros(len(confidence), dtype=np.int64)
     for fold in np.unique(folds):
         members = np.flatnonzero(folds == fold)
         order = members[np.argsort(confidence[members], kind="stable")]
-        upper[order[len(order) // 2 :]] = True
-    return upper
-
-
-def _nan_like(values: Array) -> Array:
-    return np.full(values.shape, np.nan)
+        third[order] = np.arange(len(order)) * len(_THIRDS) // len(order)
+    return third
 
 
 def _limits(replicates: Array) -> tuple[float, float]:

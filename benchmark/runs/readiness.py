@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmark.errors import CohortError, SplitError
+from benchmark.leakage.remedy import remedied
 from benchmark.runs.job import Workspace
 from benchmark.runs.workspace import DEFAULT_PROFILE
 from benchmark.splitting import Split, read_split
@@ -41,4 +42,7 @@ def ready_split(name: str, protocol: str, profile: str, workspace: Workspace) ->
             f"{path}, which is not there; run `neurodx splits make --cohort {name} --protocol "
             f"{protocol} --profile {profile}`"
         )
-    return read_split(path)
+    try:
+        return read_split(path)
+    except SplitError as error:
+        raise remedied(error, path) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,8 +13,14 @@ from torch import Tensor, nn
 
 from benchmark.errors import MethodError, UnknownNameError
 from benchmark.method import Method
-from benchmark.saliency.evidence import Evidence
-from benchmark.saliency.rollout import attention_source, kept_attention, rolled_out
+from benchmark.saliency.evidence import Evidence, depends_on, last_outputs
+from benchmark.saliency.rollout import (
+    answering_sources,
+    attention_sources,
+    kept_attention,
+    rolled_out,
+    saved_attention,
+)
 from benchmark.saliency.space import LayerGrid, layer_grids, prepared_shape, to_store, upsampled
 from benchmark.samples import Samples
 from benchmark.tasks import Task
@@ -90,14 +96,7 @@ class Mapper:
                 f"the network of {name} is given {given}, not the volumes themselves "
                 f"({VOLUMES!r}): nothing leads back to voxels"
             )
-        if kind == "rollout" and attention_source(self._network()) is None:
-            return (
-                f"no module of the network of {name} keeps attention between patches of a volume: "
-                "one with save_attention, attention_maps, token_grid() and patch is needed"
-            )
-        if kind == "gradcam":
-            return self._layer_refusal(samples)
-        return ""
+        return _REFUSALS[kind](self, samples) if kind in _REFUSALS else ""
 
     def maps(self, kind: str, samples: Samples) -> np.ndarray:
         """Maps on the grid of the store, (N, D, H, W), float32.
@@ -196,23 +195,24 @@ class Mapper:
 
     def _rollout(self, samples: Samples) -> np.ndarray:
         network = self._network()
-        source = attention_source(network)
+        (source,) = self._sources(samples).values()
+        entered: list[Sequence[int]] = []
+        handle = source.register_forward_pre_hook(lambda _, x: entered.append(x[0].shape[2:]))
         parts = []
-        source.save_attention = True
         try:
             for evidence, x, others in self._batches(samples):
-                with torch.no_grad():
+                with torch.no_grad(), saved_attention(source):
                     evidence(x, *others)
-                kept = kept_attention(source)
+                    kept = kept_attention(source)
                 shape = prepared_shape(network, x.shape[2:])
-                tokens = source.token_grid(shape)
-                share = _from_patches(kept, int(np.prod(tokens)), type(self.method).__name__)
-                padded = [n * side for n, side in zip(tokens, source.patch, strict=True)]
-                grid = LayerGrid.even(tokens, padded)
+                seen = entered[-1] if entered else shape  # no call: its tokens are made elsewhere
+                tokens = source.token_grid(seen)
+                share = _from_patches(kept, int(np.prod(tokens)))
+                grid = LayerGrid.patches(tokens, source.patch, seen, shape)
                 maps = upsampled(share.reshape(len(x), 1, *tokens), grid, shape)
                 parts.append(to_store(network, maps, x)[:, 0].cpu())
         finally:
-            source.save_attention = False
+            handle.remove()
         return torch.cat(parts).numpy()
 
     # Parts ---------------------------------------------------------------------------------------
@@ -239,18 +239,59 @@ class Mapper:
             yield evidence, inputs[VOLUMES], tuple(inputs[name] for name in others)
             self.progress(int(rows[-1]) + 1, samples.n)
 
+    def _gradient_refusal(self, samples: Samples) -> str:
+        evidence, x, others = self._one(samples)
+        if depends_on(evidence(x, *others), {VOLUMES: x}):
+            return ""
+        return (
+            f"no gradient leads from the answer of {type(self.method).__name__} back to the volume"
+        )
+
+    def _sources(self, samples: Samples) -> dict[str, Any]:
+        evidence, x, others = self._one(samples)
+        return answering_sources(self._network(), lambda: evidence(x, *others))
+
+    def _rollout_refusal(self, samples: Samples) -> str:
+        name = type(self.method).__name__
+        there = attention_sources(self._network())
+        if not there:
+            return (
+                f"no module of the network of {name} keeps attention between patches of a volume: "
+                "one with save_attention, attention_maps, token_grid() and patch is needed"
+            )
+        found = self._sources(samples)
+        if not found:
+            return (
+                f"the answer of {name} does not come from the attention that is kept "
+                f"({', '.join(there)})"
+            )
+        if len(found) > 1:
+            return (
+                f"the answer of {name} comes from several transformers that see the volume "
+                f"({', '.join(found)}), and rollout follows one"
+            )
+        return ""
+
+    def _one(self, samples: Samples) -> tuple[Evidence, Tensor, tuple[Tensor, ...]]:
+        """As :meth:`_batches`, for one person and ready for a gradient at the volume."""
+        evidence, x, others = next(self._batches(samples.subset(np.arange(min(1, samples.n)))))
+        return evidence, x.clone().requires_grad_(), others
+
     def _layer_refusal(self, samples: Samples) -> str:
         network = self._network()
         wanted = self.settings.layer
         grids = self._grids(samples)
         if wanted and wanted not in grids:
             known = ", ".join(grids) or "none"
-            return f"layer {wanted!r} has no map over the volume; those that have: {known}"
+            return (
+                f"layer {wanted!r} has no map over the volume that the answer reads; those that "
+                f"have: {known}"
+            )
         if _named(network) or wanted or grids:
             return ""
         return (
             f"no layer of the network of {type(self.method).__name__} has a map over the volume "
-            "(a network may name one as gradcam_layer)"
+            "that the answer reads (a network may name one as gradcam_layer)"
         )
 
     def _layer(self, samples: Samples) -> tuple[str, LayerGrid]:
@@ -263,13 +304,20 @@ class Mapper:
         if name not in grids:
             raise MethodError(
                 f"{type(self.method).__name__}: gradcam_layer {name!r} gave no map "
-                f"(B, C, D, H, W); layers that do: {', '.join(grids) or 'none'}"
+                "(B, C, D, H, W) that the answer reads; layers that do: "
+                f"{', '.join(grids) or 'none'}"
             )
         return name, grids[name]
 
     def _grids(self, samples: Samples) -> dict[str, LayerGrid]:
-        evidence, x, others = next(self._batches(samples.subset(np.arange(min(1, samples.n)))))
-        return layer_grids(self._network(), lambda: evidence(x, *others))
+        """Grids of the layers whose map the answer depends on."""
+        network = self._network()
+        evidence, x, others = self._one(samples)
+        answers: list[Tensor] = []
+        with last_outputs(network.named_modules()) as outputs:
+            grids = layer_grids(network, lambda: answers.append(evidence(x, *others)))
+        read = depends_on(answers[0], outputs)
+        return {name: grid for name, grid in grids.items() if name in read}
 
 
 def _named(network: nn.Module) -> str:
@@ -281,14 +329,13 @@ def _named(network: nn.Module) -> str:
     return ""
 
 
-def _from_patches(kept: list[Tensor], patches: int, method: str) -> Tensor:
+def _from_patches(kept: list[Tensor], patches: int) -> Tensor:
     """What the pooled token, or the mean of all, holds of each patch, (B, patches)."""
     tokens = kept[0].shape[-1] if kept else 0
     if tokens not in (patches, patches + 1):
         raise MethodError(
-            f"{method}: no map 'rollout': attention between {tokens} tokens was kept, expected "
-            f"{patches}, one a patch, or one more that is pooled; tokens of other modalities among "
-            "them have no place in the volume"
+            f"attention between {tokens} tokens was kept, expected {patches}, one a patch, or one "
+            "more that is pooled; tokens of other modalities among them have no place in the volume"
         )
     rolled = rolled_out(kept)  # b t t
     return rolled.mean(dim=1) if tokens == patches else rolled[:, 0, 1:]
@@ -299,5 +346,10 @@ _MAKERS: Final = {
     "integrated_gradients": Mapper._integrated_gradients,
     "occlusion": Mapper._occlusion,
     "rollout": Mapper._rollout,
+}
+_REFUSALS: Final = {
+    "gradcam": Mapper._layer_refusal,
+    "integrated_gradients": Mapper._gradient_refusal,
+    "rollout": Mapper._rollout_refusal,
 }
 KINDS: Final = (OWN, *_MAKERS)

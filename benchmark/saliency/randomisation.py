@@ -70,11 +70,21 @@ def randomisation_check(
 
 
 def _fresh_network(fold: FittedFold) -> nn.Module:
-    """The network as it is before it has learned anything, from another seed."""
+    """The network as it is before it has learned anything, from another seed.
+
+    Matrices that start at zero, as heads and low-rank updates may, are drawn with the spread that
+    they were trained to: a network that answers everybody alike has constant maps, and any method
+    would pass.
+    """
     method: Any = copy.copy(fold.method)
     train = fold.train.subset(method.usable(fold.train))
     device = next(method.model.parameters()).device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(_FRESH_SEED, "init"))
         network: nn.Module = channels_last(method.build(train, tasks_of(fold.job.parts))).to(device)
+        trained = dict(method.model.named_parameters())
+        with torch.no_grad():
+            for name, weight in network.named_parameters():
+                if weight.ndim > 1 and not weight.any():
+                    weight.normal_(0.0, float(trained[name].std(correction=0)))
     return network.eval()

@@ -7,13 +7,22 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["attention_source", "kept_attention", "rolled_out"]
+from benchmark.saliency.evidence import depends_on, last_outputs
+
+__all__ = [
+    "answering_sources",
+    "attention_sources",
+    "kept_attention",
+    "rolled_out",
+    "saved_attention",
+]
 
 
 def rolled_out(attention: Sequence[Tensor]) -> Tensor:
@@ -40,15 +49,49 @@ def rolled_out(attention: Sequence[Tensor]) -> Tensor:
     return rolled
 
 
-def attention_source(network: nn.Module) -> Any:
-    """The module that can keep the attention between patches of a volume; None if there is none.
+def attention_sources(network: nn.Module) -> dict[str, Any]:
+    """The modules that can keep the attention between patches of a volume, by name.
 
-    It has ``save_attention``, ``attention_maps``, ``token_grid(shape)`` and ``patch``, as the
+    Each has ``save_attention``, ``attention_maps``, ``token_grid(shape)`` and ``patch``, as the
     transformers of ``benchmark.encoders`` have.
     """
     names = ("save_attention", "attention_maps", "token_grid", "patch")
-    found = (m for m in network.modules() if all(hasattr(m, name) for name in names))
-    return next(found, None)
+    return {
+        where: module
+        for where, module in network.named_modules()
+        if all(hasattr(module, name) for name in names)
+    }
+
+
+def answering_sources(network: nn.Module, evidence: Callable[[], Tensor]) -> dict[str, Any]:
+    """Those of :func:`attention_sources` whose attention the answer depends on.
+
+    A network may hold a transformer that gives nothing to the answer, e.g. that of an earlier stage
+    of training: it keeps no attention in a forward pass, or no gradient leads back to it.
+
+    Args:
+        network: The network.
+        evidence: One forward pass of it, with gradients, (B,).
+    """
+    sources = attention_sources(network)
+    inside = [(name, part) for name, source in sources.items() for part in source.modules()]
+    with saved_attention(*sources.values()), last_outputs(inside) as outputs:
+        answer = evidence()
+        ran = {name for name, source in sources.items() if kept_attention(source)}
+    answering = ran & depends_on(answer, outputs)
+    return {name: source for name, source in sources.items() if name in answering}
+
+
+@contextmanager
+def saved_attention(*sources: Any) -> Iterator[None]:
+    """Lets sources keep their attention while the context is open."""
+    for source in sources:
+        source.save_attention = True
+    try:
+        yield
+    finally:
+        for source in sources:
+            source.save_attention = False
 
 
 def kept_attention(source: Any) -> list[Tensor]:

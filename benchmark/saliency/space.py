@@ -46,6 +46,29 @@ class LayerGrid:
         step = tuple(b / s for b, s in zip(base, shape, strict=True))
         return cls(_three(shape), _three(base), _floats([(s - 1) / 2 for s in step]), _floats(step))
 
+    @classmethod
+    def patches(
+        cls, shape: Sequence[int], patch: Sequence[int], seen: Sequence[int], base: Sequence[int]
+    ) -> LayerGrid:
+        """Centres of the patches of a transformer, in voxels of prepared volumes.
+
+        What enters the transformer may be coarser than the prepared volume, as means over equal
+        blocks are; a patch then covers as many times more. What is padded to whole patches is
+        padded on both sides, the odd slab at the end.
+
+        Args:
+            shape: Patches along each axis.
+            patch: Voxels of a patch along each axis, of the volume that enters.
+            seen: Shape (D', H', W') of the volume that enters.
+            base: Shape (D, H, W) of prepared volumes.
+        """
+        start, step = [], []
+        for n, side, before, whole in zip(shape, patch, seen, base, strict=True):
+            ratio = whole / before
+            start.append(ratio * (side / 2 - (n * side - before) // 2) - 0.5)
+            step.append(ratio * side)
+        return cls(_three(shape), _three(base), _floats(start), _floats(step))
+
 
 @dataclass
 class _Trace:
@@ -88,7 +111,7 @@ def layer_grids(network: nn.Module, run: Callable[[], Any]) -> dict[str, LayerGr
 
     Args:
         network: The network.
-        run: One forward pass of it.
+        run: One forward pass of it, with or without gradients.
     """
     trace = _Trace()
     handles = []
@@ -102,8 +125,7 @@ def layer_grids(network: nn.Module, run: Callable[[], Any]) -> dict[str, LayerGr
         if name:
             handles.append(module.register_forward_hook(note))
     try:
-        with torch.no_grad():
-            run()
+        run()
     finally:
         for handle in handles:
             handle.remove()

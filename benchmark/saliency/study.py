@@ -23,12 +23,11 @@ from benchmark.runs.job import Job, Workspace
 from benchmark.saliency.controls import GroupMaps
 from benchmark.saliency.evidence import explained
 from benchmark.saliency.fold import FittedFold, Point
+from benchmark.saliency.made import HIPPOCAMPUS, Made, MadeMaps, make_maps
 from benchmark.saliency.maps import KINDS, Mapper, MapSettings
 from benchmark.saliency.people import POSITION, chosen_people
-from benchmark.saliency.randomisation import is_network, randomisation_check
-from benchmark.saliency.sanity import verdict
+from benchmark.saliency.randomisation import is_network
 from benchmark.saliency.scores import Scored, score_maps
-from benchmark.samples import Samples
 from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
 
@@ -65,15 +64,6 @@ class Request:
     without_run: bool = False
 
 
-@dataclass
-class _Made:
-    """Maps of one kind, as stored, and what is known of them."""
-
-    maps: np.ndarray
-    facts: dict[str, Any]
-    sanity: pd.DataFrame | None = None
-
-
 def explanation_folder(workspace: Workspace, job: Job, point: Point) -> Path:
     """Where the explanation of a fold lies; a protocol or seed that was asked for is named."""
     name = f"{point.cohort}__{point.task}__fold{point.fold}"
@@ -97,11 +87,12 @@ def explain_fold(
         report: Told what is being done.
 
     Returns:
-        The folder, and whether it was written now.
+        The folder, and whether it was written now. Kinds that could not be made are in the record,
+        ``refused``, with their reasons.
 
     Raises:
         UnknownNameError: There is no such kind of map.
-        MethodError: A kind that was asked for cannot be given, or none can.
+        MethodError: No kind of map can be made; the reasons are named.
         ResultError: There is no run, or the fit made anew is another one.
     """
     for kind in request.kinds:
@@ -144,67 +135,30 @@ def _explain(
     samples = fold.test.subset(people[POSITION].to_numpy())
     groups = GroupMaps.learn(fold.train, fold.task)
     mapper = Mapper(fold.method, fold.task, groups.reference, request.settings, report.people)
-    refused = {kind: mapper.refusal(kind, samples) for kind in request.kinds or KINDS}
-    kinds = [kind for kind, why in refused.items() if not why]
-    refused = {kind: why for kind, why in refused.items() if why}
-    if request.kinds and refused:
-        raise MethodError("; ".join(f"no map {kind!r}: {why}" for kind, why in refused.items()))
-    if not kinds:
-        raise MethodError(
-            f"{fold.job.label}: no kind of map can be given: "
-            + "; ".join(f"{kind}: {why}" for kind, why in refused.items())
-        )
-    volumes = samples.volumes()
     ids = people[v.PARTICIPANT_ID].tolist()
-    made = {kind: _make(mapper, kind, samples, report) for kind in kinds}
+    few = samples.subset(np.arange(min(request.sanity_people, samples.n)))
+    made = make_maps(fold, mapper, samples, request.kinds or KINDS, (few, ids), report.step)
     if is_network(fold.method) and mapper.sees_volumes(samples):
         people["evidence"] = mapper.evidence(samples).astype(np.float64)
-        some = np.arange(min(request.sanity_people, samples.n))
-        for kind, found in made.items():
-            report.step(f"randomisation check: {kind}")
-            found.sanity = randomisation_check(
-                fold, mapper, kind, samples.subset(some), found.maps, ids
-            )
-            found.facts["sanity"] = verdict(found.sanity)
-    for kind, found in made.items():
+    for kind, found in made.kinds.items():
         np.save(folder / f"{kind}.npy", found.maps)
-    _write_tables(folder, people, made)
+    if made.hippocampus is not None:
+        np.save(folder / f"{HIPPOCAMPUS}.npy", made.hippocampus)
+    volumes = samples.volumes()
+    _write_tables(folder, people, made.kinds)
     report.step("agreement with the true change")
-    maps = {kind: found.maps for kind, found in made.items()}
+    maps = {kind: found.maps for kind, found in made.kinds.items()}
     scored = score_maps(maps, volumes, people, groups, workspace.truth / fold.cell.cohort.name)
     scored.write(folder)
     if fold.cell.cohort.card.get("synthetic"):
         np.save(folder / "t1w.npy", volumes.astype(np.float16))
-    own = {kind: found.facts for kind, found in made.items()}
-    write_json(_plain(_facts(fold, request, facts, own, refused, scored)), folder / FACTS)
-
-
-# Maps --------------------------------------------------------------------------------------------
-
-
-def _make(mapper: Mapper, kind: str, samples: Samples, report: Listener) -> _Made:
-    """Maps as they are stored: float16, divided by the greatest absolute value of all."""
-    report.step(kind)
-    clock, cpu = time.perf_counter(), time.process_time()
-    maps = mapper.maps(kind, samples)
-    facts: dict[str, Any] = {
-        "seconds": time.perf_counter() - clock,
-        "cpu_seconds": time.process_time() - cpu,
-    }
-    scale = float(np.abs(maps).max()) or 1.0
-    facts["scale"] = scale
-    facts["empty_maps"] = int((~maps.reshape(len(maps), -1).any(axis=1)).sum())
-    if kind == "gradcam":
-        facts["layer"] = mapper.layer
-    if kind == "integrated_gradients":
-        facts["median_incompleteness"] = float(np.median(mapper.completeness))
-    return _Made((maps / scale).astype(np.float16), facts)
+    write_json(_plain(_facts(fold, request, facts, made, scored)), folder / FACTS)
 
 
 # Record ------------------------------------------------------------------------------------------
 
 
-def _write_tables(folder: Path, people: pd.DataFrame, made: Mapping[str, _Made]) -> None:
+def _write_tables(folder: Path, people: pd.DataFrame, made: Mapping[str, Made]) -> None:
     people.drop(columns=POSITION).to_parquet(folder / "people.parquet", index=False)
     tables = [
         found.sanity.assign(kind=kind) for kind, found in made.items() if found.sanity is not None
@@ -217,8 +171,7 @@ def _facts(
     fold: FittedFold,
     request: Request,
     facts: Mapping[str, Any],
-    kinds: Mapping[str, Any],
-    refused: Mapping[str, str],
+    made: MadeMaps,
     scored: Scored,
 ) -> dict[str, Any]:
     job, cohort = fold.job, fold.cell.cohort
@@ -243,8 +196,9 @@ def _facts(
         "axes": "i j k, RAS+",
         "shape": list(fold.test.arrays["t1w"].shape),
         "settings": asdict(request.settings),
-        "kinds": dict(kinds),
-        "refused": dict(refused),
+        "kinds": {kind: found.facts for kind, found in made.kinds.items()},
+        "refused": made.refused,
+        "hippocampus_map": made.hippocampus is not None,
         "truth": scored.facts,
         "commit": commit(),
         "versions": dict(library_versions()) | {"captum": importlib.metadata.version("captum")},

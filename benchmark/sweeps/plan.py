@@ -16,6 +16,7 @@ from benchmark.runs.identity import input_hashes
 from benchmark.runs.job import Job, Part, Workspace
 from benchmark.runs.people import Cell
 from benchmark.runs.planning import serves
+from benchmark.runs.readiness import ready_split
 from benchmark.runs.rows import Row, resolve_row, tuned_rows
 from benchmark.splitting import read_split
 from benchmark.store import Cohort, tree_sha256
@@ -279,7 +280,7 @@ def _check_served(row: Row, cohort: str, tasks: tuple[str, ...], workspace: Work
 def _folds(
     request: SweepRequest, cohort: str, profile: Profile, workspace: Workspace
 ) -> tuple[int, ...]:
-    split = read_split(workspace.splits / cohort, profile.protocol)
+    split = ready_split(cohort, profile.protocol, profile.name, workspace)
     known = split.n_folds * split.n_repeats
     if request.all_folds:
         return tuple(range(known))

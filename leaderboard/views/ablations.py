@@ -24,7 +24,7 @@ from leaderboard.rows import SYNTHETIC, UNKNOWN, cohort_origins, records
 from leaderboard.titles import metric_digits
 
 HOW: Final = (
-    "Each line is the difference of two arms that differ in one thing, on the same people, "
+    "Each line is the difference of two arms on the same people, "
     "positive where the claim holds. **Shown**: its 95 % interval lies above zero. **Reversed**: "
     "below. **Not shown**: it holds zero, which is no evidence that the arms are equal."
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from held_arrays import write_clinic_with_arrays
 from held_replicas import write_oasis1
 from test_chain import Clone
 
@@ -40,3 +41,20 @@ def test_one_command_from_files_to_ranked_rows(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     assert "done   " not in again.stdout  # every fit is found
     assert clone.call("python", "-m", "benchmark.cli", "pipeline", "--check").returncode == 0
+
+
+def test_time_series_and_genotypes_reach_the_board(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    mapping = write_clinic_with_arrays(tmp_path / "clinic")
+    command = ("cohort", "add", str(mapping), "--root", str(mapping.parent), "--as", "mine")
+    done = clone.call(
+        "python", "-m", "benchmark.cli", *command, "--synthetic", "--run", cwd=clone.folder
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    board = pd.read_parquet(clone.folder / "profiles" / "mine" / "board" / "leaderboard.parquet")
+    scores = board.loc[board["task"] == "ad_cn"].set_index("method")["score"]
+    assert 0 <= scores["clinical_genetic"] <= 1
+    row = ("neurodx", "run", "method=qformer_fmri", "profile=mine", "config.pretrained=")
+    fitted = clone.call("python", "-m", "benchmark.cli", *row[1:], cwd=clone.folder)
+    assert fitted.returncode == 0, fitted.stdout + fitted.stderr
+    assert "0 failed" in fitted.stdout

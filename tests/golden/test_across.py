@@ -119,6 +119,17 @@ def test_another_choice_is_another_family(board):
         across_cohorts(board / "nowhere", "ad_cn")
 
 
+def test_a_figure_is_refused_where_no_diagram_may_be_drawn(board, tmp_path, capsys):
+    asked = ["across", "--task", "ad_cn", "--board", str(board), "--figure"]
+    assert main([*asked, str(tmp_path / "ranks.svg")]) == 1
+    assert "--figure: critical difference: allowed from 10 data sets on, got 3" in (
+        capsys.readouterr().err
+    )
+    assert main([*asked, str(tmp_path / "ranks.png")]) == 1
+    assert "expected a name that ends in .svg" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_the_verb(board, tmp_path, capsys):
     out = tmp_path / "across.json"
     assert main(["across", "--task", "ad_cn", "--board", str(board), "--json", str(out)]) == 0
@@ -173,7 +184,9 @@ def test_from_ten_cohorts_on_there_is_a_diagram(tmp_path, capsys):
     assert found.diagram.names[-1] == "weak|demographic|"
     out = tmp_path / "across.json"
     asked = ["across", "--task", "ad_cn", "--board", str(tmp_path / "board"), "--json", str(out)]
-    assert main(asked) == 0
+    drawn = tmp_path / "ranks.svg"
+    assert main([*asked, "--figure", str(drawn)]) == 0
+    assert "AD against CN, AUROC" in drawn.read_text()
     said = capsys.readouterr().out
     assert f"weak|demographic|: {ranks['weak|demographic|']:.2f}" in said
     assert "not told apart" in said

@@ -89,7 +89,7 @@ def test_the_page_is_one_whole_file(written):
 def test_every_figure_has_a_name_and_a_description(written):
     page = _Page(written[0].read_text())
     figures = [a for tag, a in page.tags if tag == "svg"]
-    assert len(figures) == 1 + 3 * 6  # forest, and three of each of the six best
+    assert len(figures) == 2 + 3 * 6  # forest twice, and three of each of the six best
     ids = {a["id"] for _, a in page.tags if "id" in a}
     for attributes in figures:
         assert attributes["role"] == "img"
@@ -107,6 +107,7 @@ def test_files_beside_the_page(written):
     names = {path.name for path in files}
     assert files[0] == out
     assert {"forest.svg", "ranking.tex", "calibration.tex", "honesty.tex"} <= names
+    assert "metrics.tex" in names
     assert {"decision.tex", "selective.tex", "reliability.tex", "brier_terms.tex"} <= names
     assert "few_label.tex" not in names  # there is nothing to set
     for path in files:
@@ -211,6 +212,9 @@ def test_the_ranking_table_holds_every_row_of_the_cell(content):
 def test_latex_escapes_and_uses_booktabs():
     sheet = Sheet("a_b", "50 % & more", ("row", "n_a"), (("age_sex", "1.5"), ("x", "")), "Note.")
     text = latex_table(sheet, "Synthetic.")
+    begins = [text.index(rf"\begin{{{name}}}") for name in ("table", "tabular")]
+    assert begins[0] < text.index(r"\resizebox{") < begins[1]
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
     assert r"\caption{50 \% \& more. Synthetic. Note.}" in text
     assert r"\label{tab:a-b}" in text
     assert r"\begin{tabular}{lr}" in text

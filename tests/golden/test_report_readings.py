@@ -122,7 +122,9 @@ def test_without_stored_predictions_there_is_nothing_to_draw(content):
     empty = replace(content, predictions=pd.DataFrame())
     for section in _sections(empty).values():
         assert not section.figures
-        assert {sheet.name for sheet in section.sheets} <= {"calibration"}
+        assert {sheet.name for sheet in section.sheets} <= {"calibration", "decision"}
+    lines = _sheet(empty, "decision").rows
+    assert [line[0] for line in lines] == [row_name(row) for row in content.scored]
 
 
 def _placements(positive, negative):

@@ -16,6 +16,7 @@ from board_workspace import FakeMethod, people, write_workspace
 
 from benchmark.cli import main
 from benchmark.errors import ResultError, UnknownNameError
+from benchmark.metrics import METRICS, registry
 from benchmark.results import score_workspace
 from benchmark.results.people import Background, people_table, read_people, select_people
 from benchmark.results.rescore import RESCORED, Request, rescore
@@ -205,6 +206,61 @@ def test_the_verb_prints_writes_and_leaves_the_scores_alone(tmp_path, monkeypatc
     assert [p.name for p in Path("scores").iterdir()] == ["scores.json"]
     assert main([*asked[:3], "--where", "age_years < 55"]) == 0
     assert "cells are suppressed" in capsys.readouterr().out
+
+
+OWN = """
+import numpy as np
+from benchmark.metrics import confusion, register_metric
+
+
+@register_metric("right_of_all", "Share decided rightly", higher_is_better=True)
+def right_of_all(y_true, y_prob, folds, weights):
+    table = confusion(y_true, y_prob, weights)
+    return np.einsum("kkb->b", table) / table.sum((0, 1))
+"""
+
+
+@pytest.fixture
+def clean_imports(monkeypatch):
+    """Metrics, modules and the search path as they were."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    metrics, modules = {*METRICS}, {*sys.modules}
+    yield
+    for name in {*METRICS} - metrics:
+        del registry._registered[name]
+    for name in {"own_metric_module", "empty_metric_module", "broken_metric_module"} - modules:
+        sys.modules.pop(name, None)
+
+
+def test_a_metric_of_a_users_own_module(tmp_path, monkeypatch, capsys, clean_imports):
+    methods = [FakeMethod(m.name, tasks={"phantom-memory": ("dx3",)}) for m in METHODS[:2]]
+    write_workspace(tmp_path, methods, {"phantom-memory": 120})
+    monkeypatch.chdir(tmp_path)
+    Path("own_metric_module.py").write_text(OWN)
+    Path("empty_metric_module.py").write_text("")
+    Path("broken_metric_module.py").write_text("import no_such_package_at_all")
+    asked = ["score", "--profile", "smoke", "--resamples", "40", "--csv", "a.csv"]
+    both = ["--metric", "right_of_all", "--metric", "accuracy"]
+    assert main([*asked, "--import", "own_metric_module", *both]) == 0
+    table = pd.read_csv("a.csv").set_index("metric")
+    assert len(table.loc["right_of_all"]) == len(table.loc["accuracy"]) > 0
+    for column in ("score", "ci_low", "ci_high"):
+        assert table.loc["right_of_all", column].notna().all()
+        np.testing.assert_allclose(
+            table.loc["right_of_all", column], table.loc["accuracy", column], rtol=1e-5
+        )
+    assert main([*asked, "--import", "own_metric_module", *both]) == 0  # once more
+    capsys.readouterr()
+    for module, said in (
+        ("own_metric_modul", "there is no such module"),
+        ("empty_metric_module", "registers no metric; put one function under @register_metric"),
+    ):
+        assert main([*asked, "--import", module, *both]) == 1
+        assert said in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError, match="no_such_package_at_all"):
+        main([*asked, "--import", "broken_metric_module", *both])
+    assert main(["score", "--import", "own_metric_module"]) == 1
+    assert "name the metric that it registers with --metric" in capsys.readouterr().err
 
 
 def test_damaged_tables_of_people_are_named(tmp_path):

@@ -84,3 +84,7 @@ def head(radius: float, shape: tuple[int, int, int] = (32, 40, 32)) -> np.ndarra
     """A ball of white matter about the grid's centre."""
     axes = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in shape), indexing="ij")
     return (sum(a**2 for a in axes) <= radius**2).astype(np.float32)
+
+
+def axes_of(x: np.ndarray) -> list[tuple[int, tuple[int, ...]]]:
+    return [(n, tuple(a for a in range(3) if a != axis)) for axis, n in enumerate(x.shape)]

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from benchmark.errors import ResultError
 from benchmark.results.ablation import (
     ablation_table,
-    confidence_line,
+    confidence_lines,
+    contrast_line,
     order_lines,
     transfer_line,
     verdict,
@@ -87,23 +88,45 @@ def test_an_interval_that_cannot_be_had_shows_nothing() -> None:
     assert verdict(float("nan"), float("nan")) == "not shown"
 
 
-def test_the_spread_of_seeds_widens_the_interval() -> None:
-    def line(seeds) -> dict:
-        arms = {"a": ledger("a", 0.5, seeds=seeds), "bb": ledger("bb", 1.0, seeds=seeds)}
-        return order_lines(arms, TASK, n_resamples=500)[0]
+def repeated(arm: str, signal: float) -> Ledger:
+    """The same answers under three seeds."""
+    same = ledger(arm, signal, seeds=(0,))
+    return Ledger(same.key, pd.concat([same.frame.assign(seed=s) for s in SEEDS]))
 
-    same = ledger("a", 0.5, seeds=(0,)).frame
-    constant = Ledger(
-        RowKey("memory", "ad_cn", "arm", "3fold", "a"),
-        pd.concat([same.assign(seed=s) for s in SEEDS]),
-    )
-    other = Ledger(
-        RowKey("memory", "ad_cn", "arm", "3fold", "bb"),
-        pd.concat([ledger("bb", 1.0, seeds=(0,)).frame.assign(seed=s) for s in SEEDS]),
-    )
-    still = order_lines({"a": constant, "bb": other}, TASK, n_resamples=500)[0]
-    once = line((0,))
-    assert still["high"] - still["low"] == pytest.approx(once["high"] - once["low"], abs=1e-9)
+
+def test_the_spread_of_seeds_widens_the_interval() -> None:
+    def width(arms: dict[str, Ledger]) -> float:
+        (line,) = order_lines(arms, TASK, n_resamples=500)
+        return line["high"] - line["low"]
+
+    once = {"a": ledger("a", 0.5, seeds=(0,)), "bb": ledger("bb", 1.0, seeds=(0,))}
+    still = {"a": repeated("a", 0.5), "bb": repeated("bb", 1.0)}
+    assert width(still) == pytest.approx(width(once), abs=1e-9)
+    frames = [ledger("bb", s, seeds=(k,)).frame for k, s in enumerate((-1.0, 1.0, 3.0))]
+    restless = {"a": repeated("a", 0.5), "bb": Ledger(still["bb"].key, pd.concat(frames))}
+    assert width(restless) > 2 * width(still)
+
+
+def test_the_gain_on_one_task_is_set_against_that_on_another() -> None:
+    others = TASKS["mci_cn"]
+    more = {name: ledger(name, s) for name, s in (("single", 0.0), ("guided", 2.0))}
+    less = {name: ledger(name, s) for name, s in (("single", 1.0), ("guided", 1.2))}
+    line = contrast_line({"mci_cn": more, "ad_cn": less}, (others, TASK), n_resamples=500)
+    gains = [auroc(of["guided"]) - auroc(of["single"]) for of in (more, less)]
+    assert line["score_higher"] == pytest.approx(gains[0], abs=1e-9)
+    assert line["score_lower"] == pytest.approx(gains[1], abs=1e-9)
+    assert line["difference"] == pytest.approx(gains[0] - gains[1], abs=1e-9)
+    assert (line["lower"], line["higher"]) == ("gain on ad_cn", "gain on mci_cn")
+    assert verdict(line["low"], line["high"]) == "shown"
+    assert line["n"] == N, "people of both tasks, each once"
+    parts = [
+        order_lines(arms, task, n_resamples=500)[0] for arms, task in ((more, others), (less, TASK))
+    ]
+    of_parts = [part["high"] - part["low"] for part in parts]
+    both = float(np.hypot(*of_parts))
+    assert line["high"] - line["low"] == pytest.approx(both, rel=0.15), "independent bootstraps"
+    with pytest.raises(ResultError, match="different metrics"):
+        contrast_line({}, (TASK, TASKS["brain_age"]))
 
 
 def test_transfer_takes_two_independent_bootstraps() -> None:
@@ -119,26 +142,47 @@ def test_transfer_takes_two_independent_bootstraps() -> None:
     assert verdict(line["low"], line["high"]) == "shown"
 
 
-def test_accuracy_by_confidence_is_counted_by_hand() -> None:
-    people = 8
+def sure_and_right() -> pd.DataFrame:
+    """Nine people: of the least confident one is right, of the middle two, of the most all."""
     frame = pd.DataFrame(
         {
-            "participant_id": [f"s{i}" for i in range(people)],
-            "y_true": [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0],
-            #   sure and right: 4 of 4; unsure: 1 of 4 right
-            "prob_1": [0.95, 0.04, 0.91, 0.08, 0.45, 0.44, 0.40, 0.58],
+            "participant_id": [f"s{i}" for i in range(9)],
+            "y_true": [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0],
+            "prob_1": [0.95, 0.04, 0.91, 0.20, 0.78, 0.75, 0.45, 0.44, 0.40],
             "seed": 0,
             "fold": 0,
         }
     )
-    frame["prob_0"] = 1 - frame["prob_1"]
-    one = Ledger(RowKey("memory", "ad_cn", "arm", "1fold", "net"), frame)
-    line = confidence_line(one, TASK, n_resamples=200)
-    assert line["score_higher"] == 1.0
-    assert line["score_lower"] == 0.25
-    assert line["difference"] == 0.75
+    return frame.assign(prob_0=1 - frame["prob_1"])
+
+
+CONFIDENT = RowKey("memory", "ad_cn", "arm", "1fold", "net")
+
+
+def test_accuracy_by_thirds_of_confidence_is_counted_by_hand() -> None:
+    lines = confidence_lines(Ledger(CONFIDENT, sure_and_right()), TASK, n_resamples=200)
+    names = ("least confident third", "middle third", "most confident third")
+    found = [(x["lower"], x["higher"], x["score_lower"], x["score_higher"]) for x in lines]
+    share = dict(zip(names, (1 / 3, 2 / 3, 1.0), strict=True))
+    ends = [(names[0], names[1]), (names[1], names[2]), (names[0], names[2])]
+    assert found == [(low, high, share[low], share[high]) for low, high in ends]
+    assert [x["difference"] for x in lines] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
+    assert [x["n"] for x in lines] == [9, 9, 9]
+
+
+def test_the_spread_of_seeds_is_part_of_accuracy_by_confidence() -> None:
+    def width(one: Ledger) -> float:
+        line = confidence_lines(one, TASK, n_resamples=500)[-1]
+        return line["high"] - line["low"]
+
+    once, still = ledger("a", 1.0, seeds=(0,)), repeated("a", 1.0)
+    assert width(still) == pytest.approx(width(once), abs=1e-9)
+    frame = still.frame
+    turned = frame.assign(prob_1=frame["prob_0"], prob_0=frame["prob_1"])
+    restless = pd.concat([frame[frame["seed"] < 2], turned[turned["seed"] == 2]])
+    assert width(Ledger(still.key, restless)) > 2 * width(still)
 
 
 def test_confidence_needs_classes() -> None:
     with pytest.raises(ResultError, match="needs classes"):
-        confidence_line(ledger("a", 1.0), TASKS["brain_age"])
+        confidence_lines(ledger("a", 1.0), TASKS["brain_age"])

@@ -48,7 +48,7 @@ def test_a_claim_is_fitted_once_and_judged(
     fresh_workspace: Workspace, tiny_profile: Profile
 ) -> None:
     claims = {
-        "one": claim(),
+        "one": claim(contrast=["ad_cn", "dx3"]),
         "two": claim(kind="transfer", external=EXTERNAL, tasks=["dx3"], arms={"a": Arm("probe")}),
         "three": claim(kind="confidence", tasks=["ad_cn"], arms={"a": Arm("probe")}),
     }
@@ -79,6 +79,7 @@ def test_a_claim_is_fitted_once_and_judged(
     assert [(x["task"], x["lower"], x["higher"]) for x in found["one"]] == [
         ("dx3", "low", "high"),
         ("ad_cn", "low", "high"),
+        ("ad_cn - dx3", "gain on dx3", "gain on ad_cn"),
     ]
     assert found["two"][0]["lower"] == EXTERNAL
     assert found["three"][0]["metric"] == "accuracy"
@@ -98,6 +99,7 @@ def test_a_claim_without_its_runs_names_the_command(
     ("changes", "message"),
     [
         ({"seeds": [0, 1]}, "at least 3 different seeds"),
+        ({"contrast": ["dx3", "mci_cn"]}, "names two of the tasks"),
         ({"seeds": [0, 1, 1]}, "at least 3 different seeds"),
         ({"arms": {"a": Arm("probe")}}, "two arms or more"),
         ({"kind": "transfer"}, "one arm"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from held_replicas import write_ixi, write_oasis1, write_oasis2
+from held_replicas_forms import write_bids
 from held_replicas_gated import write_adni, write_aibl, write_oasis3, write_ppmi, write_ukb
 from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -17,6 +18,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmark.cohorts.held import released
 from benchmark.cohorts.held.adapters import ADAPTERS
 from benchmark.cohorts.held.entry import CohortEntry, read_held
 from benchmark.cohorts.held.problems import Problems
@@ -31,6 +33,7 @@ REPLICAS: dict[str, Callable[[Path], Path]] = {
     "oasis1": write_oasis1,
     "oasis2": write_oasis2,
     "ixi": write_ixi,
+    "bids": write_bids,
 }
 GATED: dict[str, Callable[[Path], Path]] = {
     "adni": write_adni,
@@ -219,14 +222,14 @@ def test_ixi_reads_each_of_its_files_once_and_names_them(
     features: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Path] = []
-    read_csv = pd.read_csv
+    records = released._records
 
-    def counted(path: Path, **options: object) -> pd.DataFrame:
+    def counted(path: Path, separator: str) -> dict[int, list[str]]:
         seen.append(path)
-        return read_csv(path, **options)
+        return records(path, separator)
 
     root = write_ixi(tmp_path)
-    monkeypatch.setattr(pd, "read_csv", counted)
+    monkeypatch.setattr(released, "_records", counted)
     reading = read("ixi", root, features=features)
     assert sorted(seen) == sorted(reading.files)
     assert len(seen) == len(set(seen))
@@ -273,7 +276,8 @@ def test_every_violation_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(REPLICAS))
 def test_a_missing_or_broken_file_is_named(name: str, tmp_path: Path) -> None:
     root = REPLICAS[name](tmp_path)
-    needed = next(p for p in sorted(root.iterdir()) if not p.name.startswith(("ants", "IXI")))
+    files = [p for p in sorted(root.iterdir()) if p.suffix != ".json"]
+    needed = next(p for p in files if not p.name.startswith(("ants", "IXI")))
     content = needed.read_text()
     needed.write_bytes(b"\xff\xfe\x00broken")
     with pytest.raises(CohortError, match=rf"{needed.name}: cannot be read as a table"):

@@ -107,3 +107,11 @@ def test_what_cannot_be_searched_is_named(tmp_path: Path) -> None:
         find_scans(tmp_path / "gone.csv")
     with pytest.raises(UnknownNameError, match="t1-linear"):
         find_scans(tmp_path, done="t1_linear")
+
+
+def test_a_table_whose_rows_end_in_a_separator_is_refused(tmp_path: Path) -> None:
+    """pandas takes the first column for an index then: the path would be the participant."""
+    table = tmp_path / "scans.csv"
+    table.write_text("participant_id,path,done\nsub-1,a.nii.gz,raw,\n")
+    with pytest.raises(ConfigError, match="rows have more cells than its header"):
+        find_scans(table)

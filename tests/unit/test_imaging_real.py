@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,27 @@ for package in ("SimpleITK", "isal", "deepbet"):
 pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-HEADS = ("ixi/t1w_2mm", "ixi/t1w_1mm_head", "oasis1/t1w_1mm")
+HEADS = [
+    path
+    for folder in ("ixi/t1w_2mm", "ixi/t1w_1mm_head", "oasis1/t1w_1mm")
+    for path in sorted((DATA / folder).glob("*.nii.gz"))
+]
 
 
-def head(folder: str) -> Path:
-    found = sorted((DATA / folder).glob("*.nii.gz"))
-    if not found:
-        pytest.skip(f"no heads in shared/data/{folder} beside the repository")
-    return found[0]
+FLAGGED = "sub-0139_T1w_jdac"  # of all heads the one whose extracted brain is to be looked at
 
 
-@pytest.mark.parametrize("folder", HEADS)
-def test_a_real_head_is_prepared(folder: str) -> None:
-    prepared = prepare_scan(ScanSource("a", "b", head(folder)), 5.0)
+def names(paths: list[Path]) -> list[str]:
+    return [path.name.partition(".")[0] for path in paths]
+
+
+PLAIN = [path for path in HEADS if not path.name.startswith(FLAGGED)]
+LARGE = [path for path in HEADS if path.name.startswith(FLAGGED)]
+
+
+@pytest.mark.parametrize("head", PLAIN, ids=names(PLAIN))
+def test_a_real_head_is_prepared(head: Path) -> None:
+    prepared = prepare_scan(ScanSource("a", "b", head), 5.0)
     record, volume = prepared.record, prepared.volume.astype(np.float32)
     smooth, sharp = likeness(prepared.qc_brain)
     assert not flags(record["brain_ml"], smooth, record["outside_share"], np.nan, in_mni=False)
@@ -41,3 +50,16 @@ def test_a_real_head_is_prepared(folder: str) -> None:
     assert 0.5e6 < prepared.regions["head_size_mm3"] < 2.5e6
     assert 1500 < prepared.regions["hippocampus_mm3"] < 20000
     assert [s["step"] for s in record["steps"] if "skipped" in s] == []
+
+
+@pytest.mark.parametrize("head", LARGE, ids=names(LARGE))
+def test_a_brain_that_is_too_large_and_unlike_the_template_is_flagged(head: Path) -> None:
+    prepared = prepare_scan(ScanSource("a", "b", head), 5.0)
+    record = prepared.record
+    smooth, _ = likeness(prepared.qc_brain)
+    found = flags(record["brain_ml"], smooth, record["outside_share"], np.nan, in_mni=False)
+    assert re.fullmatch(
+        r"brain of 19\d\d ml, expected 1000 to 1900; correlation 0.7\d+, expected 0.80 or more",
+        found,
+    )
+    assert prepared.volume.shape == store_shape(5.0)

@@ -210,3 +210,12 @@ def test_an_external_person_who_is_in_the_train_cohort(tmp_path: Path) -> None:
     strangers[4] = volumes[7]
     with pytest.raises(LeakageError, match=r"leak/sub-0004 = train/sub-0007 \(equal T1w image\)"):
         verify_external_images(store(tmp_path / "leak", visits, strangers), train)
+
+
+def test_images_on_different_grids_are_not_compared(tmp_path: Path) -> None:
+    """What the page says that no check sees: the same heads, one plane of voxels fewer."""
+    visits, volumes = with_images(visit_table(30))
+    train = store(tmp_path / "train", visits, volumes)
+    verify_external_images(store(tmp_path / "other", visits, volumes[:, :-1].copy()), train)
+    with pytest.raises(LeakageError, match="30 pairs share data"):
+        verify_external_images(store(tmp_path / "same", visits, volumes), train)

@@ -14,18 +14,14 @@ from torch import Tensor
 
 from benchmark.api import MethodError, RunContext, Samples, TrainerConfig
 from benchmark.encoders import (
-    GeneticsEncoder,
-    GenotypeReader,
     SeriesReader,
     TimeSeriesEncoder,
-    llama_like,
 )
 from benchmark.samples import LazyRows
 from benchmark.tasks import get_task
-from methods.anchored_qformer.info import AnchoredConfig, FusionConfig, StageConfig, paper_config
-from methods.anchored_qformer.modalities import TextReader
+from methods.anchored_qformer.info import AnchoredConfig, FusionConfig, StageConfig
 from methods.anchored_qformer.model import AnchoredQFormer
-from methods.anchored_qformer.network import Network, Parts, Round, averaged, shared_copy
+from methods.anchored_qformer.network import Network, Round, averaged, shared_copy
 from methods.anchored_qformer.qformer import QFormer
 from methods.anchored_qformer.records import in_order, record, written
 
@@ -315,31 +311,6 @@ def test_settings_that_cannot_work_are_named(fusion: dict[str, object]) -> None:
     readers = {"fmri": Plain(TimeSeriesEncoder(5, width=8, heads=2, patch=2))}
     with pytest.raises(MethodError, match=rf"fusion\.{next(iter(fusion))}"):
         Network(readers, TASKS, {"fmri": 0.0}, replace(FusionConfig(), **fusion))
-
-
-@pytest.mark.slow
-def test_the_papers_scale_runs_forward_and_backward() -> None:
-    config = paper_config()
-    text = llama_like(2, 1024, max_tokens=64)
-    readers = {
-        "text": TextReader(text, config.text.order, tune_embeddings=False),
-        "fmri": SeriesReader(TimeSeriesEncoder(100, width=768, depth=2, heads=12, patch=16)),
-        "genetics": GenotypeReader(GeneticsEncoder(200, width=1024, depth=2, heads=16)),
-    }
-    model = Network(readers, TASKS, dict.fromkeys(readers, 0.0), config.fusion)
-    model.begin_second_stage()
-    ids, mask = text.tokenise(["Functional score 9. Low mood."])
-    inputs = {
-        "text_ids": ids,
-        "text_mask": mask,
-        "fmri": torch.randn(1, 64, 100),
-        "dosages": torch.randint(0, 3, (1, 201)).float(),
-    }
-    outputs = model.train()(inputs)
-    assert outputs["dx3"].shape == (1, 3)
-    sum(outputs[f"{m}/dx3"].sum() for m in readers).backward()
-    assert isinstance(model.parts(inputs)["text"], Parts)
-    assert all(model.rounds[m].qformer is not None for m in readers)
 
 
 def test_a_task_that_a_fit_does_not_have_may_have_a_weight(tmp_path: Path) -> None:

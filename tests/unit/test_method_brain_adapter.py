@@ -20,7 +20,7 @@ from benchmark.training.config import AugmentConfig, TrainerConfig
 from methods.brain_adapter.adapter import Adapter
 from methods.brain_adapter.contrast import Temperature, clip_loss
 from methods.brain_adapter.evidence import rollout
-from methods.brain_adapter.info import AdapterConfig, BrainAdapterConfig, paper_config
+from methods.brain_adapter.info import AdapterConfig, BrainAdapterConfig
 from methods.brain_adapter.model import BrainAdapter
 from methods.brain_adapter.network import Network
 
@@ -380,20 +380,3 @@ def test_parameters_of_the_default_scale() -> None:
     projections = (80 * 96 + 1) * 64 + (384 + 1) * 64
     assert learned == adapter + projections + (128 + 1) * 3 + 1
     assert sum(p.numel() for p in model.encoder.parameters()) == 182_112
-
-
-@pytest.mark.slow
-def test_the_papers_scale_goes_forward_and_back() -> None:
-    model = Network(paper_config(), [TASK], 1.0, (256, 256, 256), 4096).train()
-    assert sum(p.numel() for p in model.encoder.parameters()) == 87_979_776
-    seen = {
-        "t1w": torch.rand(1, 1, 256, 256, 256),
-        "t1w_available": torch.ones(1, dtype=torch.bool),
-        "report": torch.randn(1, 4096),
-        "report_available": torch.ones(1, dtype=torch.bool),
-    }
-    torch.nn.init.normal_(model.adapter.out.weight, std=0.01)
-    outputs = model(seen)
-    assert outputs["image"].shape == outputs["text"].shape == (1, 768)
-    outputs["dx3"].sum().backward()
-    assert all(p.grad is not None for p in model.adapter.parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.errors import ResultError, UnknownNameError
@@ -49,9 +50,37 @@ def test_invalid_weights_are_refused(weights):
         METRICS["roc_auc"].compute(Y, P, None, weights)
 
 
-def test_nan_weights_are_refused():
-    with pytest.raises(ResultError, match="weights"):
-        METRICS["accuracy"].compute(Y, P, None, np.full((1, 6), np.nan))
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_that_are_not_finite_are_refused(bad, dtype):
+    weights = np.ones((2, 6), dtype=dtype)
+    weights[1, 2] = bad
+    with pytest.raises(ResultError, match="weights must be finite and not negative"):
+        METRICS["accuracy"].compute(Y, P, None, weights)
+    with pytest.raises(ResultError, match="weights must be finite and not negative"):
+        METRICS["mae"].compute(Y, P1, None, weights)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([0, 0, np.nan, np.nan], r"folds must be finite.*2 of 4 rows \(first: row 2\)"),
+        ([0, 0, 1, np.inf], r"folds must be finite.*1 of 4 rows \(first: row 3\)"),
+        (np.array(["a", "a", None, "b"], dtype=object), "1 of 4 rows have no fold"),
+        (pd.array(["a", "a", None, "b"], dtype="str"), "1 of 4 rows have no fold"),
+    ],
+)
+def test_people_without_a_fold_are_refused(folds, message):
+    """The first pair is right, the second wrong: without a fold the second was not counted."""
+    y, p1 = np.array([0, 1, 0, 1]), np.array([0.1, 0.9, 0.9, 0.1])
+    p = np.stack([1 - p1, p1], axis=1)
+    assert float(METRICS["roc_auc"].compute(y, p, [0, 0, 1, 1])) == 0.5
+    assert float(METRICS["roc_auc"].compute(y, p, [0.0, 0.0, 1.0, 1.0])) == 0.5
+    assert float(METRICS["roc_auc"].compute(y, p, ["a", "a", "b", "b"])) == 0.5
+    with pytest.raises(ResultError, match=message):
+        METRICS["roc_auc"].compute(y, p, folds)
+    with pytest.raises(ResultError, match=message):
+        METRICS["mae_predict_mean"].compute(y, p1, folds)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,45 @@ def test_the_verbs_own_keys_are_taken_out_of_the_overrides() -> None:
             _own_settings([wrong])
 
 
+def test_options_and_overrides_come_in_any_order_and_what_is_not_given_is_told(
+    workspace: Workspace,
+    tiny_profile: Profile,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit status 1 if what was asked for by name is not given, and the rest is there."""
+    from types import SimpleNamespace
+
+    from benchmark.cli import compose, main
+    from benchmark.runs import workspace as places
+
+    def composed(overrides: list[str]) -> SimpleNamespace:
+        assert sorted(overrides) == ["cohort=tiny", "fold=0", "method=resnet3d", "task=dx3"]
+        return SimpleNamespace(
+            method="resnet3d", profile=tiny_profile, config=SMALL, track=None, cohort=TINY,
+            task="dx3", fold=0, seed=None, protocol=None,
+        )  # fmt: skip
+
+    monkeypatch.setattr(compose, "compose_request", composed)
+    monkeypatch.setattr(places, "workspace_of", lambda _: workspace)
+    first = ["method=resnet3d", f"cohort={TINY}", "--without-run", "task=dx3", "people=3"]
+    last = ["fold=0", "window_mm=60", "stride_mm=60"]
+    for expected, kinds in ((1, "maps=rollout,occlusion"), (0, "maps=occlusion")):
+        assert main(["explain", *first, kinds, *last]) == expected
+        shown = capsys.readouterr()
+        assert ("not given: rollout: no module" in shown.out) == bool(expected)
+        assert ("asked for and not given: rollout" in shown.err) == bool(expected)
+        folder = workspace.explanations / "resnet3d/tiny__dx3__fold0"
+        facts = json.loads((folder / "explanation.json").read_text())
+        assert (set(facts["kinds"]), set(facts["refused"])) == (
+            {"occlusion"}, {"rollout"} if expected else set(),
+        )  # fmt: skip
+        assert (folder / "occlusion.npy").is_file()
+        assert not facts["hippocampus_map"]
+    assert main(["explain", *first, "maps=rollout", *last]) == 1
+    assert "no map 'rollout': no module" in capsys.readouterr().err
+
+
 def test_the_table_names_maps_controls_and_checks(
     workspace: Workspace, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:

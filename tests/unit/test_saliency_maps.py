@@ -3,15 +3,24 @@
 import numpy as np
 import pytest
 import torch
-from saliency_toys import AGE, Frozen, Given, MeanOf, OnVolumes, WithOwn, head, mapper, people
+from saliency_toys import (
+    AGE,
+    Frozen,
+    Given,
+    MeanOf,
+    OnVolumes,
+    WithOwn,
+    axes_of,
+    head,
+    mapper,
+    people,
+)
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from benchmark.encoders import PrepareVolumes
-from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 from benchmark.errors import MethodError, UnknownNameError
-from benchmark.saliency.evidence import Evidence
-from benchmark.saliency.rollout import rolled_out
+from benchmark.saliency.evidence import Evidence, depends_on
 from benchmark.saliency.space import LayerGrid, layer_grids, upsampled
 from benchmark.training.volumes import NormaliseVolumes, head_scale, white_level
 
@@ -219,55 +228,39 @@ def test_a_lesion_shows_where_it_lies_in_the_stored_volume(prepare, most) -> Non
         assert distance <= most, (kind, centre)
 
 
-def axes_of(x: np.ndarray) -> list[tuple[int, tuple[int, ...]]]:
-    return [(n, tuple(a for a in range(3) if a != axis)) for axis, n in enumerate(x.shape)]
+# Gradients ---------------------------------------------------------------------------------------
 
 
-# Rollout -----------------------------------------------------------------------------------------
+class Switched(nn.Module):
+    """Twice the mean, without gradients, or cut off from them."""
+
+    def __init__(self, cut: bool = False) -> None:
+        super().__init__()
+        self.cut, self.last = cut, MeanOf(2.0)
+
+    @torch.no_grad()
+    def frozen(self, x):
+        return x * 1.0
+
+    def forward(self, x):
+        x = self.frozen(x)
+        return self.last(x.detach() if self.cut else x)
 
 
-def test_rollout_of_identity_attention_is_the_identity() -> None:
-    eye = torch.eye(4).expand(2, 3, 4, 4)
-    assert torch.equal(rolled_out([eye, eye]), torch.eye(4).expand(2, 4, 4))
+def test_gradients_reach_the_volume_where_the_network_switches_them_off(volumes) -> None:
+    maker = mapper(Switched(), np.zeros(SHAPE))
+    found = maker.maps("integrated_gradients", people(volumes))
+    assert found == pytest.approx(volumes * 2 / VOXELS, abs=1e-6)
+    body = Switched()
+    x = torch.ones(1, 1, *SHAPE, requires_grad=True)
+    assert not depends_on(body(x)[:, 0], {"x": x})  # the network itself is left as it is
 
 
-def test_rollout_of_two_blocks_by_hand() -> None:
-    first = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
-    second = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
-    mixed = [(a + torch.eye(2)) / 2 for a in (first, second)]
-    found = rolled_out([first[None, None], second[None, None]])
-    assert torch.allclose(found[0], mixed[1] @ mixed[0])
-    assert torch.allclose(found.sum(dim=2), torch.ones(1, 2))
-
-
-@pytest.mark.parametrize("pooled", ["cls", "mean"])
-def test_rollout_of_a_transformer_shares_one_among_the_patches(pooled: str) -> None:
-    torch.manual_seed(0)
-    config = VolumeViTConfig(
-        width=12, depth=2, heads=2, grid=[8, 8, 8], patch=[4, 4, 4], pooled=pooled
-    )
-
-    class Pooled(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = VolumeViT(config)
-            self.last = nn.Linear(12, 1)
-
-        def forward(self, x):
-            return self.last(self.encoder(x).pooled)
-
-    body = Pooled()
-    x = people(np.random.default_rng(0).normal(size=(3, 8, 8, 8)))
-    found = mapper(body, np.zeros((8, 8, 8)), batch=2).maps("rollout", x)
-    assert found.shape == (3, 8, 8, 8)
-    assert (found > 0).all()
-    assert not body.encoder.save_attention
-    body.encoder.save_attention = True
-    body.encoder(torch.from_numpy(x.volumes())[:, None])
-    rolled = rolled_out(body.encoder.attention_maps)
-    share = rolled[:, 0, 1:] if pooled == "cls" else rolled.mean(dim=1)
-    corners = share.reshape(3, 2, 2, 2).detach().numpy()
-    assert found[:, ::7, ::7, ::7] == pytest.approx(corners, abs=1e-6)
+def test_a_network_that_cuts_gradients_off_is_refused(volumes) -> None:
+    maker = mapper(Switched(cut=True), np.zeros(SHAPE))
+    with pytest.raises(MethodError, match="no gradient leads from the answer of Given back"):
+        maker.maps("integrated_gradients", people(volumes))
+    assert maker.maps("occlusion", people(volumes)).any()
 
 
 # What cannot be given ----------------------------------------------------------------------------
@@ -309,28 +302,6 @@ def test_a_map_that_is_not_finite_is_refused(volumes, linear) -> None:
     linear[1].weight.data[0, 0] = torch.nan
     with pytest.raises(MethodError, match="all finite; 3 values are not"):
         mapper(linear, np.zeros(SHAPE)).maps("integrated_gradients", people(volumes))
-
-
-def test_tokens_of_other_modalities_have_no_place(volumes) -> None:
-    class Odd(nn.Module):
-        save_attention = False
-        patch = (1, 1, 1)
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.last = MeanOf()
-
-        def token_grid(self, shape):
-            return tuple(shape)
-
-        def attention_maps(self):
-            return [torch.full((3, 1, VOXELS + 5, VOXELS + 5), 1 / (VOXELS + 5))]
-
-        def forward(self, x):
-            return self.last(x)
-
-    with pytest.raises(MethodError, match="between 65 tokens was kept, expected 60"):
-        mapper(Odd(), np.zeros(SHAPE)).maps("rollout", people(volumes))
 
 
 def test_toys_are_what_they_say() -> None:

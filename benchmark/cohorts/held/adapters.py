@@ -8,6 +8,7 @@ from typing import Final
 
 from benchmark.cohorts.held.adni import ADNI
 from benchmark.cohorts.held.aibl import AIBL
+from benchmark.cohorts.held.bids import BIDS
 from benchmark.cohorts.held.ixi import IXI
 from benchmark.cohorts.held.oasis1 import OASIS1
 from benchmark.cohorts.held.oasis2 import OASIS2
@@ -20,7 +21,7 @@ from benchmark.errors import UnknownNameError
 __all__ = ["ADAPTERS", "get_adapter"]
 
 ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType(
-    {adapter.name: adapter for adapter in (ADNI, AIBL, OASIS1, OASIS2, OASIS3, PPMI, UKB, IXI)}
+    {a.name: a for a in (ADNI, AIBL, OASIS1, OASIS2, OASIS3, PPMI, UKB, IXI, BIDS)}
 )
 
 

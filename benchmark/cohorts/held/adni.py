@@ -12,6 +12,7 @@ data dictionary (``DATADIC``) and the documentation of ``ADNIMERGE``:
   ``DXCHANGE`` (1 to 9, the state after the change counts) and ``DXCURREN``. It fills what the
   merged table lacks and adds later visits; codes of other phases' own calendars are no visit.
 - ``APOERES``: ``APGEN1 APGEN2``, or ``GENOTYPE`` as ``3/4``.
+- lists of images, by which scans find their visit: :mod:`benchmark.cohorts.held.adni_images`.
 
 ``conversion`` follows Bron et al. 2021, 10.1016/j.nicl.2021.102712, with dementia as the end.
 """
@@ -26,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
-from benchmark.cohorts.held import loni
+from benchmark.cohorts.held import adni_images, loni
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading, ReleasedFile
 from benchmark.cohorts.held.released import ReleasedTable, find_one
@@ -86,6 +87,9 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
     with_baseline = visits.loc[visits[v.IS_INDEX], "rid"]
     visits = visits.loc[visits["rid"].isin(with_baseline)].reset_index(drop=True)
     left_out = {"people without a baseline visit": n_all - visits["rid"].nunique()}
+    images, lists = adni_images.read_images(root, problems)
+    placed = adni_images.placed(images, visits, table) if lists else None
+    files += lists
     keys = [v.PARTICIPANT_ID, v.SESSION_ID]
     regions = [c for c in visits if str(c).endswith("_mm3")]
     return Reading(
@@ -96,6 +100,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
                 subset=list(_FLUIDS.values()), how="all"
             ),
         },
+        placed=placed,
         files=tuple(file for file in files if file),
         left_out={why: n for why, n in left_out.items() if n},
         tasks={
@@ -203,6 +208,7 @@ ADNI: Final = Adapter(
             _DIAGNOSES, "diagnostic summary (Assessments, Diagnosis), all phases", needed=False
         ),
         ReleasedFile(_GENOTYPES, "APOE genotyping (Biospecimen)", needed=False),
+        *adni_images.FILES,
     ),
     read=_read,
     source="Alzheimer's Disease Neuroimaging Initiative, https://adni.loni.usc.edu",

@@ -43,10 +43,27 @@ def build_store(name: str, entry: CohortEntry, reading: Reading, folder: Path) -
             array = writer.array("t1w", reading.volumes.shape, "float16")
             reading.volumes.prepared.copy_into(array, reading.volumes.rows["row"].tolist())
             array.flush()
+        for held in reading.arrays:
+            writer.array(held.name, held.values.shape, str(held.values.dtype))[:] = held.values
         writer.finish(_card(name, entry, adapter, reading))
 
 
 def _participants(reading: Reading) -> pd.DataFrame:
+    """The visits with the row of each in the arrays, -1 for none."""
+    visits = _with_t1w_rows(reading)
+    for held in reading.arrays:
+        visits = _joined(visits, held.rows.assign(row=range(len(held.rows))), f"{held.name}_row")
+    return visits
+
+
+def _joined(visits: pd.DataFrame, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The visits with a column of row numbers."""
+    numbered = rows[[*_KEYS, "row"]].rename(columns={"row": column})
+    joined = visits.merge(numbered, on=_KEYS, how="left", validate="one_to_one")
+    return joined.assign(**{column: joined[column].fillna(-1).astype(np.int64)})
+
+
+def _with_t1w_rows(reading: Reading) -> pd.DataFrame:
     """The visits; ``t1w_row`` tells who has modality ``t1w``.
 
     With volumes it is the visit's row in ``t1w.npy``, whatever ``regions`` holds. Without, it is
@@ -57,14 +74,13 @@ def _participants(reading: Reading) -> pd.DataFrame:
     if regions is not None and v.HEAD_SIZE_MM3 not in visits:
         visits[v.HEAD_SIZE_MM3] = np.nan  # asked for wherever regions are
     if reading.volumes:
-        rows = reading.volumes.rows[_KEYS].assign(**{_T1W_ROW: range(len(reading.volumes.rows))})
+        rows = reading.volumes.rows[_KEYS].assign(row=range(len(reading.volumes.rows)))
     elif regions is not None:
         measured = regions.drop(columns=_KEYS).notna().any(axis=1).to_numpy()
-        rows = regions[_KEYS].assign(**{_T1W_ROW: np.where(measured, np.arange(len(regions)), -1)})
+        rows = regions[_KEYS].assign(row=np.where(measured, np.arange(len(regions)), -1))
     else:
         return visits
-    joined = visits.merge(rows, on=_KEYS, how="left", validate="one_to_one")
-    return joined.assign(**{_T1W_ROW: joined[_T1W_ROW].fillna(-1).astype(np.int64)})
+    return _joined(visits, rows, _T1W_ROW)
 
 
 def _card(name: str, entry: CohortEntry, adapter: Adapter, reading: Reading) -> dict[str, Any]:
@@ -83,6 +99,8 @@ def _card(name: str, entry: CohortEntry, adapter: Adapter, reading: Reading) -> 
     }
     if reading.volumes:
         card |= _volume_facts(reading.volumes)
+    for held in reading.arrays:
+        card |= held.facts
     return card | dict(reading.facts)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import yaml
 
 from benchmark.cohorts.held.adapters import get_adapter
+from benchmark.cohorts.held.arrays import GenotypeRule, SeriesRule
+from benchmark.cohorts.held.genotypes import read_genotypes
 from benchmark.cohorts.held.mapping import mapping_adapter
 from benchmark.cohorts.held.problems import Problems
 from benchmark.cohorts.held.reading import Adapter, Reading
+from benchmark.cohorts.held.timeseries import read_timeseries
 from benchmark.cohorts.held.volumes import with_volumes
 from benchmark.config import CONFIGS, read_config, typed
 from benchmark.errors import CohortError, ConfigError
@@ -55,6 +58,8 @@ class CohortEntry:
         files: sha256 of the files that were read, by path relative to ``root``.
         volumes: Folder that ``neurodx volumes`` wrote, absolute; "" for none.
         volumes_sha256: Hash of its volumes and regions.
+        fmri: Where time series lie, before what a mapping says.
+        snps: Where genotypes lie, before what a mapping says.
     """
 
     source: str = ""
@@ -65,6 +70,8 @@ class CohortEntry:
     files: dict[str, str] = field(default_factory=dict)
     volumes: str = ""
     volumes_sha256: str = ""
+    fmri: SeriesRule | None = None
+    snps: GenotypeRule | None = None
 
 
 def check_name(name: str, taken: set[str]) -> None:
@@ -156,11 +163,16 @@ def read_held(name: str, entry: CohortEntry, problems: Problems | None = None) -
         )
     try:
         reading = adapter.read(root, options, problems)
+        reading = _with_arrays(reading, entry, adapter, root, problems)
     except (AttributeError, KeyError, TypeError, ValueError):
         problems.refuse(name)  # what is wrong with the files is why it failed
         raise
     problems.refuse(name)
-    validate_participants(reading.visits, name)
+    try:
+        validate_participants(reading.visits, name)
+    except CohortError as error:  # whoever writes the violations down has this one too
+        problems.add(adapter.files[0].name, str(error))
+        raise
     if entry.files:
         _same_files(name, entry.files, file_hashes(root, reading))
     if not entry.volumes:
@@ -175,6 +187,25 @@ def read_held(name: str, entry: CohortEntry, problems: Problems | None = None) -
             "`neurodx cohort add` again to take them in"
         )
     return reading
+
+
+def _with_arrays(
+    reading: Reading, entry: CohortEntry, adapter: Adapter, root: Path, problems: Problems
+) -> Reading:
+    """Adds the time series and genotypes that the entry or the mapping names."""
+    fmri, snps = entry.fmri or adapter.fmri, entry.snps or adapter.snps
+    scan_of, visit_of = adapter.scan_of, adapter.visit_of
+    found = [
+        read_timeseries(fmri, root, reading.visits, problems, scan_of, visit_of) if fmri else None,
+        read_genotypes(snps, root, reading.visits, problems, scan_of) if snps else None,
+    ]
+    arrays = tuple(array for array in found if array)
+    return replace(
+        reading,
+        arrays=arrays,
+        files=tuple(dict.fromkeys((*reading.files, *(f for a in arrays for f in a.files)))),
+        left_out={**reading.left_out, **{w: n for a in arrays for w, n in a.left_out.items()}},
+    )
 
 
 def file_hashes(root: Path, reading: Reading) -> dict[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
-from benchmark.cohorts.held.mapping_columns import column_values
+from benchmark.cohorts.held.mapping_columns import column_values, refuse_changes
 from benchmark.cohorts.held.mapping_schema import (
     EventRule,
     MappingFile,
@@ -63,6 +63,8 @@ def mapping_adapter(path: Path) -> Adapter:
         terms=mapping.terms or mapping.licence,
         citation=mapping.citation,
         preparation=f"as the mapping {path.name} says: columns, units and codes translated",
+        fmri=mapping.fmri,
+        snps=mapping.snps,
     )
 
 
@@ -85,7 +87,9 @@ def _read(
         place = find_file(root, rule.file)
         files += [place] if place else []
         needed = [c for c in (rule.participant_id, rule.visit, *rule.columns.values()) if c]
-        measured = ReleasedTable.read(place, problems, needed, name=rule.file)
+        measured = ReleasedTable.read(
+            place, problems, needed, name=rule.file, separator=_separator(mapping, rule)
+        )
         frame, unknown = _measurements(measured, rule, visits)
         if unknown:
             left_out[f"{rule.file}: rows of no known visit"] = unknown
@@ -103,6 +107,12 @@ def _read(
     )
 
 
+def _separator(mapping: MappingFile, rule: TableRule) -> str | None:
+    """Its own, a tab for another ``.tsv``, else that of the table of visits."""
+    tabs = rule.file.endswith(".tsv") and rule.file != mapping.file
+    return rule.separator or ("\t" if tabs else mapping.separator) or None
+
+
 def _columns_named(mapping: MappingFile) -> list[str]:
     """All columns of the table of visits that the mapping reads."""
     event = mapping.time_to_event
@@ -112,11 +122,11 @@ def _columns_named(mapping: MappingFile) -> list[str]:
 
 
 def _visits(table: ReleasedTable, mapping: MappingFile) -> pd.DataFrame:
-    ids = table.text(mapping.columns[v.PARTICIPANT_ID].column)
-    visits = pd.DataFrame({v.PARTICIPANT_ID: _labels(table, ids)})
+    visits = pd.DataFrame({v.PARTICIPANT_ID: _labels(table, mapping)})
     for target, rule in mapping.columns.items():
         if target != v.PARTICIPANT_ID:
             visits[target] = column_values(table, target, rule, visits[v.PARTICIPANT_ID])
+    refuse_changes(table, mapping.columns, visits[v.PARTICIPANT_ID])
     if mapping.visit:
         visits[_VISIT] = table.text(mapping.visit)
     visits = visits.loc[visits[v.PARTICIPANT_ID].notna()]
@@ -127,15 +137,21 @@ def _visits(table: ReleasedTable, mapping: MappingFile) -> pd.DataFrame:
     return visits.assign(**{name: value for name, value in plain.items() if name not in visits})
 
 
-def _labels(table: ReleasedTable, ids: pd.Series) -> pd.Series:
-    """``sub-`` and the letters and digits of the identifier; two that become one are refused."""
+def _labels(table: ReleasedTable, mapping: MappingFile) -> pd.Series:
+    """``sub-`` and the letters and digits of the identifier; too like ones are refused."""
+    column = mapping.columns[v.PARTICIPANT_ID].column
+    ids = table.text(column)
     plain = _plain(ids)
-    pairs = pd.DataFrame({"plain": plain, "ids": ids}).dropna().drop_duplicates()
-    for name, rows in pairs.groupby("plain"):
-        if len(rows) > 1:
-            same = ", ".join(map(repr, rows["ids"]))
-            rule = f"{same} are all {name!r} but for signs; identifiers must differ by more"
-            table.problems.add(table.file, rule)
+    alike = plain.str.lower().str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
+    spelt = pd.DataFrame({"alike": alike, "ids": ids}).dropna().drop_duplicates()
+    for _, rows in spelt.groupby("alike"):
+        same = ", ".join(map(repr, rows["ids"]))
+        rule = (
+            f"{same} differ by signs, blanks, case or leading zeros alone: write one person in "
+            "one way, two people with another difference"
+        )
+        for line in rows.index if len(rows) > 1 else ():
+            table.problems.add(table.file, rule, column=column, line=int(line))
     return plain
 
 
@@ -176,6 +192,10 @@ def _with_events(table: ReleasedTable, rule: EventRule, visits: pd.DataFrame) ->
     people = visits[v.PARTICIPANT_ID]
     months = column_values(table, v.VISIT_MONTHS, rule.months, people).reindex(visits.index)
     event = column_values(table, v.IMPAIRED, rule.event, people).reindex(visits.index)
+    for line in visits.index[visits[v.IS_INDEX] & (months < 0).to_numpy()]:
+        column, what = rule.months.column, "expected 0 months or more to the event"
+        cell = rule.months.value or str(table.frame.loc[line, column])
+        table.problems.add(table.file, what, column=column, line=int(line), value=cell)
     index = visits.loc[visits[v.IS_INDEX] & (months > 0).to_numpy() & event.notna().to_numpy()]
     happened = event.loc[index.index].to_numpy() == 1
     own = [v.PARTICIPANT_ID, v.DIAGNOSIS, *(c for c in (v.SITE_ID, v.FAMILY_ID) if c in visits)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from benchmark import vocabulary as v
 from benchmark.cohorts.held.mapping_schema import LEVELS, UNITS, ColumnRule
 from benchmark.cohorts.held.released import ReleasedTable
 
-__all__ = ["column_values"]
+__all__ = ["column_values", "refuse_changes"]
 
 _DAYS: Final = {"months": UNITS["months"]["days"], "years": UNITS["years"]["days"]}
 
@@ -33,7 +34,7 @@ def column_values(
     if rule.date:
         return _time(table, target, rule, people)
     if target in LEVELS:
-        return _text(table, rule)
+        return _text(table, target, rule)
     low, high = v.COLUMN_RANGES[target]
     if rule.codes:
         codes = {code: float(value) for code, value in rule.codes.items()}
@@ -46,9 +47,34 @@ def column_values(
     return values * factor
 
 
-def _text(table: ReleasedTable, rule: ColumnRule) -> pd.Series:
-    if rule.codes:
-        return table.code(rule.column, rule.codes, needed=rule.needed, missing=rule.missing)
+def refuse_changes(
+    table: ReleasedTable, columns: Mapping[str, ColumnRule], people: pd.Series
+) -> None:
+    """Records each row of a person whose sex or date of birth is not the same in all of them.
+
+    Args:
+        table: The source.
+        columns: How the columns of the store are made.
+        people: Whose row each is.
+    """
+    values: dict[str, pd.Series] = {}
+    sex, age = columns.get(v.SEX), columns.get(v.AGE_YEARS)
+    if sex and sex.column:
+        values[sex.column] = column_values(table, v.SEX, sex, people)
+    if age and age.since:
+        values[age.since] = _dates(table, age.since, age.since_date or age.date, age)
+    for column, found in values.items():
+        several = (found.groupby(people).transform("nunique") > 1) & found.notna()
+        for line in found.index[several]:
+            what = f"of {people[line]}, expected the same at all visits"
+            cell = str(table.frame.loc[line, column])
+            table.problems.add(table.file, what, column=column, line=int(line), value=cell)
+
+
+def _text(table: ReleasedTable, target: str, rule: ColumnRule) -> pd.Series:
+    codes = rule.codes or {level: level for level in LEVELS[target]}
+    if codes:
+        return table.code(rule.column, codes, needed=rule.needed, missing=rule.missing)
     texts = table.text(rule.column, needed=rule.needed)
     return texts.where(~texts.isin(rule.missing), None)
 
@@ -66,9 +92,8 @@ def _time(table: ReleasedTable, target: str, rule: ColumnRule, people: pd.Series
     low, high = v.COLUMN_RANGES[target]
     outside = times.notna() & ~times.between(low, high)
     for line in times.index[outside]:
-        what = (
-            f"the time from {rule.since} is {times[line]:.1f} {unit}, expected {low:g} to {high:g}"
-        )
+        since = rule.since or "the first date"
+        what = f"the time from {since} is {times[line]:.1f} {unit}, expected {low:g} to {high:g}"
         table.problems.add(table.file, what, column=rule.column, line=int(line))
     return times.where(~outside)
 

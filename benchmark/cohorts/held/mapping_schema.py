@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark import vocabulary as v
+from benchmark.cohorts.held.arrays import GenotypeRule, SeriesRule
 from benchmark.cohorts.held.reading import DAYS_A_MONTH
 from benchmark.cohorts.held.regional import FORMATS
 from benchmark.config import typed
@@ -108,6 +109,7 @@ class TableRule:
         form: Of ``regions``: ants, freesurfer or named.
         participant_id: Its column of identifiers.
         visit: Its column of visit codes; without one its rows belong to the first visits.
+        separator: Between its cells; by default a tab for ``.tsv``, else that of the mapping.
         columns: Of ``biomarkers``: name in the store -> column; all further columns by default.
         missing: Codes for missing values.
     """
@@ -117,6 +119,7 @@ class TableRule:
     form: str = "named"
     participant_id: str = ""
     visit: str = ""
+    separator: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
@@ -138,6 +141,8 @@ class MappingFile:
         columns: The store's columns.
         time_to_event: Where progression is a time rather than later rows.
         tables: Measurements.
+        fmri: ROI time series.
+        snps: Genotypes.
         tasks: Tasks with their label rule and its source; by default all that have their columns.
     """
 
@@ -152,6 +157,8 @@ class MappingFile:
     columns: dict[str, ColumnRule] = field(default_factory=dict)
     time_to_event: EventRule | None = None
     tables: list[TableRule] = field(default_factory=list)
+    fmri: SeriesRule | None = None
+    snps: GenotypeRule | None = None
     tasks: dict[str, str] = field(default_factory=dict)
 
 
@@ -175,8 +182,9 @@ def load_mapping(path: Path) -> MappingFile:
     if not isinstance(values, dict):
         raise ConfigError(f"mapping {path}: expected `key: value` lines as in docs/data.md")
     mapping: MappingFile = typed(MappingFile, values, f"mapping {path.name}")
-    if mapping.separator == r"\t":  # what YAML makes of '\t' in single quotes, or in none
-        mapping.separator = "\t"
+    mapping.separator = _tab(mapping.separator)
+    for table in mapping.tables:
+        table.separator = _tab(table.separator)
     wrong = [*_wrong_facts(mapping), *_wrong_columns(mapping), *_wrong_tables(mapping)]
     if wrong:
         lines = "\n".join(f"  - {line}" for line in wrong)
@@ -184,19 +192,33 @@ def load_mapping(path: Path) -> MappingFile:
     return mapping
 
 
+def _tab(separator: str) -> str:
+    r"""What YAML makes of ``'\t'`` in single quotes, or in none, is a tab as well."""
+    return "\t" if separator == r"\t" else separator
+
+
 def _wrong_facts(mapping: MappingFile) -> list[str]:
     facts = ("title", "source", "licence", "file")
     wrong = [f"`{name}` is missing" for name in facts if not getattr(mapping, name)]
     if v.PARTICIPANT_ID not in mapping.columns:
         wrong.append(f"`columns` names no {v.PARTICIPANT_ID}")
-    if len(mapping.separator) > 1:
-        wrong.append(rf"separator {mapping.separator!r}, expected one character, or \t for a tab")
+    wrong += _wrong_separator("", mapping.separator)
+    if mapping.fmri and not mapping.fmri.folder:
+        wrong.append("fmri: `folder` is missing")
+    if mapping.snps and not mapping.snps.file:
+        wrong.append("snps: `file` is missing")
     wrong += [
         f"tasks: no task {name!r}{_hint(name, TASKS)}"
         for name in mapping.tasks
         if name not in TASKS
     ]
     return wrong
+
+
+def _wrong_separator(where: str, separator: str) -> list[str]:
+    if len(separator) <= 1 and separator not in ('"', "\n", "\r"):
+        return []
+    return [rf"{where}separator {separator!r}, expected one character, or \t for a tab"]
 
 
 def _wrong_columns(mapping: MappingFile) -> list[str]:
@@ -271,6 +293,7 @@ def _wrong_tables(mapping: MappingFile) -> list[str]:
             wrong.append(f"{where}.kind: {table.kind!r}, expected one of {', '.join(_KINDS)}")
         if table.form not in FORMATS:
             wrong.append(f"{where}.form: {table.form!r}, expected one of {', '.join(FORMATS)}")
+        wrong += _wrong_separator(f"{where}.", table.separator)
         if table.visit and not mapping.visit:
             wrong.append(f"{where}.visit: needs `visit`, the same codes in {mapping.file}")
     return wrong

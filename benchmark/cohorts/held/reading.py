@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.cohorts.held.arrays import GenotypeRule, HeldArray, SeriesRule
 from benchmark.cohorts.held.problems import Problems
-from benchmark.cohorts.held.volumes import HeldVolumes, ScanOf, VisitOf
+from benchmark.cohorts.held.volumes import HeldVolumes, Placed, ScanOf, VisitOf
 from benchmark.errors import ConfigError, nearest
 
 __all__ = ["DAYS_A_MONTH", "Adapter", "Reading", "ReleasedFile", "months"]
@@ -48,6 +49,10 @@ class Reading:
             ``_mm3``), ``biomarkers``; one row per visit, with ``participant_id`` and
             ``session_id``.
         volumes: Prepared T1w scans of these people; no adapter reads them, ``--volumes`` does.
+        placed: From a scan's name to its person and (session, distance in days), by a list of
+            images that the study released; None for a scan that is not in the list.
+        arrays: Time series and genotypes; no adapter reads them, a mapping's or the entry's rules
+            do.
         files: The files that were read; their hashes are kept.
         left_out: Rows that were left out: why -> how many.
         tasks: The label rule of each task that the cohort may answer, with its source.
@@ -57,6 +62,8 @@ class Reading:
     visits: pd.DataFrame
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     volumes: HeldVolumes | None = None
+    placed: Placed | None = None
+    arrays: tuple[HeldArray, ...] = ()
     files: tuple[Path, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
@@ -86,6 +93,8 @@ class Adapter:
         scan_of: (participant_id, session_id) that a scan's name as released states, or None.
         visit_of: Which visit of a person a scan's session stands for, where the two differ; see
             :func:`~benchmark.cohorts.held.volumes.with_volumes`.
+        fmri: Where the time series lie, if the source says it.
+        snps: Where the genotypes lie, if the source says it.
     """
 
     name: str
@@ -101,6 +110,8 @@ class Adapter:
     about_options: Mapping[str, str] = field(default_factory=dict)
     scan_of: ScanOf | None = None
     visit_of: VisitOf | None = None
+    fmri: SeriesRule | None = None
+    snps: GenotypeRule | None = None
 
     def with_defaults(self, given: Mapping[str, str]) -> dict[str, str]:
         """All options, the given ones over the defaults.

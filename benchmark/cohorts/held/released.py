@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from benchmark.errors import nearest
 __all__ = ["MISSING", "ReleasedTable", "find_file", "find_one"]
 
 MISSING = frozenset({"", "n/a", "na", "nan", "null", "none", "."})  # in lower case
+_SEPARATORS: Final = (",", ";", "\t", "|")
 
 
 def find_file(root: Path, *names: str) -> Path | None:
@@ -58,8 +61,8 @@ class ReleasedTable:
 
     Attributes:
         file: Name of the file, for messages.
-        frame: One row per row of the file, all text; the index holds the line numbers, the first
-            row below the header being line 2.
+        frame: One row per row of the file, all text; the index holds the line numbers, blank lines
+            counted, the first line of the file being line 1.
         problems: Where violations go.
     """
 
@@ -93,17 +96,20 @@ class ReleasedTable:
             return cls(name, frame, problems)
         separator = separator or ("\t" if path.suffix == ".tsv" else ",")
         try:
-            frame = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-        except (ValueError, OSError) as error:  # parser and decoding errors are ValueErrors
+            other = _other_separator(path, separator, needed)
+            records = {} if other else _records(path, separator)
+        except (ValueError, OSError) as error:  # decoding errors are ValueErrors
             problems.add(name, f"cannot be read as a table: {str(error).splitlines()[0]}")
             return cls(name, frame, problems)
-        frame.columns = frame.columns.str.strip()
-        frame = frame.apply(lambda column: column.str.strip())
-        frame.index = pd.RangeIndex(2, len(frame) + 2)
-        if frame.empty:
-            problems.add(name, "the table has no rows")
+        if other:
+            shown, wrong = (s.replace("\t", r"\t") for s in (other, separator))
+            problems.add(
+                name,
+                f"the header looks separated by '{shown}', not by '{wrong}': state "
+                f"`separator: '{shown}'` in a mapping, or save the file with '{wrong}'",
+            )
+            return cls(name, frame, problems)
+        frame = _frame(records, name, problems)
         for column in needed:
             if column not in frame:
                 known = {str(c).lower(): str(c) for c in frame.columns}
@@ -208,3 +214,76 @@ class ReleasedTable:
             value = "" if cells is None else str(cells.iloc[place])
             line = int(self.frame.index[place])
             self.problems.add(self.file, rule, column=column, line=line, value=value)
+
+
+def _first_cells(path: Path, separator: str) -> list[str]:
+    """The cells of the first line that is not blank."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = next((line for line in file if line.strip()), "")
+    return [cell.strip() for row in csv.reader([line], delimiter=separator) for cell in row]
+
+
+def _other_separator(path: Path, separator: str, needed: Sequence[str]) -> str:
+    """The separator that fits a header better than the one that was said; "" where none does."""
+    ours = _first_cells(path, separator)
+    for other in _SEPARATORS:
+        theirs = _first_cells(path, other)
+        found, known = (len({*needed} & {*cells}) for cells in (theirs, ours))
+        if found > known or (found == known and len(theirs) > len(ours) == 1):
+            return other
+    return ""
+
+
+def _records(path: Path, separator: str) -> dict[int, list[str]]:
+    """The rows that are not blank, by the line on which each begins; the first is the header.
+
+    Raises:
+        ValueError: A quote is not closed, or the file holds nothing.
+    """
+    records: dict[int, list[str]] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        line = 1
+        try:
+            for row in reader:
+                if len(row) > 1 or any(cell.strip() for cell in row):
+                    records[line] = [cell.strip() for cell in row]
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise ValueError(f"line {line}: {error}") from error
+    if not records:
+        raise ValueError("the file is empty")
+    return records
+
+
+def _frame(records: Mapping[int, list[str]], name: str, problems: Problems) -> pd.DataFrame:
+    """The rows as text, by line; rows of another width and doubled columns are recorded.
+
+    A row that is too wide by empty cells keeps the others, so that these are checked as well.
+    """
+    header, *rows = records.values()
+    width = len(header)
+    fitting: dict[int, list[str]] = {}
+    for line, row in zip(list(records)[1:], rows, strict=True):
+        if len(row) != width:
+            rule = f"expected {width} cells in each row, as in the header"
+            problems.add(name, rule, line=line, value=f"{len(row)} cells")
+        if len(row) >= width and not any(row[width:]):
+            del row[width:]
+            fitting[line] = row
+    if not rows:
+        problems.add(name, "the table has no rows")
+    for column, times in Counter(filter(None, header)).items():
+        if times > 1:
+            what = f"{times} columns bear this name, expected one; rename the others"
+            problems.add(name, what, column=column)
+    names = [column or f"Unnamed: {place}" for place, column in enumerate(header)]
+    lines = pd.Index([*fitting], dtype="int64")
+    frame = pd.DataFrame([*fitting.values()], columns=names, index=lines, dtype=str)
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    empty = [
+        column
+        for column, given in zip(names, header, strict=True)
+        if not given and (frame[column] == "").all()
+    ]
+    return frame.drop(columns=empty)

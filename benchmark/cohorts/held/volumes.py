@@ -27,19 +27,30 @@ if TYPE_CHECKING:
     from benchmark.cohorts.held.reading import Reading
     from benchmark.imaging.volumes import PreparedVolumes
 
-__all__ = ["NO_VISIT", "HeldVolumes", "ScanOf", "VisitOf", "folder_hash", "with_volumes"]
+__all__ = [
+    "NO_SESSION",
+    "NO_VISIT",
+    "HeldVolumes",
+    "Placed",
+    "ScanOf",
+    "VisitOf",
+    "folder_hash",
+    "match_scans",
+    "people_by_plain_id",
+    "plain_id",
+    "visit_rule",
+    "with_volumes",
+]
 
 ScanOf = Callable[[str], tuple[str, str] | None]
 VisitOf = Callable[[str, Sequence[str]], tuple[str, float] | None]
+Placed = Callable[[str], tuple[str, tuple[str, float]] | None]
 _Meant = Callable[[str, Sequence[str]], tuple[str, float]]
 NO_VISIT: Final = ("", math.inf)  # a session that states a visit which the tables do not have
 
 _KEYS: Final = [v.PARTICIPANT_ID, v.SESSION_ID]
 _PARTS: Final = ("index.parquet", "regions.parquet", "failures.parquet", "preparation.json")
-_NO_SESSION: Final = "ses-M000"  # what the preparation writes where a file's name states none
-_NOBODY: Final = "volumes of nobody in the tables"
-_OTHER_VISIT: Final = "volumes of a visit that the tables do not have"
-_FURTHER: Final = "further volumes of the same visit"
+NO_SESSION: Final = "ses-M000"  # what the preparation writes where a file's name states none
 _FAILED: Final = "scans that failed in `neurodx volumes`"
 _REGIONS_ONLY: Final = "visits with regional measurements and without a volume: no T1w"
 _MOST_SHOWN: Final = 5
@@ -102,10 +113,12 @@ def with_volumes(
     """Adds prepared volumes to what was read of a cohort.
 
     A scan belongs to the person whose identifier it bears (``sub-`` and signs apart), or whom the
-    adapter reads from its name. Where the adapter knows what the scan's session means, it belongs
-    to that visit, or to none; otherwise to the visit of that session, to the index visit where it
-    states none, and to the only visit where the tables have one a person. Of several scans of a
-    visit the nearest is taken, and of equally near ones the first in the folder's index.
+    adapter reads from its name. Where the study released a list of its images that has the scan
+    (:attr:`~benchmark.cohorts.held.reading.Reading.placed`), it belongs where that list says.
+    Otherwise, where the adapter knows what the scan's session means, it belongs to that visit, or
+    to none; and else to the visit of that session, to the index visit where it states none, and to
+    the only visit where the tables have one a person. Of several scans of a visit the nearest is
+    taken, and of equally near ones the first in the folder's index.
 
     Args:
         name: The cohort, for messages.
@@ -121,8 +134,10 @@ def with_volumes(
             to anybody in the tables.
     """
     prepared = _opened(folder)
-    meant_by = _visit_of(visit_of, one_visit=reading.visits[v.PARTICIPANT_ID].is_unique)
-    rows, unmatched, left_out = _matched(prepared.index, reading.visits, scan_of, meant_by)
+    meant_by = visit_rule(visit_of, one_visit=reading.visits[v.PARTICIPANT_ID].is_unique)
+    rows, unmatched, left_out = match_scans(
+        prepared.index, reading.visits, scan_of, meant_by, placed=reading.placed
+    )
     if rows.empty:
         raise CohortError(_nobody(name, prepared, reading.visits, unmatched))
     tables, unmeasured = _tables(reading, prepared, rows)
@@ -163,7 +178,7 @@ def _opened(folder: Path) -> PreparedVolumes:
     return prepared
 
 
-def _visit_of(adapter: VisitOf | None, *, one_visit: bool) -> _Meant:
+def visit_rule(adapter: VisitOf | None, *, one_visit: bool) -> _Meant:
     """The adapter's visit; of sessions that it does not know the one that is stated.
 
     Where none is stated, or there is no other, the index visit.
@@ -175,53 +190,81 @@ def _visit_of(adapter: VisitOf | None, *, one_visit: bool) -> _Meant:
             return known
         if session in sessions:
             return session, 0.0
-        return (sessions[0], 0.0) if one_visit or session == _NO_SESSION else NO_VISIT
+        return (sessions[0], 0.0) if one_visit or session == NO_SESSION else NO_VISIT
 
     return visit_of
 
 
-def _matched(
-    index: pd.DataFrame, visits: pd.DataFrame, scan_of: ScanOf | None, meant_by: _Meant
+def match_scans(
+    index: pd.DataFrame,
+    visits: pd.DataFrame,
+    scan_of: ScanOf | None,
+    meant_by: _Meant,
+    *,
+    placed: Placed | None = None,
+    what: str = "volumes",
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, int]]:
-    """Rows of the index by visit, scans of nobody, and why others were left out."""
-    people = _by_plain_id(visits)
+    """Finds the visit of each scan, by the rule of :func:`with_volumes`.
+
+    Args:
+        index: ``participant_id``, ``session_id`` (:data:`NO_SESSION` for none) and ``row``.
+        visits: The cohort's visits.
+        scan_of: The adapter's, see :func:`with_volumes`.
+        meant_by: What :func:`visit_rule` gave.
+        placed: Where a list of the study's images puts a scan, before what its name says.
+        what: The word for scans in the reasons.
+
+    Returns:
+        ``participant_id``, ``session_id`` and ``row`` of each visit with a scan, in the order of
+        the visits; scans of nobody; why others were left out, as counts.
+    """
+    nobody, other_visit = (
+        f"{what} of nobody in the tables",
+        f"{what} of a visit that the tables do not have",
+    )
+    further = f"further {what} of the same visit"
+    people = people_by_plain_id(visits)
     ordered = visits.sort_values(v.IS_INDEX, ascending=False, kind="stable")
     sessions = ordered.groupby(v.PARTICIPANT_ID)[v.SESSION_ID].agg(list).to_dict()
     found: dict[tuple[str, str], tuple[float, int]] = {}  # distance in days, row
-    unmatched, counts = [], {_NOBODY: 0, _OTHER_VISIT: 0, _FURTHER: 0}
+    unmatched, counts = [], {nobody: 0, other_visit: 0, further: 0}
     for scan, session, row in index[[*_KEYS, "row"]].itertuples(index=False):
+        listed = placed(scan) if placed else None
         stated = scan_of(scan) if scan_of else None
         person, visit = stated or (scan, session)
-        who = people.get(_plain(person))
+        person = listed[0] if listed else person
+        who = people.get(plain_id(person))
         if who is None:
             unmatched.append(f"{scan} {session}")
-            counts[_NOBODY] += 1
+            counts[nobody] += 1
             continue
-        meant = meant_by(f"ses-{visit.removeprefix('ses-')}", sessions[who])
+        stated_visit = f"ses-{visit.removeprefix('ses-')}"
+        meant = listed[1] if listed else meant_by(stated_visit, sessions[who])
         if meant == NO_VISIT:
-            counts[_OTHER_VISIT] += 1
+            counts[other_visit] += 1
             continue
         key, place = (who, meant[0]), (meant[1], int(row))
-        counts[_FURTHER] += key in found
+        counts[further] += key in found
         found[key] = min(found.get(key, place), place)
     keys = zip(*(visits[c] for c in _KEYS), strict=True)
     rows = visits[_KEYS].assign(row=[found[key][1] if key in found else -1 for key in keys])
     return rows.loc[rows["row"] >= 0].reset_index(drop=True), tuple(unmatched), counts
 
 
-def _by_plain_id(visits: pd.DataFrame) -> dict[str, str]:
+def people_by_plain_id(visits: pd.DataFrame) -> dict[str, str]:
     """People by the letters and digits of their identifiers; two that share them are left out."""
     people: dict[str, str] = {}
     twice = set()
     for who in visits[v.PARTICIPANT_ID].unique():
-        plain = _plain(who)
+        plain = plain_id(who)
         if plain in people:
             twice.add(plain)
         people[plain] = who
     return {plain: who for plain, who in people.items() if plain not in twice}
 
 
-def _plain(name: str) -> str:
+def plain_id(name: str) -> str:
+    """An identifier without ``sub-`` and signs, in lower case."""
     return re.sub(r"[^a-z0-9]", "", name.casefold().removeprefix("sub-"))
 
 
