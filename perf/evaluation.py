@@ -12,9 +12,11 @@ its time is scaled up.
 - ``milliseconds_per_run``: ours, intervals included. ``bca_seconds``, ``bca_cpu_seconds``: every
   metric that is defined for two classes, with BCa (logit-DeLong for AUROC), best of the repeats.
 - ``full_board_s``: scoring and ranking 200 methods on 10 tasks of 300 people in five folds from
-  nothing, primary metric, all pairs, from ledgers in memory. ``one_changed_method_s``: the same
-  again with another ledger for one method in every task. ``growth_in_methods``: scoring time of
-  200 methods over that of 100, 2 if linear.
+  nothing, primary metric, all pairs, from 10,000 run folders that were just written.
+  ``one_changed_method_s``: the same again when one method has other predictions in every task.
+  ``*_cpu_s`` in CPU time, ``*_read_cpu_s`` what reading alone takes, ``*_rank_cpu_s`` ranking.
+  ``score_cpu_s_by_methods``: scoring without reading, from nothing, median of the repeats;
+  ``growth_in_methods``: that of all methods over that of half of them, 2 if linear.
 - ``load_average``: over the last five minutes, this script's own 1 included; wall times are honest
   where it stays below ``processors``, CPU times in any case.
 """
@@ -33,15 +35,16 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 import torchmetrics.classification as tm  # noqa: E402
+from rescoring import METHODS, write_runs  # noqa: E402
 from sklearn import metrics as sk  # noqa: E402
 from torchmetrics import MeanMetric, MeanSquaredError, Metric  # noqa: E402
 from torchmetrics.wrappers import BootStrapper, bootstrapping  # noqa: E402
 
 from benchmark.metrics import METRICS  # noqa: E402
-from benchmark.results import Ledger, RowKey, rank_workspace  # noqa: E402
+from benchmark.results import PlanFilter, rank_workspace  # noqa: E402
+from benchmark.results.planned import read_runs  # noqa: E402
 from benchmark.results.scoring import score_workspace  # noqa: E402
 from benchmark.stats import (  # noqa: E402
     auroc_components,
@@ -251,56 +254,44 @@ def bca_seconds() -> dict[str, float]:
     }
 
 
-def make_ledger(method: int, cell: int, changed: bool = False) -> Ledger:
-    """One method's two-class predictions on one task."""
-    rng = np.random.default_rng([method, cell, changed])
-    n = 300
-    y = np.random.default_rng(cell).integers(0, 2, n)
-    p1 = 1 / (1 + np.exp(-(rng.normal(size=n) + (0.5 + 0.005 * method) * y)))
-    frame = pd.DataFrame(
-        {
-            "participant_id": [f"sub-{i}" for i in range(n)],
-            "y_true": y,
-            "fold": np.arange(n) % 5,
-            "prob_0": 1 - p1,
-            "prob_1": p1,
-        }
-    )
-    return Ledger(RowKey(f"cohort{cell}", "ad_cn", "t1w", "5fold", f"method{method:03d}"), frame)
-
-
-def board_seconds(n_methods: int = 200, n_cells: int = 10) -> dict[str, float]:
-    """Wall and CPU seconds of scoring and ranking: from nothing, and with one method changed."""
+def board_seconds(n_methods: int = METHODS) -> dict[str, object]:
+    """Wall and CPU seconds of scoring and ranking from run folders: all, and one method changed."""
     task = TASKS["ad_cn"]
     tasks = {**TASKS, "ad_cn": replace(task, metrics=(task.primary_metric,))}
-    times = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        (root / "runs" / "none").mkdir(parents=True)
-        (root / "runs" / "none" / "plan.json").write_text('{"method": "none", "runs": []}')
+        runs, scores = root / "runs", root / "scores"
+        write_runs(runs, range(n_methods))
 
-        def board(out: str, ledgers: list[Ledger]) -> None:
-            score = lambda: score_workspace(  # noqa: E731
-                root / "runs", root / out, extra=ledgers, tasks=tasks
-            )
-            rank = lambda: rank_workspace(root / out, root / "board")  # noqa: E731
-            times[out, len(times)] = timed(score)[1:], timed(rank)[1:]
+        def measured() -> dict[str, tuple[float, float]]:
+            steps = {
+                "read": lambda: read_runs(runs, tasks, scores=scores),
+                "score": lambda: score_workspace(runs, scores, tasks=tasks),  # reads again
+                "rank": lambda: rank_workspace(scores, root / "board"),
+            }
+            return {step: timed(work)[1:] for step, work in steps.items()}
 
-        ledgers = [make_ledger(m, c) for m in range(n_methods) for c in range(n_cells)]
-        board("half", ledgers[: len(ledgers) // 2])
-        board("whole", ledgers)
-        board(
-            "whole", [make_ledger(0, c, changed=True) for c in range(n_cells)] + ledgers[n_cells:]
-        )
-    (half_score, _), (score, rank), (again_score, again_rank) = times.values()
-    return {
-        "full_board_s": round(score[0] + rank[0], 1),
-        "full_board_cpu_s": round(score[1] + rank[1], 1),
-        "one_changed_method_s": round(again_score[0] + again_rank[0], 1),
-        "one_changed_method_cpu_s": round(again_score[1] + again_rank[1], 1),
-        "one_changed_method_score_cpu_s": round(again_score[1], 1),
-        "growth_in_methods": round(score[1] / half_score[1], 2),
-    }
+        full = measured()
+        write_runs(runs, [0], seed=1)
+        again = measured()
+        growth = {}
+        for n in (n_methods // 8, n_methods // 4, n_methods // 2, n_methods):
+            only = PlanFilter(methods=frozenset(f"m{k:03d}" for k in range(n)))
+            workspace = read_runs(runs, tasks, only)
+            seconds = []
+            for repeat in range(REPEATS):
+                out = root / f"growth-{n}-{repeat}"
+                work = lambda w=workspace, o=out: score_workspace(w, o, tasks=tasks)  # noqa: E731
+                seconds.append(timed(work)[2])
+            growth[str(n)] = round(float(np.median(seconds)), 2)
+    found: dict[str, object] = {}
+    for label, times in (("full_board", full), ("one_changed_method", again)):
+        found[f"{label}_s"] = round(times["score"][0] + times["rank"][0], 1)
+        found[f"{label}_cpu_s"] = round(times["score"][1] + times["rank"][1], 1)
+        found[f"{label}_read_cpu_s"] = round(times["read"][1], 1)
+        found[f"{label}_rank_cpu_s"] = round(times["rank"][1], 1)
+    last, half = growth[str(n_methods)], growth[str(n_methods // 2)]
+    return {**found, "score_cpu_s_by_methods": growth, "growth_in_methods": round(last / half, 2)}
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -52,13 +53,13 @@ def visits() -> pd.DataFrame:
     )
 
 
-def write_runs(root: Path) -> None:
-    """10,000 runs as the runner writes them."""
+def write_runs(root: Path, methods: Iterable[int] = range(METHODS), seed: int = 0) -> None:
+    """The runs of some methods as the runner writes them, 50 each; another seed, other answers."""
     place = np.arange(PEOPLE)
     label = (place // 2 % 5 < 2).astype(float)
     ids = np.array([f"sub-{i:04d}" for i in place])
-    for m in range(METHODS):
-        rng = np.random.default_rng(m)
+    for m in methods:
+        rng = np.random.default_rng(m + seed * METHODS)
         folder = root / f"m{m:03d}"
         listed = []
         for cohort in COHORTS:
@@ -74,7 +75,7 @@ def _write_run(folder: Path, name: str, cohort: str, fold: int, ledger: tuple) -
     ids, label, p1 = ledger
     inside = np.arange(PEOPLE) % FOLDS == fold
     target = folder / name
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     frame = {"cohort": cohort, "task": "ad_cn", "part": "test", "participant_id": ids[inside]}
     frame |= {"session_id": "ses-M000", "y_true": label[inside]}
     frame |= {"prob_0": 1 - p1[inside], "prob_1": p1[inside]}

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     say(f"{len(oracle)} oracle rows")
     only = PlanFilter(methods=frozenset(profile.methods), plans=plans)
     with console.status("reading the runs"):
-        runs = read_runs(workspace.runs, TASKS, only, with_validation=True)
+        runs = read_runs(workspace.runs, TASKS, only, with_validation=True, scores=scores_folder)
         before = Before.read(scores_folder)
     with console.status("scoring"):
         scores = score_workspace(

@@ -83,8 +83,8 @@ def build_cell(ledgers: Sequence[Ledger], task: Task, protocol: str) -> Cell:
         protocol: The protocol, which tells repeats of folds apart.
     """
     builder = _Builder(task, protocol)
-    for ledger in sorted(ledgers, key=lambda x: ("fold" not in x.frame, x.key)):
-        builder.add(ledger)
+    for ledger in sorted(ledgers, key=lambda x: (not x.has_folds, x.key)):
+        builder.add(ledger.read())
     builder.drop(disputed(builder.labels, "label"))
     builder.clean(with_folds=True)
     if protocol != EXTERNAL_PROTOCOL:  # folds are then models: an oracle is one, a method several

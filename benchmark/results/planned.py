@@ -7,10 +7,10 @@ the plan lists is done; otherwise it is a gap, and never hides the other rows.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,12 +39,12 @@ from benchmark.results.missing_answers import (
     open_modalities,
     why_absent,
 )
-from benchmark.results.schema import EXTERNAL_PROTOCOL, read_result
+from benchmark.results.schema import read_result
+from benchmark.results.slots import Slot, absent_folds, parts_of, slots_of
+from benchmark.results.unread import Known, MethodRead, UnreadLedger, files_digest
 from benchmark.tasks import Task
 
 __all__ = ["EVERYTHING", "PlanFilter", "Workspace", "read_runs"]
-
-_FOLDS = re.compile(r"(?:(\d+)x)?(\d+)fold")
 
 
 @dataclass(slots=True)
@@ -58,6 +58,8 @@ class Workspace:
         folder: Where it was read.
         with_validation: Whether what the robustness tables need besides was read: the validation
             people, the answers with modalities missing, and embeddings.
+        known: What is known of rows whose files were read before.
+        methods: By plan, how each method was read.
     """
 
     ledgers: list[Ledger] = field(default_factory=list)
@@ -65,15 +67,8 @@ class Workspace:
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
     folder: Path = field(default_factory=Path)
     with_validation: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """One run's share of a row: which task of its predictions, and which part of the fold."""
-
-    run: Mapping[str, Any]
-    task: str
-    part: str
+    known: Known = field(default_factory=Known)
+    methods: dict[str, MethodRead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +102,10 @@ class PlanFilter:
 
 
 EVERYTHING: Final = PlanFilter()
+_OF_RESULT: Final = (
+    *("fit_seconds", "fit_cpu_seconds", "predict_seconds", "peak_memory_mib", "n_train"),
+    *("n_validation", "params", "started", "commit"),
+)
 
 
 def read_runs(
@@ -115,6 +114,7 @@ def read_runs(
     only: PlanFilter = EVERYTHING,
     *,
     with_validation: bool = False,
+    scores: Path | None = None,
 ) -> Workspace:
     """Reads every plan under a folder.
 
@@ -124,6 +124,8 @@ def read_runs(
         only: Which methods, protocols, cohorts and tasks.
         with_validation: Read the validation people's predictions, the answers with modalities
             missing and embeddings too, where they are stored.
+        scores: The folder of scores that is to be made anew. Rows of a method whose files are as
+            they were when it was made are read only where something asks for their predictions.
 
     Raises:
         ResultError: There is no plan, or a plan is not valid JSON.
@@ -131,23 +133,34 @@ def read_runs(
     plans = sorted(path for name in only.plans for path in runs.glob(f"*/{name}"))
     if not any(path.name == only.plans[-1] for path in plans):
         raise ResultError(f"{runs}: no <method>/{only.plans[-1]} found; {_how(only.plans[-1])}")
-    workspace = Workspace(folder=runs, with_validation=with_validation)
+    known = Known.of(scores, tasks, with_validation=with_validation)
+    workspace = Workspace(folder=runs, with_validation=with_validation, known=known)
     tables: list[dict[str, Any]] = []
     for path in plans:
+        files = files_digest(path) if scores else ""
         plan = _read_plan(path)
         listed = only.runs(plan)
         reader = _MethodReader(path.parent, plan, tasks, with_validation=with_validation)
-        for key, slots in _slots(plan["method"], listed).items():
+        name = f"{path.parent.name}/{path.name}"
+        then = known.method(name, files)
+        for key, slots in slots_of(plan["method"], listed).items():
             if not only.keeps(key):
                 continue
-            row = reader.row(key, slots)
+            row: Ledger | Gap
+            if key in then.rows:
+                row = UnreadLedger(key, then.rows[key], partial(reader.row, key, slots))
+            else:
+                row = reader.row(key, slots)
             if isinstance(row, Ledger):
                 workspace.ledgers.append(row)
             else:
                 workspace.gaps.append(row)
         if listed:
             workspace.gaps += [gap for gap in reader.omitted() if only.keeps(gap.key)]
-        tables.extend(reader.run_rows(listed))
+        results = reader.results(then.results)
+        tables.extend(reader.run_rows(listed, results))
+        if files:
+            workspace.methods[name] = MethodRead(files, results=results)
     workspace.runs = pd.DataFrame(tables)
     return workspace
 
@@ -167,27 +180,6 @@ def _read_plan(path: Path) -> dict[str, Any]:
             f"{path}: not a plan ({error!r}); write it anew with `neurodx run`"
         ) from None
     return dict(plan)
-
-
-def _parts(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return run.get("parts") or [{"cohort": run["cohort"], "tasks": run["tasks"]}]
-
-
-def _slots(method: str, runs: Sequence[Mapping[str, Any]]) -> dict[RowKey, list[_Slot]]:
-    """Groups runs by the rows of the board that they feed."""
-    rows: dict[RowKey, list[_Slot]] = {}
-    for run in runs:
-        shown = [(p["cohort"], run["protocol"], p["tasks"], v.TEST) for p in _parts(run)]
-        external: Mapping[str, Sequence[str]] = run.get("external") or {}
-        shown += [(c, EXTERNAL_PROTOCOL, t, v.EXTERNAL) for c, t in external.items()]
-        for cohort, protocol, fitted, part in shown:
-            pairs = [(task, task, "") for task in fitted]
-            derived = (run.get("derived") or {}).items()
-            pairs += [(task, base, base) for task, base in derived if base in fitted]
-            for task, base, origin in pairs:
-                key = RowKey(cohort, task, run["track"], protocol, method, origin)
-                rows.setdefault(key, []).append(_Slot(run, base, part))
-    return rows
 
 
 class _MethodReader:
@@ -213,14 +205,14 @@ class _MethodReader:
         planned = {run["run_id"] for one in (plan, *plans) for run in one["runs"]}
         self._superseded = sum(n for i, n in self._evaluations.items() if i not in planned)
 
-    def row(self, key: RowKey, slots: Sequence[_Slot]) -> Ledger | Gap:
+    def row(self, key: RowKey, slots: Sequence[Slot]) -> Ledger | Gap:
         """The row's ledger, or why there is none."""
         for status in ("failed", "missing"):
             bad = [s.run for s in slots if s.run["status"] == status]
             if bad:
                 error = first_line(bad[0].get("error")) or f"{len(bad)} runs are {status}"
                 return Gap(key, status, error, self._facts([]))
-        absent = _absent_folds(slots)
+        absent = absent_folds(slots)
         if absent:
             return Gap(key, "missing", absent, self._facts([]))
         try:
@@ -242,15 +234,22 @@ class _MethodReader:
                 key = RowKey(*where, self._plan["method"], point["derived"].get(task, ""))
                 yield Gap(key, "missing", point["reason"], self._facts([]))
 
-    def run_rows(self, runs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def results(self, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+        """What the table of runs takes of each run that was read, now or before."""
+        read = {i: {name: r[name] for name in _OF_RESULT} for i, r in self._results.items()}
+        return {**known, **read}
+
+    def run_rows(
+        self, runs: Sequence[Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
         """One flat record per run, for the table of runs."""
         for run in runs:
-            result = self._results.get(run["run_id"], {})
+            result = results.get(run["run_id"], {})
             yield {
                 "run_id": run["run_id"],
                 "method": self._plan["method"],
-                "cohort": "+".join(p["cohort"] for p in _parts(run)),
-                "tasks": ",".join(sorted({t for p in _parts(run) for t in p["tasks"]})),
+                "cohort": "+".join(p["cohort"] for p in parts_of(run)),
+                "tasks": ",".join(sorted({t for p in parts_of(run) for t in p["tasks"]})),
                 "track": run["track"],
                 "protocol": run["protocol"],
                 "fold": run["fold"],
@@ -281,10 +280,10 @@ class _MethodReader:
             self._predictions[run_id] = read_table(path, needed)
         return self._predictions[run_id]
 
-    def _trail(self, slots: Sequence[_Slot]) -> Trail:
+    def _trail(self, slots: Sequence[Slot]) -> Trail:
         run_ids = {s.run["run_id"] for s in slots}
         external = slots[0].part == v.EXTERNAL
-        cohorts = {p["cohort"] for s in slots for p in _parts(s.run) if s.task in p["tasks"]}
+        cohorts = {p["cohort"] for s in slots for p in parts_of(s.run) if s.task in p["tasks"]}
         return Trail(
             runs=len(run_ids),
             evaluations=sum(self._evaluations[i] for i in run_ids),
@@ -292,7 +291,7 @@ class _MethodReader:
             sources=tuple(sorted(cohorts)) if external else (),
         )
 
-    def _validation(self, key: RowKey, slots: Sequence[_Slot]) -> pd.DataFrame | None:
+    def _validation(self, key: RowKey, slots: Sequence[Slot]) -> pd.DataFrame | None:
         """Predictions of the validation people of a row's own cohort; None where one lacks them."""
         if not self._with_validation or slots[0].part != v.TEST:
             return None
@@ -303,7 +302,7 @@ class _MethodReader:
         return pd.concat(frames, ignore_index=True)
 
     def _missing_answers(
-        self, key: RowKey, slots: Sequence[_Slot]
+        self, key: RowKey, slots: Sequence[Slot]
     ) -> tuple[pd.DataFrame | None, str]:
         """A row's answers with modalities missing, or why there are none."""
         if not self._with_validation or slots[0].part != v.TEST:
@@ -312,7 +311,7 @@ class _MethodReader:
             tables = [self._missing.of_run(s.run["run_id"]) for s in slots]
             held = [(t, s) for t, s in zip(tables, slots, strict=True) if t is not None]
             if len(held) < len(slots):
-                fitted = {t for s in slots for p in _parts(s.run) for t in p["tasks"]}
+                fitted = {t for s in slots for p in parts_of(s.run) for t in p["tasks"]}
                 opened = open_modalities(key.track, [self._tasks[name] for name in fitted])
                 return None, why_absent(len(slots) - len(held), len(slots), opened)
             frames = [self._share(table, key, slot, v.TEST) for table, slot in held]
@@ -322,15 +321,15 @@ class _MethodReader:
         used = [v.PARTICIPANT_ID, "y_true", *columns, "seed", "fold", SHOWN, N_SHOWN]
         return pd.concat(frames, ignore_index=True)[used], ""
 
-    def _embeddings(self, key: RowKey, slots: Sequence[_Slot]) -> Embeddings:
+    def _embeddings(self, key: RowKey, slots: Sequence[Slot]) -> Embeddings:
         if not self._with_validation or slots[0].part != v.TEST:
             return NO_EMBEDDINGS
         return read_embeddings([self._folder / s.run["run_id"] for s in slots], key.cohort)
 
-    def _slot_frame(self, key: RowKey, slot: _Slot, part: str) -> pd.DataFrame:
+    def _slot_frame(self, key: RowKey, slot: Slot, part: str) -> pd.DataFrame:
         return self._share(self._run_predictions(slot.run["run_id"]), key, slot, part)
 
-    def _share(self, whole: pd.DataFrame, key: RowKey, slot: _Slot, part: str) -> pd.DataFrame:
+    def _share(self, whole: pd.DataFrame, key: RowKey, slot: Slot, part: str) -> pd.DataFrame:
         run_id = slot.run["run_id"]
         frame = whole.loc[
             (whole["cohort"] == key.cohort) & (whole["task"] == slot.task) & (whole["part"] == part)
@@ -359,21 +358,6 @@ class _MethodReader:
             params=max(params) if params else None,
             test_evaluations=self._evaluations.total(),
         )
-
-
-def _absent_folds(slots: Sequence[_Slot]) -> str:
-    """Says which folds the plan lacks, or how it is ambiguous; empty where all is there."""
-    sources = sorted({f"{s.run['cohort']} {s.run['protocol']}" for s in slots})
-    if len(sources) > 1:
-        return f"models of several trainings predict this cohort ({', '.join(sources)}); pick one"
-    match = _FOLDS.fullmatch(slots[0].run["protocol"])
-    seeds = sorted({s.run["seed"] for s in slots})
-    for seed in seeds:
-        folds = [s.run["fold"] for s in slots if s.run["seed"] == seed]
-        expected = range(int(match[1] or 1) * int(match[2])) if match else sorted(set(folds))
-        if sorted(folds) != list(expected):
-            return f"seed {seed} has folds {sorted(folds)}, expected each of {list(expected)} once"
-    return ""
 
 
 def _mean(results: Sequence[Mapping[str, Any]], name: str) -> float | None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.metrics import METRICS
 from benchmark.results.cell import Cell
+from benchmark.results.digests import file_digest
 from benchmark.results.folders import write_json
 from benchmark.results.ledger import Ledger
 from benchmark.tasks import Task
@@ -29,19 +30,14 @@ __all__ = [
     "CellMemory",
     "Kept",
     "Memory",
-    "file_digest",
-    "ledger_digest",
     "remember",
     "rows_of",
-    "settings_digest",
-    "table_digest",
     "truth_digest",
 ]
 
 Array = NDArray[Any]
 
 FILE = "reuse.json"
-_CODE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(slots=True)
@@ -153,41 +149,12 @@ class Memory:
         if any(file_digest(at / path) != digest for path, digest in memory.files.items()):
             return None
         same = {x for x, (digest, _) in memory.rows.items() if digests.get(x) == digest}
-        everybody = [x for x in sorted(same) if memory.rows[x][1] == "s0"]
-        anchors = [x for x in ledgers if x.key.candidate in everybody and "fold" in x.frame]
-        if not anchors:
+        everybody = {x for x in same if memory.rows[x][1] == "s0"}
+        anchor = next((x for x in ledgers if x.key.candidate in everybody and x.has_folds), None)
+        if anchor is None:
             return None
         changed = [x for x in ledgers if x.key.candidate not in same]
-        anchor = anchors[0]
         return Kept(frozenset(same), [anchor, *changed], anchor.key.candidate, memory)
-
-
-def settings_digest(**settings: Any) -> str:
-    """Digest of the settings and of the source that scores."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for folder in ("metrics", "stats", "results"):
-        for path in sorted((_CODE / folder).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def ledger_digest(ledger: Ledger) -> str:
-    """Digest of everything in a ledger that scores rest on."""
-    known = repr((ledger.key, ledger.facts)) + table_digest(ledger.frame)
-    return hashlib.sha256(known.encode()).hexdigest()
-
-
-def table_digest(table: pd.DataFrame) -> str:
-    """Digest of a table's columns, whatever their order; its index does not count."""
-    digest = hashlib.sha256()
-    for name in sorted(table.columns):
-        column = table[name]
-        digest.update(f"\x1e{name}\x1e{column.dtype}\x1e".encode())
-        if column.dtype.kind in "fiub" and isinstance(column.dtype, np.dtype):
-            digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
-        else:
-            digest.update("\x1f".join(map(str, column.tolist())).encode())
-    return digest.hexdigest()
 
 
 def task_digest(task: Task) -> str:
@@ -204,11 +171,6 @@ def truth_digest(cell: Cell) -> str:
     for values in (cell.y_true, cell.strata):
         digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Digest of a file; empty where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def remember(

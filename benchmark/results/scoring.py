@@ -16,6 +16,7 @@ import pandas as pd
 from benchmark.errors import ResultError, UnknownNameError
 from benchmark.metrics import METRICS
 from benchmark.results.cell import CellEntry, anonymous_index, build_cell
+from benchmark.results.digests import file_digest, ledger_digest, settings_digest
 from benchmark.results.folders import cell_file, replaced_folder, write_json, write_table
 from benchmark.results.ledger import Gap, Ledger, RowFacts, RowKey, first_line, prediction_columns
 from benchmark.results.planned import EVERYTHING, PlanFilter, Workspace, read_runs
@@ -24,11 +25,8 @@ from benchmark.results.reuse import (
     CellMemory,
     Kept,
     Memory,
-    file_digest,
-    ledger_digest,
     remember,
     rows_of,
-    settings_digest,
 )
 from benchmark.results.schema import LEADERBOARD_DTYPES, ROW_KEY, typed
 from benchmark.results.score_cell import (
@@ -76,7 +74,7 @@ def score_workspace(
         ResultError: There is no plan or no run, or a plan cannot be read. A faulty run is a gap.
         UnknownNameError: A plan names an unknown task.
     """
-    workspace = runs if isinstance(runs, Workspace) else read_runs(runs, tasks, only)
+    workspace = runs if isinstance(runs, Workspace) else read_runs(runs, tasks, only, scores=out)
     ledgers = [*workspace.ledgers, *extra]
     if not ledgers and not workspace.gaps:
         raise ResultError(
@@ -102,6 +100,7 @@ def score_workspace(
         write_table(workspace.runs, fresh / "runs.parquet", *_present(workspace.runs))
         write_json({"n_resamples": n_resamples, "seed": seed}, fresh / "scores.json")
         memory.write(fresh, ("scores.parquet", "entries.parquet"))
+    workspace.known.write(workspace.methods, workspace.ledgers)
     return table
 
 

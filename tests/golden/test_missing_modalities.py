@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).parent))
 from board_workspace import FakeMethod, write_missing, write_workspace
 
-from benchmark.results import Ledger, RowKey, rank_workspace, score_workspace
+from benchmark.results import Ledger, RowKey, missing_answers, rank_workspace, score_workspace
 from benchmark.results.missing_answers import open_modalities
 from benchmark.results.planned import Workspace, read_runs
 from benchmark.results.robustness import write_robustness
@@ -245,12 +245,14 @@ def test_answers_are_read_once_and_only_for_the_tables(tmp_path, monkeypatch):
     runs = write_workspace(tmp_path, [TWO])
     write_missing(runs, "two")
     read = []
-    whole = pd.read_parquet
-    monkeypatch.setattr(pd, "read_parquet", lambda path, **k: read.append(path) or whole(path, **k))
+    whole = missing_answers.read_table
+    monkeypatch.setattr(
+        missing_answers, "read_table", lambda path, names: read.append(path) or whole(path, names)
+    )
     read_runs(runs, TASKS)
-    assert not [path for path in read if path.name == "missing.parquet"]
+    assert not read
     found = read_runs(runs, TASKS, with_validation=True)
-    assert len([path for path in read if path.name == "missing.parquet"]) == 6
+    assert [path.name for path in read] == ["missing.parquet"] * 6
     assert len(found.ledgers) == 2  # dx3, and ad_cn from it
 
 

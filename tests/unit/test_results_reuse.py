@@ -161,12 +161,12 @@ def test_other_settings_or_damaged_tables_keep_nothing(workspace, scored_rows):
 
 
 def test_changed_code_keeps_nothing(workspace, scored_rows, monkeypatch, tmp_path):
-    from benchmark.results import reuse
+    from benchmark.results import digests
 
     _score(workspace, "scores", _ledgers())
     scored_rows.clear()
     (tmp_path / "code" / "metrics").mkdir(parents=True)
     (tmp_path / "code" / "metrics" / "metric.py").write_text("changed = True")
-    monkeypatch.setattr(reuse, "_CODE", tmp_path / "code")
+    monkeypatch.setattr(digests, "_CODE", tmp_path / "code")
     _score(workspace, "scores", _ledgers())
     assert len(scored_rows) == 9

@@ -86,7 +86,7 @@ def read_said(path: Path, ledgers: Sequence[Ledger], index: Array, task: Task) -
     place = np.argsort(index)
     parts = dict(iter(table.groupby(["method", "track", "derived_from"])))
     found = []
-    for ledger in sorted(ledgers, key=lambda x: ("fold" not in x.frame, x.key)):
+    for ledger in sorted(ledgers, key=lambda x: (not x.has_folds, x.key)):
         key = ledger.key
         part = parts.get((key.method, key.track, key.derived_from))
         if part is None:

@@ -17,22 +17,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from benchmark import vocabulary as v
-from benchmark.results.embeddings import Embedding
-from benchmark.results.folders import cell_file, write_json
-from benchmark.results.ledger import Ledger
-from benchmark.results.people import SUBGROUPS
-from benchmark.results.reuse import (
-    CellMemory,
+from benchmark.results.digests import (
+    beside_digest,
     file_digest,
     ledger_digest,
-    rows_of,
     settings_digest,
     table_digest,
 )
+from benchmark.results.folders import cell_file, write_json
+from benchmark.results.ledger import Ledger
+from benchmark.results.people import SUBGROUPS
+from benchmark.results.reuse import CellMemory, rows_of
 from benchmark.results.robustness.schema import TABLES
 from benchmark.results.schema import CELL
 
@@ -154,23 +152,8 @@ def marks_of(ledgers: Sequence[Ledger], scored: CellMemory | None, people: str) 
     if scored is None or digests != {name: row[0] for name, row in scored.rows.items()}:
         return Marks()  # a faulty row, or other scores than those of these ledgers
     context = hashlib.sha256(repr((scored.truth, scored.task, people)).encode())
-    rows = {x.key.candidate: _row_digest(x, digests[x.key.candidate]) for x in ledgers}
+    rows = {x.key.candidate: digests[x.key.candidate] + beside_digest(x) for x in ledgers}
     return Marks(context.hexdigest(), rows)
-
-
-def _row_digest(ledger: Ledger, known: str) -> str:
-    beside = ["" if x is None else table_digest(x) for x in (ledger.validation, ledger.missing)]
-    fits = [_fit_digest(fit) for fit in ledger.embeddings.fits]
-    noted = ledger.missing_note, ledger.embeddings.note
-    rests_on = (known, ledger.trail, beside, fits, noted)
-    return hashlib.sha256(repr(rests_on).encode()).hexdigest()
-
-
-def _fit_digest(fit: Embedding) -> str:
-    digest = hashlib.sha256("\x1f".join(map(str, fit.participant_ids)).encode())
-    digest.update(repr((fit.values.dtype, fit.values.shape)).encode())
-    digest.update(np.ascontiguousarray(fit.values).tobytes())
-    return digest.hexdigest()
 
 
 def _by_cell(table: pd.DataFrame) -> dict[_Cell, pd.DataFrame]:

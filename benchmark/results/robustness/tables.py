@@ -13,12 +13,13 @@ import pandas as pd
 
 from benchmark.errors import ResultError
 from benchmark.results.cell import Cell, anonymous_index, build_cell
+from benchmark.results.digests import settings_digest
 from benchmark.results.folders import cell_file, replaced_folder, write_table
 from benchmark.results.ledger import Ledger, RowKey
 from benchmark.results.people import NO_BACKGROUND, Background
 from benchmark.results.planned import EVERYTHING, PlanFilter, Workspace, read_runs
 from benchmark.results.replicates import read_replicates
-from benchmark.results.reuse import CellMemory, Memory, settings_digest, truth_digest
+from benchmark.results.reuse import CellMemory, Memory, truth_digest
 from benchmark.results.robustness.age_matching import age_matched_line
 from benchmark.results.robustness.brain_age import brain_age_line
 from benchmark.results.robustness.duplicates import (
@@ -159,9 +160,7 @@ class _CellRows:
             return None
         if self.kept and scored is not None:
             anchors = [
-                x
-                for x in self.ledgers
-                if "fold" in x.frame and scored.rows[x.key.candidate][1] == "s0"
+                x for x in self.ledgers if x.has_folds and scored.rows[x.key.candidate][1] == "s0"
             ]
             names = wanted | {x.key.candidate for x in anchors[:1]}
             few = [x for x in self.ledgers if x.key.candidate in names]
