@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.report.content import Content, Row, is_oracle, number, row_name
-from benchmark.report.svg import Figure, circle, diamond, line, rect, text
+from benchmark.report.svg import LETTER, Figure, circle, diamond, line, rect, text
 
 __all__ = ["forest_figure"]
 
 _EDGE: Final = 12
 _INSIDE: Final = 6  # between the plot's sides and its outermost ticks
-_LETTER: Final = 6.8
 _NO_INFORMATION: Final = {"roc_auc": 0.5}
 
 
@@ -51,7 +50,7 @@ def _narrow(_: Sequence[str], __: Sequence[str]) -> _Form:
 
 def _wide(names: Sequence[str], values: Sequence[str]) -> _Form:
     """For a page: name, plot and value side by side."""
-    left, right = (_LETTER * max(map(len, x), default=0) + 2 * _EDGE for x in (names, values))
+    left, right = (LETTER * max(map(len, x), default=0) + 2 * _EDGE for x in (names, values))
     return _Form(960, 22, left, 960 - right, 15, 0)
 
 

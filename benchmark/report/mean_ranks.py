@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from benchmark.report.svg import Figure, line, text
+from benchmark.report.svg import LETTER, Figure, line, text
 from benchmark.stats import CriticalDifference
 
 __all__ = ["mean_ranks_figure"]
 
 _AXIS: Final = 480  # width of the axis
 _EDGE: Final = 12
-_LETTER: Final = 6.8
 _TOP: Final = 58  # where the axis lies
 _BAR: Final = 9  # between two bars
 _ROW: Final = 20  # between two names
@@ -31,7 +30,7 @@ def mean_ranks_figure(diagram: CriticalDifference, title: str) -> Figure:
     """
     names, ranks = diagram.names, diagram.mean_ranks
     written = [f"{name} {rank:.2f}" for name, rank in zip(names, ranks, strict=True)]
-    side = max(_LETTER * max(map(len, written)) + 2 * _EDGE, 90)
+    side = max(LETTER * max(map(len, written)) + 2 * _EDGE, 90)
     width = round(2 * side + _AXIS)
 
     def place(rank: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-__all__ = ["COLOURS", "Figure", "circle", "diamond", "line", "path", "rect", "text"]
+__all__ = ["COLOURS", "LETTER", "Figure", "circle", "diamond", "line", "path", "rect", "text"]
 
 # Okabe and Ito's colour-blind-safe blue and vermillion, darkened or lightened for contrast.
 COLOURS: Final = """\
@@ -20,6 +20,7 @@ COLOURS: Final = """\
 @media (prefers-color-scheme: dark) { :root { --ground: #14171a; --ink: #e9ecef; --faint: #a8b1ba;
   --rule: #3a424a; --panel: #20252a; --mark: #7cc0f5; --other: #f0a26b; --warn: #f2b880; } }
 """
+LETTER: Final = 6.8  # width that is reserved for a letter
 _MARKS: Final = """\
 svg { font-family: system-ui, sans-serif; font-size: 12px; }
 svg text { fill: var(--ink); paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }

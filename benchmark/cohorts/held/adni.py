@@ -114,7 +114,7 @@ def _read(root: Path, _options: Mapping[str, str], problems: Problems) -> Readin
 
 def _visits(table: ReleasedTable) -> pd.DataFrame:
     rid = table.number("RID", 1, 99999, needed=True)
-    people = table.text("PTID", r"\d{3}_S_\d{4,5}").astype("str")
+    people = adni_images.participant_ids(table, "PTID")
     months = loni.visit_months(table.text("VISCODE", loni.VISIT))
     table.refuse_repeats(
         ["VISCODE"], pd.DataFrame({"rid": rid, "months": months}), "this person's visit"
@@ -125,7 +125,7 @@ def _visits(table: ReleasedTable) -> pd.DataFrame:
     visits = pd.DataFrame(
         {
             "rid": rid,
-            v.PARTICIPANT_ID: "sub-ADNI" + people.str.replace("_", ""),
+            v.PARTICIPANT_ID: people,
             v.SESSION_ID: loni.session(months),
             v.VISIT_MONTHS: months,
             v.IS_INDEX: first,

@@ -30,7 +30,7 @@ from benchmark.cohorts.held.reading import DAYS_A_MONTH, ReleasedFile
 from benchmark.cohorts.held.released import ReleasedTable, find_one
 from benchmark.cohorts.held.volumes import NO_VISIT, Placed
 
-__all__ = ["FILES", "placed", "read_images"]
+__all__ = ["FILES", "participant_ids", "placed", "read_images"]
 
 _LIST: Final = "MRILIST*.csv"
 _MARK: Final = "Image Data ID"  # a collection's file has any name: its first line tells
@@ -49,6 +49,11 @@ FILES: Final = (
     ),
     ReleasedFile(_LIST, "the same for all MRI (Imaging, MR Image Acquisition)", needed=False),
 )
+
+
+def participant_ids(table: ReleasedTable, column: str) -> pd.Series:
+    """``sub-ADNI002S0295`` of ``002_S_0295``, as in Clinica's folders; missing where unreadable."""
+    return "sub-ADNI" + table.text(column, _PERSON).astype("str").str.replace("_", "")
 
 
 def read_images(root: Path, problems: Problems) -> tuple[pd.DataFrame, list[Path]]:
@@ -125,12 +130,12 @@ def _images(
     table: ReleasedTable, image: str, person: str, day: str, form: tuple[str, str]
 ) -> pd.DataFrame:
     numbers = table.text(image, r"[ID]?\d+").astype("str").str.extract(r"(\d+)", expand=False)
-    people = table.text(person, _PERSON)
+    people = participant_ids(table, person)
     return pd.DataFrame(
         {
             "image": numbers.str.lstrip("0"),
-            v.PARTICIPANT_ID: "sub-ADNI" + people.str.replace("_", ""),
-            "day": _dates(table, day, form),
+            v.PARTICIPANT_ID: people,
+            "day": table.dates(day, *form),
             "file": table.file,
             "column": image,
             "line": table.frame.index,
@@ -138,23 +143,14 @@ def _images(
     )
 
 
-def _dates(table: ReleasedTable, column: str, form: tuple[str, str]) -> pd.Series:
-    texts = table.text(column)
-    dates = pd.to_datetime(texts, format=form[0], errors="coerce")
-    for line in texts.index[texts.notna() & dates.isna()]:
-        rule = f"expected a date {form[1]}"
-        table.problems.add(table.file, rule, column=column, line=int(line), value=str(texts[line]))
-    return dates
-
-
 def _dated(visits: pd.DataFrame, merged: ReleasedTable) -> pd.DataFrame:
     """participant_id, session_id and ``exam``, the day of each visit."""
-    people = merged.text("PTID", _PERSON)
+    people = participant_ids(merged, "PTID")
     exams = pd.DataFrame(
         {
-            v.PARTICIPANT_ID: "sub-ADNI" + people.str.replace("_", ""),
+            v.PARTICIPANT_ID: people,
             v.VISIT_MONTHS: loni.visit_months(merged.text("VISCODE", loni.VISIT)),
-            "exam": _dates(merged, "EXAMDATE", _ISO),
+            "exam": merged.dates("EXAMDATE", *_ISO),
         }
     ).dropna()
     exams = exams.drop_duplicates([v.PARTICIPANT_ID, v.VISIT_MONTHS])

@@ -182,7 +182,7 @@ def _sessions(
     table.refuse_repeats([v.SESSION_ID], sessions.to_frame(), "this session")
     values = _values(table, sidecar, group)
     values[v.PARTICIPANT_ID], values[v.SESSION_ID] = who, sessions
-    dates = _dates(table)
+    dates = table.dates("acq_time", "ISO8601", "YYYY-MM-DDThh:mm:ss", needed=False, utc=True)
     ages = values.get(v.AGE_YEARS, pd.Series(np.nan, index=values.index))
     if len(values) > 1:
         known = dates if dates.notna().sum() > ages.notna().sum() else ages
@@ -199,20 +199,6 @@ def _sessions(
     elif ages.notna().all():
         values[_TIME] = ((ages - ages.min()) * 12).round(2)
     return values.dropna(subset=v.SESSION_ID).sort_values(_TIME, kind="stable")
-
-
-def _dates(table: ReleasedTable) -> pd.Series:
-    texts = table.text("acq_time", needed=False)
-    dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
-    for line in texts.index[texts.notna() & dates.isna()]:
-        table.problems.add(
-            table.file,
-            "expected a date YYYY-MM-DDThh:mm:ss",
-            column="acq_time",
-            line=int(line),
-            value=str(texts[line]),
-        )
-    return dates
 
 
 def _joined(people: pd.DataFrame, parts: list[pd.DataFrame], problems: Problems) -> pd.DataFrame:

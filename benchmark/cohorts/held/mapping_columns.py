@@ -99,11 +99,4 @@ def _time(table: ReleasedTable, target: str, rule: ColumnRule, people: pd.Series
 
 
 def _dates(table: ReleasedTable, column: str, form: str, rule: ColumnRule) -> pd.Series:
-    texts = table.text(column, needed=rule.needed)
-    given = texts.notna() & ~texts.isin(rule.missing)
-    dates = pd.to_datetime(texts.where(given), format=form, errors="coerce")
-    for line in texts.index[given & dates.isna()]:
-        table.problems.add(
-            table.file, f"expected a date {form}", column=column, line=int(line), value=texts[line]
-        )
-    return dates
+    return table.dates(column, form, needed=rule.needed, missing=rule.missing)

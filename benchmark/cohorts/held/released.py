@@ -143,6 +143,32 @@ class ReleasedTable:
             given &= matches
         return cells.astype("object").where(given, None)
 
+    def dates(
+        self,
+        column: str,
+        form: str,
+        said: str = "",
+        *,
+        needed: bool = True,
+        missing: Sequence[str] = (),
+        utc: bool = False,
+    ) -> pd.Series:
+        """A column of dates; NaT where missing.
+
+        Args:
+            column: Its name.
+            form: As ``pandas.to_datetime`` takes it.
+            said: The same for readers; by default ``form``.
+            needed: Whether an empty cell is a violation.
+            missing: Cells that stand for none.
+            utc: Whether offsets are read, and dates given in UTC.
+        """
+        texts = self.text(column, needed=needed)
+        given = texts.notna() & ~texts.isin(missing)
+        dates = pd.to_datetime(texts.where(given), format=form, errors="coerce", utc=utc)
+        self._refuse(column, (given & dates.isna()).to_numpy(), f"expected a date {said or form}")
+        return dates
+
     def number(
         self,
         column: str,
