@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from benchmark.cli import main
 from benchmark.cli.compose import Request, compose_request
 from benchmark.cohorts.catalogue import COHORTS, untwinned
 from benchmark.cohorts.held.entry import GROUP, added_profiles
-from benchmark.config import CONFIGS, Profile, load_profile, load_suite
+from benchmark.config import CONFIGS, Profile, load_profile, load_suite, rebuilt
+from benchmark.registry import registry
 from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.runs.rows import resolve_row
 from benchmark.splitting import PROTOCOLS
@@ -79,6 +80,19 @@ def test_what_rows_start_from_is_made_by_the_profile(name: str) -> None:
                 set(t) & set(profile.plan[c].fit) for c, t in parts.items() if c in profile.plan
             )
     assert set(profile.stand_ins.values()) <= set(profile.cohorts)
+
+
+def test_every_scale_of_a_method_resolves_and_is_rebuilt_whole() -> None:
+    """No default of the small scale slips into another one on its way to a worker process."""
+    profile = load_profile("mini")
+    scaled = {i.name: i for i in registry().methods.values() if i.scales}
+    assert scaled.keys() >= {"neurobridge", "denseformer_moe", "anchored_qformer", "brain_adapter"}
+    for info in scaled.values():
+        for scale, make in info.scales.items():
+            row = resolve_row(info.name, profile, scale=scale)
+            assert row.config == asdict(make()) != resolve_row(info.name, profile).config
+            assert info.config is not None
+            assert asdict(rebuilt(info.config, row.config, info.name)) == row.config
 
 
 def test_settings_of_a_profile_belong_to_its_rows() -> None:
