@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,7 +99,9 @@ def checkpoint_hash(folder: Path) -> str:
     """
     stated = checkpoint_facts(folder).get("sha256")
     if stated is None:
-        return file_sha256(folder) if folder.is_file() else tree_sha256(folder.iterdir())
+        files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+        facts = ((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
+        return _hash_of_files(folder, tuple(facts))
     path = folder / WEIGHTS
     found = file_sha256(path) if path.is_file() else "none, there is no such file"
     if found != stated:
@@ -107,6 +110,12 @@ def checkpoint_hash(folder: Path) -> str:
             f"damaged: run `{_command(folder)}`, or bring the file from where it came"
         )
     return found
+
+
+@lru_cache(maxsize=32)
+def _hash_of_files(folder: Path, _facts: tuple[tuple[str, int, int], ...]) -> str:
+    """Hash of a file or folder, read once as long as its files are the same."""
+    return file_sha256(folder) if folder.is_file() else tree_sha256(folder.iterdir())
 
 
 def refuse_pretrained_people(job: Job, cells: Iterable[Cell], workspace: Workspace) -> None:
