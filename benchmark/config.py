@@ -6,12 +6,12 @@ of the wrong type fails before any data is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from benchmark.errors import ConfigError, UnknownNameError, nearest
@@ -26,6 +26,8 @@ __all__ = [
     "load_suite",
     "method_config",
     "read_config",
+    "rebuilt",
+    "stacked",
     "typed",
 ]
 
@@ -122,8 +124,42 @@ def typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
     Raises:
         ConfigError: An unknown key (the nearest is suggested), a wrong type, or a missing value.
     """
+    return _filled(OmegaConf.structured(schema), values, where)
+
+
+def rebuilt(schema: type, resolved: Mapping[str, Any], where: str) -> Any:
+    """Returns the dataclass that settings were resolved from, as by :func:`method_config`.
+
+    They are whole: nothing is added to a mapping without fixed keys, such as an encoder's
+    ``settings``, from the defaults.
+
+    Args:
+        schema: The dataclass.
+        resolved: All of its values, nested.
+        where: Named in the error.
+
+    Raises:
+        ConfigError: As :func:`typed`.
+    """
+    defaults = OmegaConf.structured(schema)
+    _clear_free(defaults, resolved)
+    return _filled(defaults, resolved, where)
+
+
+def _clear_free(defaults: DictConfig, resolved: Mapping[str, Any]) -> None:
+    """Empties the mappings without fixed keys that the values have."""
+    for key, given in resolved.items():
+        part = defaults[key] if key in defaults else None  # noqa: SIM401 - a DictConfig raises
+        if isinstance(part, DictConfig) and isinstance(given, Mapping):
+            if is_dataclass(OmegaConf.get_type(part)):
+                _clear_free(part, given)
+            else:
+                OmegaConf.update(defaults, key, {}, merge=False)
+
+
+def _filled(defaults: DictConfig, values: Mapping[str, Any], where: str) -> Any:
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(values)))
+        merged = OmegaConf.merge(defaults, OmegaConf.create(dict(values)))
         missing = OmegaConf.missing_keys(merged)
         if missing:
             raise ConfigError(f"{where}: no value for {', '.join(sorted(missing))}")
@@ -209,13 +245,45 @@ def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def method_config(schema: type | None, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+def stacked(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several layers of settings as one by dotted key; later ones win.
+
+    A layer that names another ``encoder`` takes none of the ``settings`` that earlier layers gave
+    beside it, since they are those of the one before.
+
+    >>> stacked([{"encoder": "a", "settings": {"depth": 2}}, {"encoder": "b"}])
+    {'encoder': 'b'}
+    """
+    settings: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in flat_keys(layer).items():
+            owner = _owner(key)
+            if owner is not None and settings.get(key) != value:
+                gone = f"{owner}settings."
+                settings = {k: v for k, v in settings.items() if not k.startswith(gone)}
+        settings.update(flat_keys(layer))
+    return settings
+
+
+def _owner(key: str) -> str | None:
+    """What a key that names an encoder stands in, with its dot; None for any other key."""
+    owner, _, name = key.rpartition(".")
+    return (f"{owner}." if owner else "") if name == "encoder" else None
+
+
+def method_config(
+    schema: type | None, settings: Mapping[str, Any], where: str, base: object | None = None
+) -> dict[str, Any]:
     """Resolves a method's settings to a plain nested dictionary.
+
+    Where they name another ``encoder``, the default ``settings`` beside it fall away: they are
+    those of the default one.
 
     Args:
         schema: ``MethodInfo.config``; None for a method without settings.
         settings: What differs from the defaults; dotted keys reach into nested settings.
         where: Named in the error.
+        base: An instance of it that takes the place of the defaults.
 
     Raises:
         ConfigError: An unknown key, a wrong type, or settings for a method that has none.
@@ -229,7 +297,17 @@ def method_config(schema: type | None, settings: Mapping[str, Any], where: str) 
         OmegaConf.update(nested, key, value, force_add=True)
     values = OmegaConf.to_container(nested)
     known = values if isinstance(values, dict) else {}
-    instance = typed(schema, {str(k): v for k, v in known.items()}, where)
+    defaults = OmegaConf.structured(schema if base is None else base)
+    for key, value in settings.items():
+        owner = _owner(key)
+        if owner is not None and OmegaConf.select(defaults, key) not in (None, value):
+            _clear(defaults, f"{owner}settings")
+    instance = _filled(defaults, {str(k): v for k, v in known.items()}, where)
     if not is_dataclass(instance) or isinstance(instance, type):
         raise ConfigError(f"{where}: MethodInfo.config must be a dataclass, got {schema!r}")
     return asdict(instance)
+
+
+def _clear(defaults: DictConfig, key: str) -> None:
+    if isinstance(OmegaConf.select(defaults, key), DictConfig):
+        OmegaConf.update(defaults, key, {}, merge=False)

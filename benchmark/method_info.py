@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -71,6 +72,8 @@ class MethodInfo:
         suite: Name of the cohorts and tasks that one fit spans (``configs/suite``); empty: each
             cohort by itself.
         config: Dataclass of its settings with their defaults, or None.
+        scales: Settings at other scales than the default one: name -> what makes them, such as
+            ``{"paper": paper_config}``.
         variants: Further board rows of the same method: row name -> settings that differ; the
             keys ``track``, ``title``, ``suite``, ``multitask`` and ``tasks`` set those of the row.
         paper: Citation.
@@ -93,6 +96,7 @@ class MethodInfo:
     multitask: bool = False
     suite: str = ""
     config: type | None = None
+    scales: dict[str, Callable[[], object]] = field(default_factory=dict)
     variants: dict[str, dict[str, object]] = field(default_factory=dict)
     paper: str = ""
     doi: str = ""

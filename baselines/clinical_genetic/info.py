@@ -1,4 +1,4 @@
-"""Clinical table and genetics."""
+"""Clinical table and genetics, or genetics alone."""
 
 from dataclasses import dataclass, field
 
@@ -20,11 +20,15 @@ INFO = register(
     MethodInfo(
         name="clinical_genetic",
         title="Clinical + genetic, logistic regression",
-        summary="Logistic regression on the clinical table, APOE e4 and the SNP panel.",
+        summary="Logistic regression on APOE e4 and the SNP panel, with the clinical table or "
+        "without.",
         model="model:ClinicalGenetic",
         tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "impaired"),
-        tracks=("clinical+genetic",),
+        tracks=("clinical+genetic", "genetic"),
         copes_with_missing=True,
         config=Config,
+        variants={
+            "genetic_linear": {"track": "genetic", "title": "Genetic, logistic regression"},
+        },
     )
 )

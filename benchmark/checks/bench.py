@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark import vocabulary as v
 from benchmark.checks.tiny_cohort import write_tiny_cohort
-from benchmark.config import load_profile, typed
+from benchmark.config import load_profile, rebuilt
 from benchmark.method import Method, RunContext
 from benchmark.prediction import Prediction
 from benchmark.registry import load_method_class
@@ -117,7 +117,7 @@ class Bench:
         """An unfitted method."""
         schema = self.row.info.config
         where = f"settings of {self.name!r}"
-        config = typed(schema, self.row.config, where) if schema else None
+        config = rebuilt(schema, self.row.config, where) if schema else None
         return load_method_class(self.row.info)(config)
 
     def fit(self, group: Group, track: str = "", seed: int = 0) -> Method:

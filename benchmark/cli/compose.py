@@ -20,6 +20,7 @@ class Request:
     profile: Profile = field(default_factory=Profile)
     method: str = ""
     track: str | None = None
+    scale: str | None = None
     protocol: str | None = None
     cohort: str | None = None
     task: str | None = None

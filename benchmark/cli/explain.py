@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.saliency.fold import Point, job_of
     from benchmark.saliency.study import Listener, explain_fold
 
-    row = resolve_row(asked.method, asked.profile, asked.config, asked.track)
+    row = resolve_row(asked.method, asked.profile, asked.config, asked.track, scale=asked.scale)
     point = Point(asked.cohort, asked.task, asked.fold, asked.seed, asked.protocol)
     workspace = workspace_of(asked.profile.name)
     job = job_of(row, asked.profile, workspace, point)

@@ -13,6 +13,7 @@ examples:
   neurodx run method=voxel_svm cohort=phantom-memory task=dx3 fold=0
   neurodx run method=resnet3d task=dx3 config.trainer.lr=0.003   (a trial: the plan stays as it is)
   neurodx run method=voxel_svm protocol=few-label     (or leave-site-out, 5x5fold)
+  neurodx run method=neurobridge scale=paper cohort=phantom-memory profile.device=cuda
   torchrun --nproc-per-node 2 -m benchmark.cli run method=resnet3d config.trainer.distributed=true
 """
 
@@ -39,10 +40,15 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.runs.workspace import workspace_of
 
     request = compose_request(args.overrides)
-    row = resolve_row(request.method, request.profile, request.config, request.track)
+    row = resolve_row(
+        request.method, request.profile, request.config, request.track, scale=request.scale
+    )
     narrowed = any(
         value is not None
-        for value in (request.cohort, request.task, request.fold, request.seed, request.track)
+        for value in (
+            *(request.cohort, request.task, request.fold),
+            *(request.seed, request.track, request.scale),
+        )
     )
     select = None
     if narrowed or request.config:

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         task=asked.task,
         cohort=asked.cohort,
         track=asked.track,
+        scale=asked.scale,
         fold=asked.fold,
         all_folds=args.all_folds,
         seed=asked.seed,

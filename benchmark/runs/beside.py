@@ -149,7 +149,7 @@ def write_exposed(path: Path, people: tuple[str, ...], shown: Mapping[str, np.nd
     """Writes ``<cohort>.npz``: the arrays, and ``participant_id`` in their order."""
     path.parent.mkdir(exist_ok=True)
     arrays: dict[str, np.ndarray] = {
-        name: values.astype(np.float32) if values.dtype.kind == "f" else values
+        name: values.astype(np.float32) if values.dtype == np.float64 else values
         for name, values in shown.items()
     }
     arrays[v.PARTICIPANT_ID] = np.array(people, dtype=np.str_)

@@ -19,7 +19,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from benchmark import vocabulary as v
-from benchmark.config import typed
+from benchmark.config import rebuilt
 from benchmark.errors import ResultError
 from benchmark.method import Method, RunContext
 from benchmark.registry import get_method, load_method_class
@@ -56,7 +56,7 @@ def failure_path(workspace: Workspace, job: Job, identity: str) -> Path:
 def new_method(job: Job) -> Method:
     """Builds an unfitted method from a job's settings."""
     info = get_method(job.method)
-    config = typed(info.config, job.config, f"settings of {job.row!r}") if info.config else None
+    config = rebuilt(info.config, job.config, f"settings of {job.row!r}") if info.config else None
     return load_method_class(info)(config)
 
 

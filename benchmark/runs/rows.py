@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from benchmark.config import CONFIGS, Profile, flat_keys, method_config
-from benchmark.errors import ConfigError
+from benchmark.config import CONFIGS, Profile, method_config, stacked
+from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.method_info import MethodInfo
 from benchmark.registry import get_method
 from benchmark.tasks import get_task
@@ -32,6 +32,7 @@ class Row:
         track: What the row sees.
         config: Resolved settings.
         tasks: Tasks that it answers: the method's, or those that its settings were tuned for.
+        scale: Whose settings are the defaults, of ``MethodInfo.scales``; "" for the method's own.
         suite: Cohorts and tasks that one fit spans; empty: each cohort by itself.
         multitask: Whether one fit serves all tasks of a cohort, or of the suite, at once.
         tuned: Whether a sweep chose the settings.
@@ -44,6 +45,7 @@ class Row:
     track: str
     config: Mapping[str, Any]
     tasks: tuple[str, ...]
+    scale: str = ""
     suite: str = ""
     multitask: bool = False
     tuned: bool = False
@@ -85,14 +87,18 @@ def resolve_row(
     overrides: Mapping[str, Any] | None = None,
     track: str | None = None,
     configs: Path = CONFIGS,
+    *,
+    scale: str | None = None,
 ) -> Row:
     """Finds a row and resolves its settings.
 
     Later layers win: the method's defaults, the profile's settings for the method, the variant, the
-    profile's settings for the row, the tuned configuration, the overrides.
+    profile's settings for the row, the tuned configuration, the overrides. At another scale the
+    defaults are that scale's, and the profile's settings, which are for the default one, are none.
 
     Raises:
-        UnknownNameError: No method, variant or tuned row of that name, or no such track.
+        UnknownNameError: No method, variant or tuned row of that name, no such track, or the method
+            has no such scale.
         ConfigError: A setting is misspelt or has the wrong type, or the track is not declared.
     """
     frozen = tuned_rows(configs).get(name)
@@ -111,17 +117,17 @@ def resolve_row(
             f"method {info.name!r} does not declare the track {chosen_track!r}; it declares "
             f"{', '.join(info.tracks)} (MethodInfo.tracks in {info.folder}/info.py)"
         )
+    chosen_scale = str(scale or tuned.get("scale") or "")
+    of_profile = {} if chosen_scale else profile.settings
     layers = (
-        profile.settings.get(info.name, {}),
+        of_profile.get(info.name, {}),
         {k: v for k, v in variant.items() if k not in _ROW_KEYS},
-        *(profile.settings.get(r, {}) for r in dict.fromkeys((source, name)) if r != info.name),
+        *(of_profile.get(r, {}) for r in dict.fromkeys((source, name)) if r != info.name),
         tuned.get("config", {}),
         overrides or {},
     )
-    settings: dict[str, Any] = {}
-    for layer in layers:
-        settings.update(flat_keys(layer))
-    config = method_config(info.config, settings, f"settings of {name!r}")
+    base = _defaults(info, chosen_scale)
+    config = method_config(info.config, stacked(layers), f"settings of {name!r}", base)
     own = tasks_of_row(info, source)
     tasks = tuple(task for task in tuned.get("tasks", own) if task in own)
     study = tuned.get("study") or {}
@@ -133,8 +139,18 @@ def resolve_row(
         track=chosen_track,
         config=config,
         tasks=tasks,
+        scale=chosen_scale,
         suite=suite,
         multitask=bool(variant.get("multitask", info.multitask)),
         tuned=bool(frozen),
         study=study,
     )
+
+
+def _defaults(info: MethodInfo, scale: str) -> object | None:
+    """Settings of a scale; None for the method's own."""
+    if not scale:
+        return None
+    if scale not in info.scales:
+        raise UnknownNameError(f"scale of method {info.name!r}:", scale, info.scales)
+    return info.scales[scale]()

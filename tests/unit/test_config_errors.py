@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmark import cli
 from benchmark.cli.compose import compose_request
-from benchmark.config import Profile, load_profile, method_config, typed
+from benchmark.config import Profile, load_profile, method_config, rebuilt, stacked, typed
 from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.registry import get_method
 from benchmark.runs.rows import resolve_row
 
 SOUND = {"name": "m", "protocol": "3fold", "phantom": {"spacing_mm": 4.0}}
@@ -56,6 +58,56 @@ def test_settings_are_resolved_through_dotted_keys() -> None:
         method_config(Outer, {"trainer.lrr": 1}, "s")
     with pytest.raises(ConfigError, match="s: has no settings, got width"):
         method_config(None, {"width": 1}, "s")
+
+
+@dataclass
+class Reads:
+    encoder: str = "small"
+    settings: dict[str, Any] = field(default_factory=lambda: {"width": 8, "depth": 2})
+
+
+@dataclass
+class Reader:
+    text: Reads = field(default_factory=Reads)
+    pretrained: str = "weights"
+
+
+def test_another_encoder_does_not_take_over_the_settings_of_the_one_before() -> None:
+    def text(settings: dict, base: object | None = None) -> dict:
+        return dict(method_config(Reader, settings, "s", base)["text"])
+
+    assert text({"text.settings.width": 4})["settings"] == {"width": 4, "depth": 2}
+    assert text({"text.encoder": "small"})["settings"] == {"width": 8, "depth": 2}
+    assert text({"text.encoder": "other"}) == {"encoder": "other", "settings": {}}
+    other = {"text.encoder": "other", "text.settings.patch": 2}
+    assert text(other) == {"encoder": "other", "settings": {"patch": 2}}
+    large = Reader(Reads("large", {"width": 768}))
+    assert text({"pretrained": ""}, large) == {"encoder": "large", "settings": {"width": 768}}
+    assert text(other, large) == {"encoder": "other", "settings": {"patch": 2}}
+    profile = {"text.settings": {"depth": 1}, "pretrained": ""}
+    assert stacked([profile, {"text": {"encoder": "other"}}]) == {
+        "pretrained": "",
+        "text.encoder": "other",
+    }
+    for settings, base in ((other, None), ({"pretrained": ""}, Reader(Reads("small", {"d": 1})))):
+        resolved = method_config(Reader, settings, "s", base)
+        assert asdict(rebuilt(Reader, resolved, "s")) == resolved, "nothing of the defaults"
+
+
+def test_a_scale_takes_the_place_of_defaults_and_of_what_the_profile_sets(
+    probe_site: Path, tiny_profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = get_method("probe")
+    tiny_profile.settings["probe"] = {"shift": 0.1}
+    with pytest.raises(UnknownNameError, match="scale of method 'probe'"):
+        resolve_row("probe", tiny_profile, scale="paper")
+    monkeypatch.setitem(info.scales, "paper", lambda: info.config(shift=0.3))
+    row = resolve_row("probe", tiny_profile, scale="paper")
+    assert (row.config["shift"], row.scale) == (0.3, "paper")
+    assert resolve_row("probe", tiny_profile, {"shift": 0.7}, scale="paper").config["shift"] == 0.7
+    assert resolve_row("probe_shifted", tiny_profile, scale="paper").config["shift"] == 0.5
+    assert (resolve_row("probe", tiny_profile).config["shift"], info.config().shift) == (0.1, 0.0)
+    assert compose_request(["method=probe", "scale=paper"]).scale == "paper"
 
 
 def test_layers_of_settings(probe_site: Path, tiny_profile: Profile, tmp_path: Path) -> None:

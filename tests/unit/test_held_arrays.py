@@ -81,15 +81,17 @@ def test_options_go_before_the_mapping(root: Path, tmp_path: Path) -> None:
     snps = GenotypeRule(str(tmp_path / "clinic" / "panel.bed"), ["rs3"])
     added = add(root, mapping, fmri=SeriesRule(str(tmp_path / "other")), snps=snps)
     assert added.cohort.array("fmri").shape == (1, 12, 2)
-    assert "qformer_fmri" not in added.profile.methods, "one person is too few"
+    assert not {"connectivity_linear", "qformer_fmri"} & set(added.profile.methods), (
+        "one is too few"
+    )
     assert added.cohort.card["snp_names"] == ["rs3_A"]
 
 
 def test_series_predict_series_of_the_same_regions_only(root: Path, tmp_path: Path) -> None:
-    add(root, write_clinic_with_arrays(tmp_path / "train"), "train")
+    add(root, write_clinic_with_arrays(tmp_path / "train", 64), "train")
     methods = {}
     for name in ("same", "other", "shorter", "none"):
-        mapping = write_clinic_with_arrays(tmp_path / name)
+        mapping = write_clinic_with_arrays(tmp_path / name, 64)
         text = mapping.read_text()
         if name == "other":  # an atlas of as many regions
             for path in (tmp_path / name / "xcp_d").rglob("*.tsv"):
@@ -100,9 +102,10 @@ def test_series_predict_series_of_the_same_regions_only(root: Path, tmp_path: Pa
             mapping.write_text(text.partition("fmri:")[0] + "snps:" + text.partition("snps:")[2])
         add(root, mapping, name)
         methods[name] = external_profile("x", "train", [name], root).methods
-    assert "qformer_fmri" in methods["same"]
+    rows = {"connectivity_linear", "qformer_fmri"}
+    assert rows <= set(methods["same"])
     for name in ("other", "shorter", "none"):
-        assert "qformer_fmri" not in methods[name], name
+        assert not rows & set(methods[name]), name
         assert "clinical_genetic" in methods[name], name
 
 

@@ -136,6 +136,19 @@ def test_aibl_joins_tables_by_visit(tmp_path: Path) -> None:
     assert set(index["site_id"]) == {"1", "2"}
 
 
+@pytest.mark.parametrize(("cell", "refused"), [("2007-07-02", True), ("-4", False), ("", False)])
+def test_aibl_dates_that_cannot_be_read_are_named(tmp_path: Path, cell: str, refused: bool) -> None:
+    path = write_aibl(tmp_path) / "aibl_mmse_01-Jun-2018.csv"
+    table = pd.read_csv(path, dtype=str)
+    table.loc[4, "EXAMDATE"] = cell
+    table.to_csv(path, index=False)
+    if refused:
+        with pytest.raises(CohortError, match=r"EXAMDATE.*expected a date month/day/year"):
+            read("aibl", tmp_path)
+    else:
+        assert read("aibl", tmp_path).visits["age_years"].notna().all(), "CDR has the date too"
+
+
 def test_ppmi_classes_are_those_of_the_consensus(tmp_path: Path) -> None:
     reading = read("ppmi", write_ppmi(tmp_path))
     assert class_counts(reading, "pd_hc") == {"HC": 39, "PD": 39}

@@ -109,7 +109,7 @@ def _scale(table: ReleasedTable, column: str) -> pd.Series:
 
 def _decimal_year(table: ReleasedTable) -> pd.Series:
     """EXAMDATE, month/day/year, as a year with decimals."""
-    dates = pd.to_datetime(table.text("EXAMDATE", needed=False), format="%m/%d/%Y", errors="coerce")
+    dates = table.dates("EXAMDATE", "%m/%d/%Y", "month/day/year", needed=False, missing=_MISSING)
     return dates.dt.year + (dates.dt.day_of_year - 1) / 365.25
 
 

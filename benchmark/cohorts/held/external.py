@@ -15,7 +15,7 @@ from benchmark.cohorts.held.plan import (
     answers,
     lacks_series,
     lacks_volumes,
-    rows_of_series,
+    reads_series_alone,
     rows_of_volumes,
 )
 from benchmark.config import CohortPlan, Profile, load_profile
@@ -64,18 +64,18 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
     plan = CohortPlan(fit=tasks, external=external)
     methods = []
     everyone = [_store(root, train), *stores.values()]
-    apart: set[str] = set() if _one_grid(everyone) else rows_of_volumes(configs)
-    apart |= set() if _one_atlas(everyone) else rows_of_series(configs)
+    images: set[str] = set() if _one_grid(everyone) else rows_of_volumes(configs)
+    one_atlas = _one_atlas(everyone)
     for method in base.methods:
         row = resolve_row(method, base, configs=configs)
         asked = {other: [t for t in wanted if t in row.tasks] for other, wanted in external.items()}
-        able = all(
+        able = (one_atlas or not reads_series_alone(row)) and all(
             serves(row, cohort, fitted=False)
             and not lacks_volumes(row, cohort, asked[other])
             and not lacks_series(row, cohort, asked[other])
             for other, cohort in stores.items()
         )
-        if able and method not in apart and set(row.tasks) & set(tasks):
+        if able and method not in images and set(row.tasks) & set(tasks):
             methods.append(method)
     return Profile(
         name=name,

@@ -29,8 +29,8 @@ __all__ = [
     "lacks_series",
     "lacks_volumes",
     "profile_text",
+    "reads_series_alone",
     "rows_for",
-    "rows_of_series",
     "rows_of_volumes",
     "tasks_of",
 ]
@@ -83,7 +83,7 @@ class CohortTemplate:
         n_resamples: Bootstrap resamples.
         tables: Rows that read tables.
         volumes: Rows that read volumes.
-        series: Rows that read fMRI time series alone.
+        series: Networks that read fMRI time series.
     """
 
     protocol: str = "5fold"
@@ -165,19 +165,19 @@ def lacks_volumes(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
     return v.T1W in get_track(row.track) and bool(few_with_volumes(cohort, tasks))
 
 
+def reads_series_alone(row: Row) -> bool:
+    """Whether a row opens fMRI time series and nothing else."""
+    return get_track(row.track) == {v.FMRI}
+
+
 def lacks_series(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
-    """Whether a row opens time series alone, and too few people have one for one of its tasks."""
-    return get_track(row.track) == {v.FMRI} and bool(_few(cohort, tasks, v.FMRI))
+    """Whether a row reads time series alone, and too few people have one for one of its tasks."""
+    return reads_series_alone(row) and bool(_few(cohort, tasks, v.FMRI))
 
 
 def rows_of_volumes(configs: Path = CONFIGS) -> set[str]:
     """Names of the rows that cannot do without volumes."""
     return {*_template(configs).volumes}
-
-
-def rows_of_series(configs: Path = CONFIGS) -> set[str]:
-    """Names of the rows that read fMRI time series alone."""
-    return {*_template(configs).series}
 
 
 def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> list[str]:

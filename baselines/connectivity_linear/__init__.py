@@ -1,0 +1,1 @@
+"""Correlations between regions and a linear model."""
