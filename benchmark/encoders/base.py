@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import MethodError
 
-__all__ = ["Encoded", "Encoder", "check_state", "load_state", "read_state"]
+__all__ = ["Encoded", "Encoder", "check_finite", "check_state", "load_state", "read_state"]
 
 _MOST_SHOWN = 5
 _WRAPPERS = ("state_dict", "model")
@@ -77,8 +77,14 @@ def read_state(file: Path, wrappers: Sequence[str] = _WRAPPERS) -> dict[str, Ten
         wrappers: Names that a state may be wrapped under.
 
     Raises:
-        MethodError: There is no such file, or it holds something else.
+        MethodError: There is no such file, it holds something else, or a number is not finite.
     """
+    state = _tensors(file, wrappers)
+    check_finite(state, str(file))
+    return state
+
+
+def _tensors(file: Path, wrappers: Sequence[str]) -> dict[str, Tensor]:
     if not file.is_file():
         raise MethodError(f"{file}: expected a file of weights, which is not there")
     if file.suffix == ".safetensors":
@@ -96,6 +102,26 @@ def read_state(file: Path, wrappers: Sequence[str] = _WRAPPERS) -> dict[str, Ten
     if not tensors:
         raise MethodError(f"{file}: expected tensors by name, got {type(state).__name__}")
     return dict(state)
+
+
+def check_finite(state: Mapping[str, Tensor], source: str) -> None:
+    """Refuses weights that are not numbers.
+
+    Args:
+        state: Tensors by name.
+        source: Where they come from.
+
+    Raises:
+        MethodError: One holds NaN or infinity; the first is named.
+    """
+    for name, tensor in state.items():
+        wrong = int((~tensor.isfinite()).sum())
+        if wrong:
+            raise MethodError(
+                f"{source}: {wrong} of {tensor.numel()} numbers of {name} are NaN or infinite, "
+                "expected finite weights; the file is damaged, or its training diverged: get "
+                "another"
+            )
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

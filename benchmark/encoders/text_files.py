@@ -88,14 +88,16 @@ def load_parts(folder: Path, layers: int | None = None, dtype: str = "float32") 
 
     Raises:
         MethodError: A file is missing, weights are missing or of another shape (they are named),
-            there are fewer layers, the model has both an encoder and a decoder, or nothing can
-            serve for padding.
+            one holds NaN or infinity, there are fewer layers, the model has both an encoder and a
+            decoder, or nothing can serve for padding.
     """
     if not (folder / "config.json").is_file():
         raise MethodError(f"{folder}: expected a Hugging Face folder with a config.json")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    from benchmark.encoders.base import check_finite
 
     with _quiet():
         try:
@@ -120,6 +122,7 @@ def load_parts(folder: Path, layers: int | None = None, dtype: str = "float32") 
             f"{folder}: {len(wrong)} weights are missing or of another shape: "
             f"{', '.join(sorted(wrong)[:5])}"
         )
+    check_finite(network.state_dict(), str(folder))
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
             raise MethodError(f"{folder}: its tokenizer has neither a padding nor an end token")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark import vocabulary as v
-from benchmark.config import CONFIGS
+from benchmark.config import CONFIGS, flat_keys
 from benchmark.errors import ConfigError, LeakageError
 from benchmark.leakage.naming import listed
 from benchmark.runs.job import Job, Workspace
@@ -22,10 +23,12 @@ __all__ = [
     "checkpoint_folder",
     "checkpoint_hash",
     "refuse_pretrained_people",
+    "weights_read",
 ]
 
 CHECKPOINT: Final = "checkpoint.json"
 WEIGHTS: Final = "weights.pt"
+_FOLDER: Final = "folder"
 
 
 def is_recipe(name: str, configs: Path = CONFIGS) -> bool:
@@ -58,6 +61,29 @@ def checkpoint_folder(job: Job, workspace: Workspace) -> Path | None:
     return folder
 
 
+def weights_read(job: Job, workspace: Workspace) -> dict[str, Path]:
+    """All weights that a job reads, by what names them.
+
+    These are what it starts from, ``pretrained/<name>``, and what every setting called ``folder``
+    names, such as ``text.folder``.
+
+    Raises:
+        ConfigError: They are not there.
+    """
+    start = checkpoint_folder(job, workspace)
+    found = {} if start is None else {f"pretrained/{job.pretrained}": start}
+    for key, value in flat_keys(job.config).items():
+        if key.rpartition(".")[2] != _FOLDER or not value:
+            continue
+        if not Path(value).exists():
+            raise ConfigError(
+                f"{job.row}: {key}={value!r} is no file or folder of weights; give the path of one "
+                f"(`config.{key}=PATH`)"
+            )
+        found[key] = Path(value)
+    return found
+
+
 def checkpoint_facts(folder: Path) -> dict[str, Any]:
     """What was recorded with a checkpoint of this project; empty for weights from elsewhere."""
     path = folder / CHECKPOINT
@@ -66,14 +92,16 @@ def checkpoint_facts(folder: Path) -> dict[str, Any]:
 
 
 def checkpoint_hash(folder: Path) -> str:
-    """Hash of the weights.
+    """Hash of the weights: those of a checkpoint of this project, or all files from elsewhere.
 
     Raises:
         ConfigError: The weights are not those that were recorded.
     """
     stated = checkpoint_facts(folder).get("sha256")
     if stated is None:
-        return file_sha256(folder) if folder.is_file() else tree_sha256([folder])
+        files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+        facts = ((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
+        return _hash_of_files(folder, tuple(facts))
     path = folder / WEIGHTS
     found = file_sha256(path) if path.is_file() else "none, there is no such file"
     if found != stated:
@@ -84,25 +112,32 @@ def checkpoint_hash(folder: Path) -> str:
     return found
 
 
+@lru_cache(maxsize=32)
+def _hash_of_files(folder: Path, _facts: tuple[tuple[str, int, int], ...]) -> str:
+    """Hash of a file or folder, read once as long as its files are the same."""
+    return file_sha256(folder) if folder.is_file() else tree_sha256(folder.iterdir())
+
+
 def refuse_pretrained_people(job: Job, cells: Iterable[Cell], workspace: Workspace) -> None:
     """Refuses weights that have seen somebody who is held back in this run.
 
     Raises:
         LeakageError: A validation, test or external person was in the pretraining; they are named.
     """
-    folder = checkpoint_folder(job, workspace)
-    seen = checkpoint_facts(folder).get("participants", {}) if folder else {}
+    read = weights_read(job, workspace).items()
+    seen = {name: checkpoint_facts(folder).get("participants", {}) for name, folder in read}
     for cell in cells:
         held_back = {
             who for part in (v.VALIDATION, v.TEST, v.EXTERNAL) for who in cell.people.get(part, ())
         }
-        both = sorted(held_back & set(seen.get(cell.cohort.name, ())))
-        if both:
-            raise LeakageError(
-                f"{job.label}: the weights of {job.pretrained!r} have seen {len(both)} people of "
-                f"{cell.cohort.name} who are held back here: {listed(both)}; expected nobody. "
-                "Pretrain on people of part 'pretrain' only"
-            )
+        for name, people in seen.items():
+            both = sorted(held_back & set(people.get(cell.cohort.name, ())))
+            if both:
+                raise LeakageError(
+                    f"{job.label}: the weights of {name!r} have seen {len(both)} people of "
+                    f"{cell.cohort.name} who are held back here: {listed(both)}; expected nobody. "
+                    "Pretrain on people of part 'pretrain' only"
+                )
 
 
 def _command(folder: Path) -> str:

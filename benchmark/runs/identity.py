@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmark.registry import ROOT, get_method
-from benchmark.runs.checkpoints import checkpoint_folder, checkpoint_hash
+from benchmark.runs.checkpoints import checkpoint_hash, weights_read
 from benchmark.runs.job import Job, Workspace
 from benchmark.splitting import read_split
 from benchmark.store import Cohort, tree_sha256
@@ -70,9 +70,8 @@ def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
         hashes[f"cohort/{part.cohort}"] = _cohort_hash(folder)
         for task in part.tasks:
             hashes[f"labels/{part.cohort}/{task}"] = _label_hash(folder, task)
-    weights = checkpoint_folder(job, workspace)
-    if weights is not None:
-        hashes[f"pretrained/{job.pretrained}"] = checkpoint_hash(weights)
+    for name, weights in weights_read(job, workspace).items():
+        hashes[name] = checkpoint_hash(weights)
     hashes |= {f"version/{name}": version for name, version in library_versions().items()}
     return hashes
 

@@ -13,7 +13,11 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError, MethodError
 from benchmark.method import RunContext
-from benchmark.runs.checkpoints import checkpoint_folder, refuse_pretrained_people
+from benchmark.runs.checkpoints import (
+    checkpoint_folder,
+    refuse_pretrained_people,
+    weights_read,
+)
 from benchmark.runs.execute import new_method
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.people import Cell, fold_samples, tasks_of
@@ -74,7 +78,7 @@ def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
     tasks = tasks_of(job.parts)
     people = json.dumps(replace(job, config={}).to_json(), sort_keys=True)
     train, validation = _samples(people, workspace)
-    if job.pretrained:
+    if weights_read(job, workspace):
         cells = [Cell.open(job, part, workspace) for part in job.parts]
         refuse_pretrained_people(job, cells, workspace)
     scratch.mkdir(parents=True, exist_ok=True)

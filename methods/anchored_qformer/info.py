@@ -34,11 +34,12 @@ class TextConfig:
 
 @dataclass
 class VolumeConfig:
-    """The encoder of T1w volumes.
+    """The encoder of T1w volumes; ``pretrained`` names its weights.
 
     Attributes:
-        encoder: ``volume_vit`` or ``dense_vit``.
-        settings: The encoder's own settings, all but its grid; those of the pretraining.
+        encoder: ``volume_vit``, ``dense_vit``, or a released one: ``m3d-clip``, ``brainiac``.
+        settings: The encoder's own settings, all but its grid; those of the pretraining. Of a
+            released one what differs from the released sizes.
         grid: Sides in voxels of the volumes that it sees; empty: as stored.
         fit: How volumes come to that grid: ``pad`` or ``resample``.
     """
@@ -63,6 +64,10 @@ class SeriesConfig:
     """The encoder of fMRI time series: one token a region.
 
     Attributes:
+        encoder: ``own``, or the released ``brain-jepa``, which takes 160 frames of 450 regions and
+            none of the sizes below.
+        folder: Weights of a released one, with the regions' gradients beside them.
+        settings: What differs from its released sizes.
         width: Features of a token.
         depth: Transformer blocks.
         heads: Attention heads.
@@ -71,6 +76,9 @@ class SeriesConfig:
         dropout: On what each half of a block adds.
     """
 
+    encoder: str = "own"
+    folder: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     width: int = 32
     depth: int = 1
     heads: int = 4
@@ -84,12 +92,17 @@ class GeneticsConfig:
     """The encoder of genotypes: one token a SNP, one for APOE e4, one for a polygenic score.
 
     Attributes:
+        encoder: ``own``, or the released ``nucleotide-transformer``, which reads the DNA around
+            each SNP and takes none of the sizes below.
+        folder: A released one, with the DNA around each SNP beside its weights.
         width: Features of a token.
         depth: Transformer blocks.
         heads: Attention heads.
         dropout: On what each half of a block adds.
     """
 
+    encoder: str = "own"
+    folder: str = ""
     width: int = 32
     depth: int = 1
     heads: int = 4
@@ -122,8 +135,14 @@ class FusionConfig:
             of their answers is late fusion.
         dim: Width inside the Q-formers; 0 takes the anchor's own.
         heads: Attention heads inside the Q-formers.
+        query_sd: Standard deviation of the queries at first.
+        norm: Of a cross-attention: ``post``, on queries and what they read, or ``pre``, on the
+            queries alone before they read.
         pool: What the anchor's answer is read from: the mean over ``all`` of its tokens, or over
             its ``own``, not those that the others wrote.
+        vote: What is averaged over the anchors that a person has: ``probabilities`` or ``logits``.
+        loss: What is learned from: the mean of the ``anchors``' own losses, or that of the
+            ``answer``.
         lora_rank: Rank of the anchor's low-rank updates.
         lora_alpha: They are scaled by alpha / rank.
         lora_dropout: On their input, while training.
@@ -131,19 +150,27 @@ class FusionConfig:
             round, while training.
         hidden: Width of the MLP of ``concat``.
         head_rate: Learning rate of the heads, as a multiple of ``trainer.lr``.
+        standardise: Whether features are standardised over people before the heads, in both stages.
+        zero_heads: Whether the heads of both stages start at 0, even odds for everybody.
     """
 
     kind: str = "anchored"
     n_queries: int = 4
     dim: int = 64
     heads: int = 4
+    query_sd: float = 0.02
+    norm: str = "post"
     pool: str = "all"
+    vote: str = "probabilities"
+    loss: str = "anchors"
     lora_rank: int = 8
     lora_alpha: float = 16.0
     lora_dropout: float = 0.0
     auxiliary_dropout: float = 0.2
     hidden: int = 64
     head_rate: float = 1.0
+    standardise: bool = True
+    zero_heads: bool = True
 
 
 def _text_stage() -> StageConfig:
@@ -260,10 +287,22 @@ INFO = register(
                 "title": "Anchored Q-formers, text and T1w",
                 "track": "t1w+clinical+report",
             },
-            "qformer_text": {"title": "Clinical text alone", "track": "clinical+report"},
+            "qformer_single": {
+                "title": "Anchored Q-formers, task by task",
+                "multitask": False,
+            },
+            "qformer_text": {
+                "title": "Clinical text alone",
+                "track": "clinical+report",
+                "pretrained": "",
+            },
             "qformer_smri": {"title": "T1w alone", "track": "t1w"},
-            "qformer_fmri": {"title": "fMRI alone", "track": "fmri"},
-            "qformer_genetics": {"title": "Genetics alone", "track": "genetic"},
+            "qformer_fmri": {"title": "fMRI alone", "track": "fmri", "pretrained": ""},
+            "qformer_genetics": {
+                "title": "Genetics alone",
+                "track": "genetic",
+                "pretrained": "",
+            },
         },
         paper="Joint adaptation of uni-modal foundation models for multi-modal Alzheimer's disease "
         "diagnosis, ICLR 2026 (submission 11971)",

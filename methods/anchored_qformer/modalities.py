@@ -20,14 +20,16 @@ from benchmark.encoders import (
     SeriesReader,
     TextEncoder,
     TimeSeriesEncoder,
+    TokenEncoder,
     VolumeTokens,
     build_encoder,
     count_snps,
 )
 from benchmark.encoders.readers import Columns
 
-from .info import AnchoredConfig
+from .info import AnchoredConfig, GeneticsConfig, SeriesConfig
 from .records import written
+from .released import SequenceReader, brain_jepa, dna_encoder, known, released_volumes
 
 __all__ = ["FMRI", "GENETICS", "MODALITIES", "SMRI", "TEXT", "TokenReader", "make_readers"]
 
@@ -86,26 +88,34 @@ def make_readers(config: AnchoredConfig, samples: Samples) -> dict[str, TokenRea
     if "t1w" in samples.arrays:
         readers[SMRI] = _volumes(config, samples)
     if "fmri" in samples.arrays:
-        s = config.fmri
-        readers[FMRI] = SeriesReader(
-            TimeSeriesEncoder(
-                samples.arrays["fmri"].shape[1],
-                width=s.width,
-                depth=s.depth,
-                heads=s.heads,
-                patch=s.patch,
-                series=s.series,
-                dropout=s.dropout,
-            )
-        )
+        readers[FMRI] = SeriesReader(_series(config.fmri, samples))
     snps = count_snps(samples)
     if snps is not None:
-        g = config.genetics
-        encoder = GeneticsEncoder(
-            snps, width=g.width, depth=g.depth, heads=g.heads, dropout=g.dropout
-        )
-        readers[GENETICS] = GenotypeReader(encoder)
+        readers[GENETICS] = _genotypes(config.genetics, samples, snps)
     return readers
+
+
+def _series(s: SeriesConfig, samples: Samples) -> TokenEncoder:
+    frames, regions = samples.arrays["fmri"].shape
+    if known("fmri.encoder", s.encoder, ("own", "brain-jepa")) == "brain-jepa":
+        return brain_jepa(s, frames, regions)
+    return TimeSeriesEncoder(
+        regions,
+        width=s.width,
+        depth=s.depth,
+        heads=s.heads,
+        patch=s.patch,
+        series=s.series,
+        dropout=s.dropout,
+    )
+
+
+def _genotypes(g: GeneticsConfig, samples: Samples, snps: int) -> GenotypeReader:
+    names = ("own", "nucleotide-transformer")
+    if known("genetics.encoder", g.encoder, names) == "nucleotide-transformer":
+        return SequenceReader(dna_encoder(g, samples))
+    encoder = GeneticsEncoder(snps, width=g.width, depth=g.depth, heads=g.heads, dropout=g.dropout)
+    return GenotypeReader(encoder)
 
 
 def _text(config: AnchoredConfig) -> TextReader:
@@ -124,4 +134,7 @@ def _volumes(config: AnchoredConfig, samples: Samples) -> VolumeReader:
     smri = config.smri
     prepare = PrepareVolumes(samples.spacing_mm, grid=smri.grid, fit=smri.fit)
     shape = prepare.shape(samples.arrays["t1w"].shape)
+    released = released_volumes(smri, prepare)
+    if released is not None:
+        return VolumeReader(released)
     return VolumeReader(VolumeTokens(build_encoder(smri.encoder, smri.settings, shape), prepare))

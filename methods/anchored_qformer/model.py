@@ -139,9 +139,12 @@ class AnchoredQFormer(TorchMethod):
     # Losses --------------------------------------------------------------------------------------
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """While training the mean over anchors of each one's loss, else the loss of the answer."""
+        """While training the mean over anchors of each one's loss, else the loss of the answer.
+
+        With ``fusion.loss: answer`` that of the answer throughout.
+        """
         anchors = list(self._fitted().rounds)
-        if not batch.training or not anchors:
+        if not batch.training or not anchors or self.config.fusion.loss == "answer":
             return self.weighed_losses(outputs, batch)
         totals: dict[str, list[Tensor]] = {task: [] for task in batch.labels}
         for m in anchors:

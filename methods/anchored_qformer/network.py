@@ -19,8 +19,13 @@ from .qformer import Joined, QFormer
 
 __all__ = ["Network", "Parts", "Round", "Unimodal"]
 
-KINDS = ("anchored", "concat")
-POOLS = ("all", "own")
+CHOICES = {
+    "kind": ("anchored", "concat"),
+    "norm": ("post", "pre"),
+    "pool": ("all", "own"),
+    "vote": ("probabilities", "logits"),
+    "loss": ("anchors", "answer"),
+}
 
 
 class Parts(NamedTuple):
@@ -38,41 +43,49 @@ class Parts(NamedTuple):
 
 
 class Heads(nn.Module):
-    """One linear head a task on a vector whose features are standardised over people.
+    """One linear head a task on a vector, whose features are standardised over people if wanted.
 
     The mean over a person's tokens differs little between people; without the scale a head learns
     slowly. While training the statistics are those of the batch, and of what came before where a
     batch holds one person alone.
     """
 
-    def __init__(self, width: int, tasks: Sequence[Task], dropout: float = 0.0) -> None:
+    def __init__(
+        self, width: int, tasks: Sequence[Task], config: FusionConfig, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.scale = nn.BatchNorm1d(width, affine=False)
+        self.scale = nn.BatchNorm1d(width, affine=False) if config.standardise else None
         self.dropout = nn.Dropout(dropout)
         self.tasks = nn.ModuleDict({t.name: nn.Linear(width, t.n_outputs) for t in tasks})
-        for head in self.tasks.values():  # even odds, so that who has learned nothing says nothing
+        for head in self.tasks.values() if config.zero_heads else ():
+            # even odds, so that who has learned nothing says nothing
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """From vectors (B, d) to logits (B, K) by task."""
-        x = x.float()
+        x = self.dropout(self._standardised(x.float()))
+        return {task: head(x) for task, head in self.tasks.items()}
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        if self.scale is None:
+            return x
         if self.training and len(x) == 1:
             mean, var = self.scale.running_mean, self.scale.running_var
-            x = (x - mean) * (var + self.scale.eps).rsqrt()
-        else:
-            x = self.scale(x)
-        x = self.dropout(x)
-        return {task: head(x) for task, head in self.tasks.items()}
+            return (x - mean) * (var + self.scale.eps).rsqrt()
+        out: Tensor = self.scale(x)
+        return out
 
 
 class Unimodal(nn.Module):
     """The first stage of one modality: its encoder, the mean over tokens, a linear head a task."""
 
-    def __init__(self, reader: TokenReader, tasks: Sequence[Task], dropout: float) -> None:
+    def __init__(
+        self, reader: TokenReader, tasks: Sequence[Task], config: FusionConfig, dropout: float
+    ) -> None:
         super().__init__()
         self.reader = reader
-        self.heads = Heads(reader.encoder.width, tasks, dropout)
+        self.heads = Heads(reader.encoder.width, tasks, config, dropout)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits (B, K) by task."""
@@ -115,11 +128,17 @@ class Round(nn.Module):
         self.config = config
         self.encoder = shared_copy(encoder).freeze()
         add_lora(self.encoder, config.lora_rank, config.lora_alpha, config.lora_dropout)
-        self.heads = Heads(encoder.width, tasks)
+        self.heads = Heads(encoder.width, tasks, config)
         self.qformer = None
         if others and config.n_queries:
             self.qformer = QFormer(
-                others, encoder.width, config.n_queries, config.dim, config.heads
+                others,
+                encoder.width,
+                config.n_queries,
+                config.dim,
+                config.heads,
+                config.query_sd,
+                config.norm,
             )
 
     def join(self, parts: Mapping[str, Parts]) -> Joined | None:
@@ -160,7 +179,7 @@ class Concatenation(nn.Module):
         self.body = nn.Sequential(
             nn.Linear(sum(widths.values()) + len(widths), config.hidden), nn.GELU()
         )
-        self.heads = Heads(config.hidden, tasks)
+        self.heads = Heads(config.hidden, tasks, config)
 
     def forward(self, parts: Mapping[str, Parts]) -> tuple[Tensor, dict[str, Tensor]]:
         """The hidden vector (B, H) and logits (B, K) by task."""
@@ -201,11 +220,12 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         check(config, readers)
+        self.vote = config.vote
         self.names = tuple(readers)
         self.tasks = {task.name: task.n_outputs for task in tasks}
         widths = {m: reader.encoder.width for m, reader in readers.items()}
         self.unimodal = nn.ModuleDict(
-            {m: Unimodal(reader, tasks, dropouts[m]) for m, reader in readers.items()}
+            {m: Unimodal(reader, tasks, config, dropouts[m]) for m, reader in readers.items()}
         )
         self.rounds = nn.ModuleDict()
         self.concat = None
@@ -276,7 +296,7 @@ class Network(nn.Module):
         present = torch.stack(list(self.present(parts).values()), dim=1)  # b a
         for task in self.tasks:
             logits = torch.stack([outputs[f"{m}/{task}"] for m in self.rounds], dim=1)  # b a k
-            outputs[task] = averaged(logits, present)
+            outputs[task] = averaged(logits, present, self.vote)
         return outputs, torch.cat(vectors, dim=1), joined
 
     def run_round(
@@ -301,13 +321,17 @@ class Network(nn.Module):
         return vector.index_put((there,), theirs), logits, written
 
 
-def averaged(logits: Tensor, present: Tensor) -> Tensor:
-    """Log of the mean probability over the anchors that are there, (B, K); even odds if none is.
+def averaged(logits: Tensor, present: Tensor, vote: str = "probabilities") -> Tensor:
+    """Log probabilities of the answer of the anchors that are there, (B, K); even odds if none is.
 
     Args:
         logits: Shape (B, A, K).
         present: Shape (B, A), bool.
+        vote: What is averaged: ``probabilities`` or ``logits``.
     """
+    if vote == "logits":
+        total = logits.masked_fill(~present[..., None], 0.0).sum(dim=1)
+        return (total / present.sum(dim=1, keepdim=True).clamp_min(1)).log_softmax(dim=1)
     voting = present.any(dim=1)
     log_p = logits.log_softmax(dim=2).masked_fill(~voting[:, None, None], 0.0)
     silent = ~present & voting[:, None]
@@ -328,9 +352,12 @@ def check(config: FusionConfig, readers: Mapping[str, TokenReader]) -> None:
     Raises:
         MethodError: A name is not known, a number is out of range, or there is no modality.
     """
-    for key, value, known in (("kind", config.kind, KINDS), ("pool", config.pool, POOLS)):
+    for key, known in CHOICES.items():
+        value = getattr(config, key)
         if value not in known:
             raise MethodError(f"fusion.{key}: expected one of {', '.join(known)}, got {value!r}")
+    if config.query_sd <= 0:
+        raise MethodError(f"fusion.query_sd must be above 0, got {config.query_sd}")
     if config.n_queries < 0:
         raise MethodError(f"fusion.n_queries must be at least 0, got {config.n_queries}")
     if not readers:

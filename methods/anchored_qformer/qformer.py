@@ -12,8 +12,6 @@ from benchmark.api import MethodError
 
 __all__ = ["CrossAttention", "Joined", "QFormer"]
 
-_QUERY_SD = 0.02
-
 
 class Joined(NamedTuple):
     """What an anchor is given beside its own tokens, H_a, and how it came about.
@@ -32,17 +30,22 @@ class Joined(NamedTuple):
 
 
 class CrossAttention(nn.Module):
-    """Learned queries attend to tokens: one layer of attention, added, then a norm.
+    """Learned queries attend to tokens: one layer of attention, added to the queries.
 
     Args:
         width: Features of a token.
         heads: Attention heads; they divide the width.
         n_queries: Number of queries.
+        sd: Standard deviation of the queries at first.
+        norm: Where the norm is: ``post``, on the sum, or ``pre``, on the queries that attend.
     """
 
-    def __init__(self, width: int, heads: int, n_queries: int) -> None:
+    def __init__(
+        self, width: int, heads: int, n_queries: int, sd: float = 0.02, norm: str = "post"
+    ) -> None:
         super().__init__()
-        self.queries = nn.Parameter(torch.randn(n_queries, width) * _QUERY_SD)
+        self.before = norm == "pre"
+        self.queries = nn.Parameter(torch.randn(n_queries, width) * sd)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
         self.norm = nn.LayerNorm(width)
 
@@ -61,8 +64,10 @@ class CrossAttention(nn.Module):
         tokens = tokens.masked_fill(~mask[..., None], 0.0)
         hidden = ~mask & there[:, None]  # no softmax over nothing
         queries = self.queries.expand(len(tokens), -1, -1)  # b q c
-        read, weights = self.attention(queries, tokens, tokens, key_padding_mask=hidden)
-        out = self.norm(queries + read).masked_fill(~there[:, None, None], 0.0)
+        asked = self.norm(queries) if self.before else queries
+        read, weights = self.attention(asked, tokens, tokens, key_padding_mask=hidden)
+        out = queries + read if self.before else self.norm(queries + read)
+        out = out.masked_fill(~there[:, None, None], 0.0)
         return out, weights.mean(dim=1).masked_fill(~there[:, None], 0.0)
 
 
@@ -78,13 +83,22 @@ class QFormer(nn.Module):
         n_queries: Queries of each cross-attention, N_q.
         dim: Width inside; 0 takes C, and the last projection falls away.
         heads: Attention heads; they divide the width inside.
+        sd: Of the queries at first, as for :class:`CrossAttention`.
+        norm: As there.
 
     Raises:
         MethodError: They do not.
     """
 
     def __init__(
-        self, widths: Mapping[str, int], width: int, n_queries: int, dim: int, heads: int
+        self,
+        widths: Mapping[str, int],
+        width: int,
+        n_queries: int,
+        dim: int,
+        heads: int,
+        sd: float = 0.02,
+        norm: str = "post",
     ) -> None:
         super().__init__()
         inside = dim or width
@@ -92,8 +106,9 @@ class QFormer(nn.Module):
             raise MethodError(f"fusion.heads: {heads} heads do not divide a width of {inside}")
         self.width, self.n_queries = width, n_queries
         self.project = nn.ModuleDict({m: nn.Linear(d, inside) for m, d in widths.items()})
-        self.uni = nn.ModuleDict({m: CrossAttention(inside, heads, n_queries) for m in widths})
-        self.cross = CrossAttention(inside, heads, n_queries)
+        each = (inside, heads, n_queries, sd, norm)
+        self.uni = nn.ModuleDict({m: CrossAttention(*each) for m in widths})
+        self.cross = CrossAttention(*each)
         self.out = nn.Linear(inside, width) if dim else nn.Identity()
 
     def forward(self, features: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Joined:

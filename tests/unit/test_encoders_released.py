@@ -19,8 +19,10 @@ from released_names import (
     write,
 )
 
+from benchmark.encoders import VolumeViT, VolumeViTConfig
 from benchmark.encoders.released import (
     M3DCLIP,
+    READS,
     RELEASED,
     BrainIAC,
     BrainJEPA,
@@ -30,6 +32,9 @@ from benchmark.encoders.released import (
 )
 from benchmark.encoders.released.files import ReleasedEncoder
 from benchmark.errors import MethodError, UnknownNameError
+from benchmark.tasks import get_task
+from methods.brain_adapter.info import BrainAdapterConfig
+from methods.brain_adapter.network import Network
 
 
 @pytest.fixture(params=CASES)
@@ -78,6 +83,58 @@ def test_another_shape_is_named(case: tuple[ReleasedEncoder, Shapes, Path], tmp_
         encoder.load_pretrained(write(tmp_path, state, ()))
     assert "1 of another shape" in str(error.value)
     assert f"(5, 7), expected {expected}" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named(
+    case: tuple[ReleasedEncoder, Shapes, Path], tmp_path: Path, value: float
+) -> None:
+    encoder, shapes, _ = case
+    state = filled(shapes)
+    names = [n for n, t in state.items() if t.is_floating_point() and t.numel() > 1]
+    for name in names[2:4]:
+        state[name].view(-1)[-1] = value
+    before = {name: t.clone() for name, t in encoder.state_dict().items()}
+    with pytest.raises(MethodError) as error:
+        encoder.load_pretrained(write(tmp_path, state, ()))
+    total = state[names[2]].numel()
+    assert f"1 of {total} numbers of {names[2]} are NaN or infinite" in str(error.value)
+    now = encoder.state_dict()
+    assert all(torch.equal(before[n], now[n]) for n in before if n != "gradients")
+
+
+def test_own_weights_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    encoder = VolumeViT(VolumeViTConfig(grid=[8, 8, 8], patch=[4, 4, 4], width=12, heads=2))
+    state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    state["transformer.norm.bias"][3:5] = torch.nan
+    torch.save(state, tmp_path / "weights.pt")
+    with pytest.raises(MethodError, match=r"2 of 12 numbers of transformer\.norm\.bias are NaN"):
+        encoder.load_pretrained(tmp_path)
+    assert encoder.state_dict()["transformer.norm.bias"].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        ("nucleotide-transformer", {"patch": [4, 8, 8]}, "reads DNA .*not patch"),
+        ("nucleotide-transformer", {}, "reads DNA and takes the settings vocabulary, settings, no"),
+        ("brain-jepa", {"patch": [4, 8, 8]}, "reads time series and takes the settings regions"),
+        ("m3d-clip", {"mlp_ratio": 2.0}, "reads volumes and takes the settings shape, patch"),
+    ],
+)
+def test_settings_of_another_kind_are_named_with_the_encoders_of_volumes(
+    name: str, settings: dict, told: str
+) -> None:
+    with pytest.raises(MethodError, match=told) as error:
+        build(name, **settings)
+    volumes = "of volumes: m3d-clip, brainiac, brainiac-resnet50, brainsegfounder, brainmvp; of "
+    assert volumes in str(error.value)
+
+
+def test_a_method_that_wants_volumes_says_so() -> None:
+    config = BrainAdapterConfig(pretrained="", encoder="nucleotide-transformer")
+    with pytest.raises(MethodError, match="encoder 'nucleotide-transformer' reads DNA"):
+        Network(config, [get_task("dx3")], 5.0, (8, 16, 16), 0)
 
 
 def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
@@ -134,6 +191,7 @@ def test_the_registry() -> None:
         "brain-jepa",
         "nucleotide-transformer",
     }
+    assert set(READS) == set(RELEASED)
     assert isinstance(build("brainmvp", widths=(4, 4, 4, 4), head=4), BrainMVP)
     with pytest.raises(UnknownNameError, match="m3d-clip"):
         build("m3dclip")

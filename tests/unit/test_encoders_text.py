@@ -206,6 +206,10 @@ def test_a_local_llama_folder_loads(tmp_path: Path) -> None:
         encoded = loaded.encode(["low mood", "denies low mood"])
         assert torch.allclose(encoded.pooled[1], states[0].mean(dim=0), atol=1e-6)
         assert len(TextEncoder(tmp_path, layers=1).network.layers) == 1
+        made.network.norm.weight[5] = torch.nan
+    made.network.save_pretrained(tmp_path)
+    with pytest.raises(MethodError, match=r"1 of 64 numbers of norm\.weight are NaN or infinite"):
+        TextEncoder(tmp_path)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from benchmark.cohorts.held.add import Added, add_cohort
 from benchmark.cohorts.held.arrays import GenotypeRule, SeriesRule
 from benchmark.cohorts.held.build import build_store
 from benchmark.cohorts.held.entry import CohortEntry, load_entry, read_held
+from benchmark.cohorts.held.external import external_profile
 from benchmark.config import CONFIGS, Profile
 from benchmark.errors import CohortError, ConfigError
 from benchmark.runs.pipeline import pipeline_text
+from benchmark.runs.rows import resolve_row
 from benchmark.samples.build import build_samples
 from benchmark.store import Cohort
 from benchmark.tracks import get_track
@@ -54,7 +56,8 @@ def test_a_mapping_brings_both(root: Path, tmp_path: Path) -> None:
     index = cohort.index_visits
     assert index["fmri_row"].tolist() == [*range(58), -1, -1]
     assert index["snps_row"].tolist() == [-1, -1, -1, *range(57)]
-    assert "clinical_genetic" in added.profile.methods
+    assert {"clinical_genetic", "qformer_fmri"} <= set(added.profile.methods)
+    assert not resolve_row("qformer_fmri", added.profile).pretrained
     people = index["participant_id"].tolist()
     samples = build_samples(cohort, people, get_track("all"), [], with_labels=False)
     assert np.isnan(samples.array("snps")[:3]).all()
@@ -78,7 +81,32 @@ def test_options_go_before_the_mapping(root: Path, tmp_path: Path) -> None:
     snps = GenotypeRule(str(tmp_path / "clinic" / "panel.bed"), ["rs3"])
     added = add(root, mapping, fmri=SeriesRule(str(tmp_path / "other")), snps=snps)
     assert added.cohort.array("fmri").shape == (1, 12, 2)
+    assert not {"connectivity_linear", "qformer_fmri"} & set(added.profile.methods), (
+        "one is too few"
+    )
     assert added.cohort.card["snp_names"] == ["rs3_A"]
+
+
+def test_series_predict_series_of_the_same_regions_only(root: Path, tmp_path: Path) -> None:
+    add(root, write_clinic_with_arrays(tmp_path / "train", 64), "train")
+    methods = {}
+    for name in ("same", "other", "shorter", "none"):
+        mapping = write_clinic_with_arrays(tmp_path / name, 64)
+        text = mapping.read_text()
+        if name == "other":  # an atlas of as many regions
+            for path in (tmp_path / name / "xcp_d").rglob("*.tsv"):
+                path.write_text(path.read_text().replace("A\tB", "X\tB", 1))
+        if name == "shorter":
+            mapping.write_text(text.replace("frames: 30", "frames: 20"))
+        if name == "none":
+            mapping.write_text(text.partition("fmri:")[0] + "snps:" + text.partition("snps:")[2])
+        add(root, mapping, name)
+        methods[name] = external_profile("x", "train", [name], root).methods
+    rows = {"connectivity_linear", "qformer_fmri"}
+    assert rows <= set(methods["same"])
+    for name in ("other", "shorter", "none"):
+        assert not rows & set(methods[name]), name
+        assert "clinical_genetic" in methods[name], name
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:

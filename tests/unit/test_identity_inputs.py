@@ -16,6 +16,7 @@ from process_caches import forget
 from tiny_cohort import EXTERNAL, TINY, write_cohort
 
 from benchmark import tasks
+from benchmark.errors import ConfigError
 from benchmark.registry import ROOT
 from benchmark.runs import identity
 from benchmark.runs.identity import input_hashes, run_id
@@ -75,6 +76,31 @@ def test_a_name_is_24_hexadecimal_digits(name: Callable[[Job], str], job: Job) -
 )
 def test_each_value_of_the_job_counts(name: Callable[[Job], str], job: Job, change: dict) -> None:
     assert name(dataclasses.replace(job, **change)) != name(job)
+
+
+@pytest.mark.parametrize("place", ["weights", ".weights"])
+def test_what_a_setting_called_folder_names_counts(
+    name: Callable[[Job], str], job: Job, tmp_path: Path, place: str
+) -> None:
+    file = tmp_path / place / "model.safetensors"
+    file.parent.mkdir()
+
+    def reads(path: Path | str) -> Job:
+        return dataclasses.replace(job, config={"text": {"folder": str(path), "layers": 2}})
+
+    for path in (file.parent, file):
+        file.write_bytes(b"weights")
+        first = name(reads(path))
+        assert first not in (name(reads("")), name(job))
+        assert name(reads(path)) == first
+        file.write_bytes(b"others!")
+        assert name(reads(path)) != first
+        file.write_bytes(b"weights")
+        assert name(reads(path)) == first
+    with pytest.raises(
+        ConfigError, match=r"text\.folder='nowhere' is no file or folder of weights"
+    ):
+        name(reads("nowhere"))
 
 
 def test_every_field_of_a_job_is_in_its_json(job: Job) -> None:

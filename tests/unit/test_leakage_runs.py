@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +17,9 @@ from benchmark.ablations.claims import Arm, Claim
 from benchmark.ablations.study import plan_study, run_study
 from benchmark.config import Profile
 from benchmark.errors import LeakageError, SplitError
+from benchmark.runs.checkpoints import refuse_pretrained_people
 from benchmark.runs.job import Workspace
-from benchmark.runs.people import fold_samples
+from benchmark.runs.people import Cell, fold_samples
 from benchmark.runs.planning import plan_jobs
 from benchmark.runs.refereeing import referee_jobs
 from benchmark.runs.rows import resolve_row
@@ -108,6 +111,25 @@ def test_what_another_task_of_the_same_fit_closes_is_refused_too(
     build.build_samples(*asked, with_labels=False)
     with pytest.raises(LeakageError, match="task 'brain_age': circular inputs age_years"):
         build.build_samples(*asked, with_labels=False, also_fitted=[get_task("brain_age")])
+
+
+def test_weights_of_a_folder_that_have_seen_somebody_who_is_held_back(
+    fresh_workspace: Workspace, dx3: Profile, tmp_path: Path
+) -> None:
+    plain = plan_jobs(resolve_row("probe", dx3), dx3, fresh_workspace)[0]
+    job = replace(plain, config={**plain.config, "text": {"folder": str(tmp_path / "weights")}})
+    cells = [Cell.open(job, part, fresh_workspace) for part in job.parts]
+    people = cells[0].people
+    (tmp_path / "weights").mkdir()
+    facts = tmp_path / "weights" / "checkpoint.json"
+    facts.write_text(json.dumps({"participants": {TINY: [people["train"][0]]}}))
+    refuse_pretrained_people(job, cells, fresh_workspace)
+    for part in ("validation", "test"):
+        who = people[part][0]
+        facts.write_text(json.dumps({"participants": {TINY: [who]}}))
+        told = rf"weights of 'text\.folder' have seen 1 people of {TINY} .*: {who};"
+        with pytest.raises(LeakageError, match=told):
+            refuse_pretrained_people(job, cells, fresh_workspace)
 
 
 # Folds, before anything is fitted -----------------------------------------------------------------

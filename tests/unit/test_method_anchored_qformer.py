@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anchored_people import people, small
 from torch import Tensor
 
-from benchmark.api import MethodError, RunContext, Samples, TrainerConfig
+from benchmark.api import MethodError, RunContext, Samples
 from benchmark.encoders import (
     SeriesReader,
     TimeSeriesEncoder,
 )
-from benchmark.samples import LazyRows
 from benchmark.tasks import get_task
-from methods.anchored_qformer.info import AnchoredConfig, FusionConfig, StageConfig
+from methods.anchored_qformer.info import FusionConfig
 from methods.anchored_qformer.model import AnchoredQFormer
 from methods.anchored_qformer.network import Network, Round, averaged, shared_copy
 from methods.anchored_qformer.qformer import QFormer
@@ -212,50 +210,6 @@ def test_who_has_neither_record_nor_report_has_no_text() -> None:
 # Whole fits --------------------------------------------------------------------------------------
 
 
-def people(n: int, seed: int) -> Samples:
-    g = np.random.default_rng(seed)
-    y = np.arange(n) % 3 * 1.0
-    has = {
-        "fmri": np.arange(n) % 4 != 3,
-        "genetic": np.arange(n) % 5 != 4,
-        "clinical": np.ones(n, dtype=bool),
-    }
-    series = g.normal(size=(n, 12, 4)).astype(np.float32)
-    series[:, :, 1] += y[:, None] * series[:, :, 0]
-    snps = g.integers(0, 3, (n, 5)).astype(np.int8)
-    conversion = np.where(y == 1, np.arange(n) // 3 % 2, np.nan)
-
-    def rows(array: np.ndarray, there: np.ndarray) -> LazyRows:
-        return LazyRows([array], np.zeros(n, dtype=int), np.where(there, np.arange(n), -1))
-
-    return Samples(
-        n=n,
-        tables={
-            "clinical": pd.DataFrame({"faq_total": 5 * y + 1}),
-            "genetic": pd.DataFrame({"apoe_e4": np.where(has["genetic"], y % 3, np.nan)}),
-        },
-        arrays={"fmri": rows(series, has["fmri"]), "snps": rows(snps, has["genetic"])},
-        available=has,
-        names={"snps": [f"rs{i}" for i in range(5)]},
-        _labels={
-            "dx3": (y, np.ones(n, dtype=bool)),
-            "conversion": (conversion, ~np.isnan(conversion)),
-        },
-        _targets={},
-    )
-
-
-def small(**fusion: object) -> AnchoredConfig:
-    config = AnchoredConfig()
-    config.text.layers, config.text.max_tokens = 1, 16
-    short = TrainerConfig(epochs=1, batch_size=8, lr=1e-3)
-    for name in ("text", "smri", "fmri", "genetics"):
-        setattr(config, f"{name}_stage", StageConfig(trainer=copy.deepcopy(short)))
-    config.trainer = replace(short, epochs=2)
-    config.fusion = replace(config.fusion, n_queries=2, dim=8, heads=2, **fusion)
-    return config
-
-
 @pytest.fixture(scope="module")
 def method(tmp_path_factory: pytest.TempPathFactory) -> AnchoredQFormer:
     made = AnchoredQFormer(small())
@@ -304,13 +258,6 @@ def test_what_is_exposed_has_one_row_a_person(method: AnchoredQFormer) -> None:
     np.testing.assert_allclose(shown["cross_mass"].sum(1), 1, atol=1e-5)
     assert not shown["votes_dx3"][3, 1].any()  # no fMRI, no vote
     assert method.embed(people(9, 2).without_labels()).shape == (9, 384 + 32 + 32)
-
-
-@pytest.mark.parametrize("fusion", [{"kind": "sum"}, {"pool": "max"}, {"n_queries": -1}])
-def test_settings_that_cannot_work_are_named(fusion: dict[str, object]) -> None:
-    readers = {"fmri": Plain(TimeSeriesEncoder(5, width=8, heads=2, patch=2))}
-    with pytest.raises(MethodError, match=rf"fusion\.{next(iter(fusion))}"):
-        Network(readers, TASKS, {"fmri": 0.0}, replace(FusionConfig(), **fusion))
 
 
 def test_a_task_that_a_fit_does_not_have_may_have_a_weight(tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ import yaml
 
 from benchmark import vocabulary as v
 from benchmark.cohorts.held.add import write_workspace
-from benchmark.cohorts.held.plan import HEADER, answers, lacks_volumes, rows_of_volumes
+from benchmark.cohorts.held.plan import (
+    HEADER,
+    answers,
+    lacks_series,
+    lacks_volumes,
+    reads_series_alone,
+    rows_of_volumes,
+)
 from benchmark.config import CohortPlan, Profile, load_profile
 from benchmark.errors import CohortError
 from benchmark.registry import ROOT
@@ -25,7 +32,8 @@ __all__ = ["external_profile", "pair_cohorts"]
 def external_profile(name: str, train: str, others: Sequence[str], root: Path = ROOT) -> Profile:
     """The profile in which the models of one cohort predict others.
 
-    Rows that read volumes are entered where all cohorts hold volumes of one grid.
+    Rows that read volumes are entered where all cohorts hold volumes of one grid, rows that read
+    time series where all hold series of the same frames and regions.
 
     Args:
         name: Its name.
@@ -55,16 +63,16 @@ def external_profile(name: str, train: str, others: Sequence[str], root: Path = 
     tasks = [task for task in fitted if any(task in wanted for wanted in external.values())]
     plan = CohortPlan(fit=tasks, external=external)
     methods = []
-    images: set[str] = (
-        set() if _one_grid([_store(root, train), *stores.values()]) else rows_of_volumes(configs)
-    )
+    everyone = [_store(root, train), *stores.values()]
+    images: set[str] = set() if _one_grid(everyone) else rows_of_volumes(configs)
+    one_atlas = _one_atlas(everyone)
     for method in base.methods:
         row = resolve_row(method, base, configs=configs)
-        able = all(
+        asked = {other: [t for t in wanted if t in row.tasks] for other, wanted in external.items()}
+        able = (one_atlas or not reads_series_alone(row)) and all(
             serves(row, cohort, fitted=False)
-            and not lacks_volumes(
-                row, cohort, [task for task in external[other] if task in row.tasks]
-            )
+            and not lacks_volumes(row, cohort, asked[other])
+            and not lacks_series(row, cohort, asked[other])
             for other, cohort in stores.items()
         )
         if able and method not in images and set(row.tasks) & set(tasks):
@@ -92,6 +100,17 @@ def _one_grid(cohorts: Sequence[Cohort]) -> bool:
         for c in cohorts
     }
     return len(grids) == 1 and () not in grids
+
+
+def _one_atlas(cohorts: Sequence[Cohort]) -> bool:
+    """Whether all stores hold time series of the same frames and regions."""
+    atlases = {
+        (*c.array(v.FMRI).shape[1:], *c.card.get("fmri", {}).get("region_names", ()))
+        if c.has(v.FMRI)
+        else ()
+        for c in cohorts
+    }
+    return len(atlases) == 1 and () not in atlases
 
 
 def pair_cohorts(

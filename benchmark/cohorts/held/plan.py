@@ -26,8 +26,10 @@ __all__ = [
     "Answer",
     "answers",
     "few_with_volumes",
+    "lacks_series",
     "lacks_volumes",
     "profile_text",
+    "reads_series_alone",
     "rows_for",
     "rows_of_volumes",
     "tasks_of",
@@ -81,6 +83,7 @@ class CohortTemplate:
         n_resamples: Bootstrap resamples.
         tables: Rows that read tables.
         volumes: Rows that read volumes.
+        series: Networks that read fMRI time series.
     """
 
     protocol: str = "5fold"
@@ -90,6 +93,7 @@ class CohortTemplate:
     n_resamples: int = 2000
     tables: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
+    series: list[str] = field(default_factory=list)
 
 
 def _template(configs: Path) -> CohortTemplate:
@@ -148,16 +152,27 @@ def few_with_volumes(cohort: Cohort, tasks: Sequence[str]) -> list[Answer]:
 
     None where the store holds no volumes: who has ``t1w`` is then a matter of ``regions``.
     """
-    if not cohort.has(v.T1W):
-        return []
-    return [
-        answer for answer in answers(cohort, dict.fromkeys(tasks, ""), v.T1W) if not answer.possible
-    ]
+    return _few(cohort, tasks, v.T1W) if cohort.has(v.T1W) else []
+
+
+def _few(cohort: Cohort, tasks: Sequence[str], modality: str) -> list[Answer]:
+    found = answers(cohort, dict.fromkeys(tasks, ""), modality)
+    return [answer for answer in found if not answer.possible]
 
 
 def lacks_volumes(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
     """Whether a row opens T1w scans, and too few people have a volume for one of its tasks."""
     return v.T1W in get_track(row.track) and bool(few_with_volumes(cohort, tasks))
+
+
+def reads_series_alone(row: Row) -> bool:
+    """Whether a row opens fMRI time series and nothing else."""
+    return get_track(row.track) == {v.FMRI}
+
+
+def lacks_series(row: Row, cohort: Cohort, tasks: Sequence[str]) -> bool:
+    """Whether a row reads time series alone, and too few people have one for one of its tasks."""
+    return reads_series_alone(row) and bool(_few(cohort, tasks, v.FMRI))
 
 
 def rows_of_volumes(configs: Path = CONFIGS) -> set[str]:
@@ -170,10 +185,15 @@ def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> l
 
     A row that copes with missing sources is entered once for all that it would see: its twin on a
     wider track, of which the cohort holds no more, is left out. Where the store holds volumes, a
-    row whose track opens T1w scans is entered if enough people have one for each of its tasks.
+    row whose track opens T1w scans is entered if enough people have one for each of its tasks; so
+    is a row of time series.
     """
     template = _template(configs)
-    names = [*template.tables, *(template.volumes if cohort.has(v.T1W) else ())]
+    names = [
+        *template.tables,
+        *(template.volumes if cohort.has(v.T1W) else ()),
+        *(template.series if cohort.has(v.FMRI) else ()),
+    ]
     profile = Profile(name=cohort.name)
     chosen: list[str] = []
     seen: set[frozenset[str]] = set()
@@ -182,7 +202,7 @@ def rows_for(cohort: Cohort, tasks: Sequence[str], configs: Path = CONFIGS) -> l
         answered = [t for t in tasks if t in row.tasks and is_open(row.info, t, row.track)]
         if not answered or not serves(row, cohort):
             continue
-        if lacks_volumes(row, cohort, answered):
+        if lacks_volumes(row, cohort, answered) or lacks_series(row, cohort, answered):
             continue
         columns = _columns_seen(row, cohort)
         if name in template.tables and columns == {v.T1W}:

@@ -7,9 +7,10 @@ shipped or fetched.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import inspect
+from typing import TYPE_CHECKING, Any, Final
 
-from benchmark.errors import UnknownNameError
+from benchmark.errors import MethodError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.encoders.released.brain_jepa import BrainJEPA
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "M3DCLIP",
+    "READS",
     "RELEASED",
     "BrainIAC",
     "BrainIACResNet",
@@ -50,6 +52,16 @@ RELEASED = {
     "brain-jepa": "BrainJEPA",
     "nucleotide-transformer": "NucleotideTransformer",
 }
+VOLUMES: Final = "volumes"
+READS = {
+    "m3d-clip": VOLUMES,
+    "brainiac": VOLUMES,
+    "brainiac-resnet50": VOLUMES,
+    "brainsegfounder": VOLUMES,
+    "brainmvp": VOLUMES,
+    "brain-jepa": "time series",
+    "nucleotide-transformer": "DNA",
+}
 
 
 def build(name: str, **settings: Any) -> ReleasedEncoder:
@@ -61,11 +73,28 @@ def build(name: str, **settings: Any) -> ReleasedEncoder:
 
     Raises:
         UnknownNameError: There is none of that name.
+        MethodError: It has no such setting, or needs one; what each encoder reads is said, since
+            the settings are often those of another kind.
     """
     if name not in RELEASED:
         raise UnknownNameError("released encoder", name, RELEASED)
-    encoder: ReleasedEncoder = __getattr__(RELEASED[name])(**settings)
+    kind = __getattr__(RELEASED[name])
+    signature = inspect.signature(kind)
+    try:
+        signature.bind(**settings)
+    except TypeError as error:
+        raise MethodError(
+            f"encoder {name!r} reads {READS[name]} and takes the settings "
+            f"{', '.join(signature.parameters)}, not {', '.join(settings) or 'none'} ({error}); "
+            f"released encoders are of {_by_kind()}"
+        ) from error
+    encoder: ReleasedEncoder = kind(**settings)
     return encoder
+
+
+def _by_kind() -> str:
+    kinds = {kind: [n for n, reads in READS.items() if reads == kind] for kind in READS.values()}
+    return "; of ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.encoders.base import check_finite
 from benchmark.encoders.released.vit import PackedTransformer
 from benchmark.errors import MethodError
 
@@ -88,7 +89,7 @@ class BrainJEPA(PackedTransformer):
             file: A csv file, (R, gradients).
 
         Raises:
-            MethodError: There is no such file, or it has another shape.
+            MethodError: There is no such file, it has another shape, or a number is not finite.
         """
         if not file.is_file():
             raise MethodError(f"{file}: expected the regions' gradients, which are not there")
@@ -98,6 +99,7 @@ class BrainJEPA(PackedTransformer):
                 f"{file}: gradients are {tuple(table.shape)}, expected "
                 f"{tuple(self.gradients.shape)}"
             )
+        check_finite({"gradients": table}, str(file))
         self.gradients.copy_(table)
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
