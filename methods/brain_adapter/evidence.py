@@ -67,7 +67,8 @@ def adapter_maps(network: Network, inputs: Mapping[str, Tensor], task: str) -> T
     """GradCAM of a task's last class, or of its value, on the adapter's grid, (B, 1, D', H', W').
 
     The adapter's maps before its last layer, weighed by the gradient of the class's log odds, which
-    reaches them through the frozen encoder. Not negative; zero without a volume.
+    reaches them through the frozen encoder. Not negative; zero without a volume, whose vector is
+    zero whatever the maps are.
 
     Args:
         network: A network in eval mode with an adapter.
@@ -87,7 +88,7 @@ def adapter_maps(network: Network, inputs: Mapping[str, Tensor], task: str) -> T
     layer = network.adapter.last_maps
     with torch.enable_grad():
         maps = LayerGradCam(evidence, layer).attribute(inputs["t1w"], relu_attributions=True)
-    return maps.detach() * inputs["t1w_available"][:, None, None, None, None]
+    return maps.detach()
 
 
 def stored_maps(network: Network, maps: Tensor, stored: Tensor) -> Tensor:
