@@ -10,13 +10,15 @@ from typing import Final
 
 import numpy as np
 
+from benchmark.encoders.base import Encoded
 from benchmark.encoders.frozen import FeatureStore, fingerprint, frozen_features
 from benchmark.encoders.text import TextEncoder
 from benchmark.errors import MethodError
 
-__all__ = ["UNITS", "ReportFeatures", "sentences"]
+__all__ = ["POOLINGS", "UNITS", "ReportFeatures", "sentences"]
 
 UNITS: Final = ("sentence", "report")
+POOLINGS: Final = ("mean", "first", "last")
 _END: Final = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -32,8 +34,9 @@ def sentences(report: str) -> list[str]:
 class ReportFeatures:
     """What a frozen encoder makes of reports.
 
-    Tokens are averaged within each unit of text, and units within a report. Sentences recur from
-    report to report, so encoding them one by one costs a fraction of encoding every report.
+    Tokens become one vector within each unit of text, and units are averaged within a report.
+    Sentences recur from report to report, so encoding them one by one costs a fraction of encoding
+    every report.
 
     Args:
         store: Where features of units are kept.
@@ -41,10 +44,12 @@ class ReportFeatures:
         layers: Layers that are kept, from the first; 0 keeps all.
         max_tokens: Longest unit in tokens.
         unit: What is encoded at a time: each ``sentence`` by itself, or the whole ``report``.
+        pooling: What is read of a unit: the ``mean`` of its tokens, its ``first`` token, or its
+            ``last``.
 
     Raises:
-        MethodError: The unit is not known, or, where features are asked for, the encoder cannot be
-            loaded.
+        MethodError: The unit or the pooling is not known, or, where features are asked for, the
+            encoder cannot be loaded.
     """
 
     def __init__(
@@ -55,10 +60,13 @@ class ReportFeatures:
         layers: int = 0,
         max_tokens: int = 256,
         unit: str = "sentence",
+        pooling: str = "mean",
     ) -> None:
         if unit not in UNITS:
             raise MethodError(f"unit is {unit!r}, expected one of {', '.join(UNITS)}")
-        self.store, self.unit = store, unit
+        if pooling not in POOLINGS:
+            raise MethodError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
+        self.store, self.unit, self.pooling = store, unit, pooling
         self._settings = (folder, layers, max_tokens)
 
     @property
@@ -74,8 +82,13 @@ class ReportFeatures:
             if report.strip():
                 units = sentences(report) if self.unit == "sentence" else [report]
                 encoded = frozen_features(encoder, units, self.store, identity, lambda s: [s])
-                out[row] = np.mean([e.pooled[0].numpy() for e in encoded], axis=0)
+                out[row] = np.mean([self._read(e) for e in encoded], axis=0)
         return out
+
+    def _read(self, encoded: Encoded) -> np.ndarray:
+        if self.pooling == "mean":
+            return encoded.pooled[0].numpy()
+        return encoded.tokens[0, 0 if self.pooling == "first" else -1].numpy()
 
 
 @functools.lru_cache(maxsize=2)

@@ -222,7 +222,11 @@ class Mapper:
         return network
 
     def _columns(self, samples: Samples) -> dict[str, Any]:
-        return dict(self.method.inputs(samples))  # type: ignore[attr-defined]
+        """What the network is given: ``explained_inputs`` of a method that computes features of
+        volumes once and has a network that takes the volumes themselves, else its inputs.
+        """
+        method: Any = self.method
+        return dict(getattr(method, "explained_inputs", method.inputs)(samples))
 
     def _reference(self, like: Tensor) -> Tensor:
         return torch.from_numpy(self.baseline).to(like)[None, None]

@@ -9,7 +9,9 @@ from torch.nn.functional import avg_pool3d
 
 from benchmark.api import MethodError
 
-__all__ = ["Adapter", "AveragePool"]
+__all__ = ["ACTIVATIONS", "Adapter", "AveragePool"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class AveragePool(nn.Module):
@@ -31,7 +33,7 @@ class AveragePool(nn.Module):
 class Adapter(nn.Module):
     """A bottleneck of convolutions whose answer is added to the average-pooled input.
 
-    Its last layer starts at zero, so at first it is an average pool and the frozen encoder sees
+    Where its last layer starts at zero, it is an average pool at first and the frozen encoder sees
     what it was pretrained on.
 
     Args:
@@ -40,10 +42,13 @@ class Adapter(nn.Module):
         kernel: Size of the convolution, voxels along each axis.
         stride: Its stride, which is also what is averaged.
         groups: Groups of the norm over channels and space.
+        activation: One of ``ACTIVATIONS``.
+        zero_start: Whether the last layer starts at zero.
 
     Raises:
         MethodError: Along an axis the kernel minus the stride is negative or odd, so that no
-            padding makes the convolution's grid that of the average pool.
+            padding makes the convolution's grid that of the average pool, or the activation is not
+            known.
     """
 
     def __init__(
@@ -53,8 +58,15 @@ class Adapter(nn.Module):
         kernel: Sequence[int],
         stride: Sequence[int],
         groups: int,
+        *,
+        activation: str = "gelu",
+        zero_start: bool = True,
     ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise MethodError(
+                f"adapter.activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}"
+            )
         beyond = [k - s for k, s in zip(kernel, stride, strict=True)]
         if any(b < 0 or b % 2 for b in beyond):
             raise MethodError(
@@ -68,10 +80,13 @@ class Adapter(nn.Module):
         self.narrow = nn.Conv3d(channels, bottleneck, kernel_size=1)
         self.widen = nn.Conv3d(bottleneck, channels, kernel_size=1)
         self.out = nn.Conv3d(channels, 1, kernel_size=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-        self.act = nn.GELU()
-        self.last_maps = nn.GELU()  # a module of its own, so that its output can be looked at
+        if zero_start:
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
+        self.act = ACTIVATIONS[activation]()
+        self.last_maps = ACTIVATIONS[
+            activation
+        ]()  # a module of its own, so that its output can be looked at
 
     def maps(self, x: Tensor) -> Tensor:
         """The maps before the last layer, (B, C, D', H', W')."""

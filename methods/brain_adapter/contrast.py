@@ -8,24 +8,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-__all__ = ["Temperature", "clip_loss"]
+from benchmark.api import MethodError
+from methods.brain_adapter.info import ContrastConfig
 
-_FIRST, _LARGEST = math.log(1 / 0.07), math.log(100)  # Radford et al. 2021, section 2.5
+__all__ = ["SCALES", "Temperature", "clip_loss"]
+
+SCALES = ("exp", "raw")
 
 
 class Temperature(nn.Module):
-    """A learned scale of similarities, exp(tau), at most 100.
+    """A learned scale of similarities: exp(tau), or tau itself.
 
-    The code released with M3D multiplies by tau itself; this follows CLIP.
+    Args:
+        config: How tau is read, where it starts and its limit.
+
+    Raises:
+        MethodError: The reading is not known, or the first scale is not above 0 and at most the
+            largest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: ContrastConfig) -> None:
         super().__init__()
-        self.tau = nn.Parameter(torch.tensor(_FIRST))
+        if config.scale not in SCALES:
+            raise MethodError(
+                f"contrast.scale is {config.scale!r}, expected one of {', '.join(SCALES)}"
+            )
+        if not 0 < config.first_scale <= config.largest_scale:
+            raise MethodError(
+                f"contrast.first_scale is {config.first_scale}, expected above 0 and at most "
+                f"contrast.largest_scale, {config.largest_scale}"
+            )
+        self.exponential = config.scale == "exp"
+        self.largest = math.log(config.largest_scale)
+        self.tau = nn.Parameter(torch.tensor(math.log(config.first_scale)))
 
     def forward(self) -> Tensor:
         """The scale, a scalar; above the limit tau gets no gradient."""
-        return self.tau.clamp(max=_LARGEST).exp()
+        tau = self.tau.clamp(max=self.largest)
+        return tau.exp() if self.exponential else tau
 
 
 def clip_loss(v: Tensor, t: Tensor, scale: Tensor, paired: Tensor) -> Tensor:

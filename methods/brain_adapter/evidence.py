@@ -9,10 +9,9 @@ from captum.attr import LayerGradCam
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from benchmark.api import Task
 from methods.brain_adapter.network import Network
 
-__all__ = ["attention", "gradcam", "rollout"]
+__all__ = ["adapter_maps", "attention", "rollout", "stored_maps"]
 
 
 @torch.no_grad()
@@ -64,31 +63,42 @@ def rollout(maps: list[Tensor]) -> Tensor:
     return rolled
 
 
-def gradcam(network: Network, inputs: Mapping[str, Tensor], task: Task) -> Tensor:
-    """Evidence for a task's last class, or for its value, on the stored grid, (B, D, H, W).
+def adapter_maps(network: Network, inputs: Mapping[str, Tensor], task: str) -> Tensor:
+    """GradCAM of a task's last class, or of its value, on the adapter's grid, (B, 1, D', H', W').
 
     The adapter's maps before its last layer, weighed by the gradient of the class's log odds, which
-    reaches them through the frozen encoder. Not negative.
+    reaches them through the frozen encoder. Not negative; zero without a volume, whose vector is
+    zero whatever the maps are.
 
     Args:
         network: A network in eval mode with an adapter.
         inputs: Of the network, ``t1w`` as stored among them.
-        task: The task.
+        task: Name of the task.
 
     References:
         Selvaraju et al. 2017, Grad-CAM, 10.1109/ICCV.2017.74.
     """
 
     def evidence(volumes: Tensor) -> Tensor:
-        answer = network({**inputs, "t1w": volumes})[task.name].float()  # b k
-        if not task.classes:
+        answer = network({**inputs, "t1w": volumes})[task].float()  # b k
+        if answer.shape[1] == 1:
             return answer[:, 0]
         return answer[:, -1] - answer[:, :-1].logsumexp(dim=1)
 
-    stored = inputs["t1w"]
     layer = network.adapter.last_maps
-    maps = LayerGradCam(evidence, layer).attribute(stored, relu_attributions=True)  # b 1 i j k
+    with torch.enable_grad():
+        maps = LayerGradCam(evidence, layer).attribute(inputs["t1w"], relu_attributions=True)
+    return maps.detach()
+
+
+def stored_maps(network: Network, maps: Tensor, stored: Tensor) -> Tensor:
+    """Brings maps on the adapter's grid, (B, 1, D', H', W'), to the stored one, (B, D, H, W).
+
+    Args:
+        network: The network.
+        maps: As :func:`adapter_maps` gives them.
+        stored: Volumes as stored, (B, 1, D, H, W).
+    """
     shape = network.prepare.shape(stored.shape[2:])
-    maps = interpolate(maps.detach(), size=shape, mode="trilinear", align_corners=False)
-    maps = maps * inputs["t1w_available"][:, None, None, None, None]
+    maps = interpolate(maps, size=shape, mode="trilinear", align_corners=False)
     return network.prepare.restored(maps, stored)[:, 0]

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor, from_numpy, nn
 
 from benchmark.api import AugmentConfig, MethodError
-from benchmark.encoders import Encoded, FeatureStore, VolumeEncoder, frozen_features
-from benchmark.encoders.base import read_state
+from benchmark.encoders import Encoded, FeatureStore, frozen_features
 from benchmark.encoders.frozen import fingerprint
 from methods.brain_adapter.network import Network
 
-__all__ = ["ImageFeatures", "load_encoder"]
-
-_LORA = ".base_layer"
-
-
-def load_encoder(encoder: VolumeEncoder, path: Path) -> None:
-    """Loads pretrained weights, also where low-rank updates were put in beside them.
-
-    Raises:
-        MethodError: Keys or shapes differ; they are named.
-    """
-    wrapped = {name for name in encoder.state_dict() if _LORA in name}
-    if not wrapped:
-        encoder.load_pretrained(path)
-        return
-    file = path / "weights.pt" if path.is_dir() else path
-    given = read_state(file)
-    own = {name.replace(_LORA, ""): name for name in encoder.state_dict() if "lora_" not in name}
-    if own.keys() != given.keys():
-        wrong = sorted(own.keys() ^ given.keys())
-        raise MethodError(f"{file}: these are not the encoder's weights: {', '.join(wrong[:5])}")
-    renamed = {own[name]: tensor for name, tensor in given.items()}
-    encoder.load_state_dict(encoder.state_dict() | renamed)
+__all__ = ["ImageFeatures"]
 
 
 class ImageFeatures:

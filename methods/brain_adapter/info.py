@@ -20,7 +20,9 @@ class AdapterConfig:
         kernel: Its kernel, voxels along each axis.
         stride: Its stride, which is also what volumes are averaged over before the encoder;
             it must be the ``pool`` of the pretraining.
-        groups: Groups of its norm.
+        groups: Groups of its norm; as many as channels norm each by itself, 1 all together.
+        activation: After each of its layers but the last: ``gelu`` or ``relu``.
+        zero_start: Whether its last layer starts at zero, so that it is an average pool at first.
         rank: Rank of the low-rank updates.
         alpha: They are scaled by ``alpha / rank``.
         encoder_lr: Learning rate of the low-rank updates, or of the encoder.
@@ -32,6 +34,8 @@ class AdapterConfig:
     kernel: list[int] = field(default_factory=lambda: [4, 3, 3])
     stride: list[int] = field(default_factory=lambda: [2, 1, 1])
     groups: int = 4
+    activation: str = "gelu"
+    zero_start: bool = True
     rank: int = 8
     alpha: float = 16.0
     encoder_lr: float = 1e-3
@@ -46,12 +50,30 @@ class TextConfig:
         layers: Keep the first so many layers of it; 0 for all.
         max_tokens: Longest text in tokens.
         unit: What is encoded at a time: each ``sentence`` by itself, or the whole ``report``.
+        pooling: What is read of a unit: the ``mean`` of its tokens, its ``first`` token, or its
+            ``last``.
     """
 
     folder: str = ""
     layers: int = 0
     max_tokens: int = 256
     unit: str = "sentence"
+    pooling: str = "mean"
+
+
+@dataclass
+class ContrastConfig:
+    """Settings of what similarities are multiplied by in the contrastive loss.
+
+    Attributes:
+        scale: ``exp``: by exp(tau), as CLIP; ``raw``: by tau itself, as the code of M3D.
+        first_scale: tau starts at its logarithm.
+        largest_scale: tau is at most its logarithm.
+    """
+
+    scale: str = "exp"
+    first_scale: float = 1 / 0.07
+    largest_scale: float = 100.0
 
 
 def _trainer() -> TrainerConfig:
@@ -84,12 +106,22 @@ class BrainAdapterConfig:
         adapter: What is trained of the way from the volume to the encoder's tokens.
         text: The encoder of reports.
         read_out: What of the encoder is projected: its ``pooled`` vector, or all its ``tokens``.
+        standardise: Whether features are brought to mean 0 and deviation 1 over the training people
+            before they are projected.
         projection: Features of the space that volumes and reports share.
+        projection_start: What projections start from: ``uniform`` within 1 / sqrt(features), or an
+            ``orthogonal`` matrix.
+        projection_bias: Whether projections add a bias.
         train_projections: Whether the projections are trained (TLP) or frozen (FPM).
         projection_lr: Learning rate of the projections.
         report_rate: Rates of what is trained for reports, as a share of those for volumes, where
             both are seen: else the report is learned by heart before the adapter has moved.
+        report_zero_start: Whether the report's part of the classifier starts at zero beside a
+            volume's.
+        classify_unit_vectors: Whether the classifier sees vectors of unit length, as the
+            contrastive loss does, or vectors as projected.
         contrastive_weight: Weight of the contrastive loss beside that of the tasks.
+        contrast: The scale of its similarities.
         dropout: Share of the projected features dropped in training.
         cache_image: Whether the tokens of volumes are computed once a person, where nothing that
             makes them is trained and volumes are not varied.
@@ -106,11 +138,17 @@ class BrainAdapterConfig:
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     text: TextConfig = field(default_factory=TextConfig)
     read_out: str = "tokens"
+    standardise: bool = True
     projection: int = 64
+    projection_start: str = "uniform"
+    projection_bias: bool = True
     train_projections: bool = True
     projection_lr: float = 1e-3
     report_rate: float = 0.1
+    report_zero_start: bool = True
+    classify_unit_vectors: bool = True
     contrastive_weight: float = 0.03
+    contrast: ContrastConfig = field(default_factory=ContrastConfig)
     dropout: float = 0.0
     cache_image: bool = False
     embedding_epochs: list[int] = field(default_factory=lambda: [1, 5, 9])

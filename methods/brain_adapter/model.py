@@ -24,8 +24,8 @@ from benchmark.api import (
 )
 from benchmark.encoders import FeatureStore, ReportFeatures
 from methods.brain_adapter.contrast import clip_loss
-from methods.brain_adapter.evidence import attention, gradcam
-from methods.brain_adapter.image_features import ImageFeatures, load_encoder
+from methods.brain_adapter.evidence import adapter_maps, attention, stored_maps
+from methods.brain_adapter.image_features import ImageFeatures
 from methods.brain_adapter.info import BrainAdapterConfig
 from methods.brain_adapter.network import IMAGE, SCALE, TEXT, Network
 from methods.brain_adapter.reports import report_features
@@ -35,7 +35,9 @@ __all__ = ["CONTRASTIVE", "BrainAdapter"]
 CONTRASTIVE = "contrastive"
 _EPOCHS_FILE = "epochs.pt"
 _MOST_TOKENS = 512  # attention of more is too large to keep for every person
+_MOST_VOXELS = 32_768  # nor do maps of more belong beside a run; explain() gives them
 _PEOPLE_AT_ONCE = 16
+_TINY = torch.finfo(torch.float32).tiny
 
 
 class BrainAdapter(TorchMethod):
@@ -48,13 +50,20 @@ class BrainAdapter(TorchMethod):
         self._store = FeatureStore()
         self._image: ImageFeatures | None = None
         self._measured: Samples | None = None
+        self._weights: Path | None = None
         self._kept: dict[int, dict[str, Tensor]] = {}
 
     # The network and what it sees ----------------------------------------------------------------
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
-        """Notes where features are kept, and from whom they are measured."""
+        """Notes where features are kept, from whom they are measured, and what is loaded."""
+        if CONTRASTIVE in self.trainer.balance.weights:
+            raise MethodError(
+                "brain_adapter: trainer.balance.weights.contrastive is not used; set "
+                "contrastive_weight, which weighs the contrastive loss"
+            )
         self._store, self._measured = FeatureStore(run.features), train
+        self._weights = run.pretrained
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
         """Makes the network for the modalities that the track opens and the cohort has."""
@@ -65,22 +74,23 @@ class BrainAdapter(TorchMethod):
                 "Brain-Adapter needs T1w volumes or reports, and these samples hold neither; "
                 "choose the track t1w+report, t1w or report, and a cohort that has them"
             )
-        return Network(self.config, tasks, train.spacing_mm, shape, text)
+        return Network(self.config, tasks, train.spacing_mm, shape, text, self._weights)
 
     @property
     def _reports(self) -> ReportFeatures:
         return report_features(self.config.text, self._store)
 
     def initialise(self, model: nn.Module, run: RunContext) -> None:
-        """Loads the frozen encoder, then measures features of the training people."""
+        """Measures features of the training people."""
         assert isinstance(model, Network)
-        if run.pretrained is not None and model.has_image:
-            load_encoder(model.encoder, run.pretrained)
-        self._image = None
+        train, self._measured = self._measured, None
+        self._image = self._weights = None  # what is built from now on is built without weights
+        if not self.config.standardise:
+            return
         model.eval()
         parts: dict[str, list[Tensor]] = {IMAGE: [], TEXT: []}
         with torch.no_grad():
-            for batch in self._batches(self._measured):
+            for batch in self._batches(train):
                 seen = batch.inputs
                 if model.has_image:
                     parts[IMAGE].append(model.image_features(seen)[seen["t1w_available"]])
@@ -89,14 +99,20 @@ class BrainAdapter(TorchMethod):
         for name, features in parts.items():
             if any(len(f) for f in features):
                 model.get_submodule(name).measure(torch.cat(features))
-        self._measured = None
 
     def inputs(self, samples: Samples) -> Mapping[str, Any]:
         """Volumes or what the frozen encoder makes of them, and reports as features."""
+        return self._columns(samples, cached=self.config.cache_image)
+
+    def explained_inputs(self, samples: Samples) -> Mapping[str, Any]:
+        """As :meth:`inputs`, with the volumes themselves where features are computed once."""
+        return self._columns(samples, cached=False)
+
+    def _columns(self, samples: Samples, *, cached: bool) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if "t1w" in samples.arrays:
             found["t1w"] = samples.arrays["t1w"]
-            if self.config.cache_image:
+            if cached:
                 found = {
                     "image": self._image_features(samples),
                     "t1w_available": samples.arrays["t1w"].available,
@@ -196,15 +212,22 @@ class BrainAdapter(TorchMethod):
 
     @torch.no_grad()
     def expose(self, samples: Samples) -> dict[str, np.ndarray]:
-        """Attention (N, T), similarity of volume and report (N,), embeddings by epoch (N, d).
+        """Attention (N, T), similarity of volume and report (N,), embeddings by epoch (N, d), maps.
 
         ``similarity`` is the cosine, 0 where either is missing; attention is 0 without a volume.
+
+        ``gradcam_<task>``, (N, D', H', W') float16, is what :meth:`explain` gives, on the grid of
+        what the adapter gives to the encoder: prepared volumes averaged over ``adapter.stride``.
+        Each person's map is divided by its greatest value, ``gradcam_scale_<task>``, (N,), since
+        float16 does not reach gradients as small as these. Zeros without a volume. Grids of more
+        than 32,768 voxels have none.
         """
         model = self._fitted().eval()
         assert isinstance(model, Network)
         shown: dict[str, np.ndarray] = {}
         if model.has_image and model.has_text:
-            pairs = [model.embeddings(batch.inputs) for batch in self._batches(samples)]
+            vectors = [model.embeddings(batch.inputs) for batch in self._batches(samples)]
+            pairs = [model.compared(vector) for vector in vectors]
             cosine = [(pair[IMAGE] * pair[TEXT]).sum(dim=1) for pair in pairs]
             shown["similarity"] = torch.cat(cosine).float().cpu().numpy()
         for epoch in sorted(self._kept):
@@ -212,7 +235,24 @@ class BrainAdapter(TorchMethod):
                 shown[f"embedding_epoch_{epoch}"] = self.embed(samples)
         if model.has_image and model.n_tokens <= _MOST_TOKENS and _keeps_attention(model):
             shown |= self._attention(samples, model)
+        if model.has_image and self.config.adapter.kind == "adapter":
+            for task in self._tasks if model.n_voxels <= _MOST_VOXELS else ():
+                shown |= self._gradcam(samples, model, task)
         return shown
+
+    def _gradcam(self, samples: Samples, model: Network, task: str) -> dict[str, np.ndarray]:
+        source = BatchSource(self.inputs(samples))
+        maps, scales = [], []
+        for row in range(samples.n):  # by itself: float16 makes more of what batches round
+            batch = source.read(np.array([row])).to(self._device)
+            found = adapter_maps(model, batch.inputs, task)[0, 0].cpu()  # i j k
+            scale = found.max()
+            maps.append((found / scale.clamp_min(_TINY)).half().numpy())
+            scales.append(scale.item())
+        return {
+            f"gradcam_{task}": np.stack(maps),
+            f"gradcam_scale_{task}": np.array(scales, dtype=np.float32),
+        }
 
     def _attention(self, samples: Samples, model: Network) -> dict[str, np.ndarray]:
         source = BatchSource({"t1w": samples.arrays["t1w"]})
@@ -244,7 +284,10 @@ class BrainAdapter(TorchMethod):
         assert isinstance(model, Network)
         if not model.has_image or self.config.adapter.kind != "adapter":
             raise NotImplementedError("GradCAM looks at an adapter's maps; this row has none")
-        maps = [gradcam(model, batch.inputs, task) for batch in self._batches(samples)]
+        maps = []
+        for batch in self._batches(samples):
+            found = adapter_maps(model, batch.inputs, task.name)
+            maps.append(stored_maps(model, found, batch.inputs["t1w"]))
         return torch.cat(maps).cpu().numpy()
 
 

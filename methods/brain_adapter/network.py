@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,7 @@ __all__ = [
     "KINDS",
     "READ_OUTS",
     "SCALE",
+    "STARTS",
     "TEXT",
     "Classifier",
     "Network",
@@ -37,6 +40,7 @@ __all__ = [
 
 KINDS = ("adapter", "lora", "finetune", "none")
 READ_OUTS = ("tokens", "pooled")
+STARTS = ("uniform", "orthogonal")
 IMAGE, TEXT, SCALE = "image", "text", "scale"
 
 
@@ -64,27 +68,36 @@ class Frozen(nn.Module):
 
 
 class Projection(nn.Module):
-    """Frozen features to unit vectors of the shared space.
+    """Frozen features to vectors of the shared space, of unit length where the classifier wants it.
 
     Features are first brought to mean 0 and deviation 1 over the training people, measured once
     before training: what differs between people is small against what all share, and a unit vector
-    would show the latter alone.
+    would show the latter alone. Where nothing is measured they stay as they are.
 
     Args:
         features: Of the frozen encoder, d.
-        width: Of the shared space, p.
-        dropout: Share of projected features dropped in training.
+        config: Settings of the method.
+
+    Raises:
+        MethodError: ``projection_start`` is not known.
     """
 
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, features: int, width: int, dropout: float) -> None:
+    def __init__(self, features: int, config: BrainAdapterConfig) -> None:
         super().__init__()
+        if config.projection_start not in STARTS:
+            raise MethodError(
+                f"projection_start is {config.projection_start!r}, expected {' or '.join(STARTS)}"
+            )
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
-        self.linear = nn.Linear(features, width)
-        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(features, config.projection, bias=config.projection_bias)
+        if config.projection_start == "orthogonal":
+            nn.init.orthogonal_(self.linear.weight)
+        self.dropout = nn.Dropout(config.dropout)
+        self.unit = config.classify_unit_vectors
 
     def measure(self, features: Tensor) -> None:
         """Sets mean and deviation to those of people's features, (N, d)."""
@@ -93,29 +106,35 @@ class Projection(nn.Module):
         self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0))
 
     def forward(self, x: Tensor, available: Tensor) -> Tensor:
-        """Features (B, d) to unit vectors (B, p); zero where not available (B,)."""
-        x = self.linear((x - self.mean) / self.spread)
-        return normalize(self.dropout(x), dim=1) * available[:, None].to(x.dtype)
+        """Features (B, d) to vectors (B, p); zero where not available (B,)."""
+        x = self.dropout(self.linear((x - self.mean) / self.spread))
+        if self.unit:
+            x = normalize(x, dim=1)
+        out: Tensor = x * available[:, None].to(x.dtype)
+        return out
 
 
 class Classifier(nn.Module):
     """One linear layer on all vectors side by side, kept in a part for each.
 
-    So each part can learn at a rate of its own. The report's starts at zero beside a volume's.
+    So each part can learn at a rate of its own.
 
     Args:
         modalities: Names of the vectors; the first part holds the bias.
         width: Features of a vector, p.
         n_outputs: Outputs, K.
+        zero_start: Whether all parts but the first start at zero.
     """
 
-    def __init__(self, modalities: Sequence[str], width: int, n_outputs: int) -> None:
+    def __init__(
+        self, modalities: Sequence[str], width: int, n_outputs: int, *, zero_start: bool
+    ) -> None:
         super().__init__()
         self.parts = nn.ModuleDict()
         for modality in modalities:
             first = not self.parts
             self.parts[modality] = nn.Linear(width, n_outputs, bias=first)
-            if not first:
+            if zero_start and not first:
                 nn.init.zeros_(self.parts[modality].weight)
 
     def forward(self, vectors: Mapping[str, Tensor]) -> Tensor:
@@ -132,6 +151,7 @@ class Network(nn.Module):
         spacing_mm: Voxel size of stored volumes.
         shape: Sides of stored volumes; None: no volumes are seen.
         text_width: Features of a report; 0: no reports are seen.
+        weights: Pretrained weights of the encoder of volumes; None: those that it is built with.
     """
 
     def __init__(
@@ -141,24 +161,31 @@ class Network(nn.Module):
         spacing_mm: float,
         shape: Sequence[int] | None,
         text_width: int,
+        weights: Path | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.has_image, self.has_text = shape is not None, text_width > 0
-        width = config.projection
         if shape is not None:
-            self._see_volumes(config, spacing_mm, shape)
+            self._see_volumes(config, spacing_mm, shape, weights)
         if self.has_text:
-            self.text = Projection(text_width, width, config.dropout)
+            self.text = Projection(text_width, config)
         if self.has_image and self.has_text:
-            self.temperature = Temperature()
+            self.temperature = Temperature(config.contrast)
         seen = [modality for modality in (IMAGE, TEXT) if getattr(self, f"has_{modality}")]
-        self.heads = nn.ModuleDict({t.name: Classifier(seen, width, t.n_outputs) for t in tasks})
+        width, zero = config.projection, config.report_zero_start
+        self.heads = nn.ModuleDict(
+            {t.name: Classifier(seen, width, t.n_outputs, zero_start=zero) for t in tasks}
+        )
         for projection in self.projections:
             projection.requires_grad_(config.train_projections)
 
     def _see_volumes(
-        self, config: BrainAdapterConfig, spacing_mm: float, shape: Sequence[int]
+        self,
+        config: BrainAdapterConfig,
+        spacing_mm: float,
+        shape: Sequence[int],
+        weights: Path | None,
     ) -> None:
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         stride = config.adapter.stride
@@ -166,10 +193,12 @@ class Network(nn.Module):
         self.adapter = _adapter(config)
         encoder = _encoder(config, seen)
         grid = encoder.token_grid(seen)
-        self.n_tokens = grid[0] * grid[1] * grid[2]
+        self.n_tokens, self.n_voxels = math.prod(grid), math.prod(seen)
+        if weights is not None:  # before low-rank updates rename what they are put beside
+            encoder.load_pretrained(weights)
         self.vit = _tuned(encoder, config)
         features = encoder.width * (self.n_tokens if config.read_out == "tokens" else 1)
-        self.image = Projection(features, config.projection, config.dropout)
+        self.image = Projection(features, config)
 
     @property
     def encoder(self) -> VolumeEncoder:
@@ -194,13 +223,19 @@ class Network(nn.Module):
         return inputs["image"] if "image" in inputs else self.encode(inputs["t1w"])
 
     def embeddings(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Unit vectors of volume and report, (B, p) each; zero where missing."""
+        """Vectors of volume and report that are classified, (B, p) each; zero where missing."""
         out = {}
         if self.has_image:
             out[IMAGE] = self.image(self.image_features(inputs), inputs["t1w_available"])
         if self.has_text:
             out[TEXT] = self.text(inputs["report"], inputs["report_available"])
         return out
+
+    def compared(self, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Vectors as unit vectors, as the contrastive loss compares them."""
+        if self.config.classify_unit_vectors:
+            return dict(vectors)
+        return {name: normalize(vector, dim=1) for name, vector in vectors.items()}
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Both vectors side by side, (B, 2 p)."""
@@ -211,7 +246,7 @@ class Network(nn.Module):
         vectors = self.embeddings(inputs)
         outputs: dict[str, Tensor] = {task: head(vectors) for task, head in self.heads.items()}
         if self.has_image and self.has_text:
-            outputs |= vectors | {SCALE: self.temperature()}
+            outputs |= self.compared(vectors) | {SCALE: self.temperature()}
         return outputs
 
 
@@ -223,7 +258,15 @@ def _adapter(config: BrainAdapterConfig) -> nn.Module:
         raise MethodError(f"read_out is {config.read_out!r}, expected {' or '.join(READ_OUTS)}")
     if own.kind != "adapter":
         return AveragePool(own.stride)
-    return Adapter(own.channels, own.bottleneck, own.kernel, own.stride, own.groups)
+    return Adapter(
+        own.channels,
+        own.bottleneck,
+        own.kernel,
+        own.stride,
+        own.groups,
+        activation=own.activation,
+        zero_start=own.zero_start,
+    )
 
 
 def _encoder(config: BrainAdapterConfig, seen: Sequence[int]) -> VolumeEncoder:

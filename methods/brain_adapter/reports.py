@@ -16,7 +16,7 @@ def report_features(config: TextConfig, store: FeatureStore) -> ReportFeatures:
         store: Where features of units are kept.
 
     Raises:
-        MethodError: The unit is not known.
+        MethodError: The unit or the pooling is not known.
     """
     return ReportFeatures(
         store,
@@ -24,4 +24,5 @@ def report_features(config: TextConfig, store: FeatureStore) -> ReportFeatures:
         layers=config.layers,
         max_tokens=config.max_tokens,
         unit=config.unit,
+        pooling=config.pooling,
     )

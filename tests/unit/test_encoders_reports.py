@@ -36,6 +36,22 @@ def test_a_whole_report_is_encoded_at_once() -> None:
     np.testing.assert_array_equal(found, expected.numpy())
 
 
+@pytest.mark.parametrize(("pooling", "place"), [("first", 0), ("last", -1)])
+def test_one_token_of_each_sentence_may_be_read(pooling: str, place: int) -> None:
+    store = FeatureStore()
+    found = ReportFeatures(store, layers=1, pooling=pooling)(["Low mood. No falls at all."])
+    encoder, identity = _loaded("", 1, 256)
+    units = frozen_features(
+        encoder, ["Low mood.", "No falls at all."], store, identity, lambda s: [s]
+    )
+    expected = np.mean([unit.tokens[0, place].numpy() for unit in units], axis=0)
+    np.testing.assert_array_equal(found[0], expected)
+    whole = ReportFeatures(store, layers=1)(["Low mood. No falls at all."])
+    assert not np.allclose(found, whole, atol=1e-3)
+
+
 def test_a_unit_that_is_not_known_is_refused() -> None:
     with pytest.raises(MethodError, match="unit is 'word', expected one of sentence, report"):
         ReportFeatures(FeatureStore(), unit="word")
+    with pytest.raises(MethodError, match="pooling is 'max', expected one of mean, first, last"):
+        ReportFeatures(FeatureStore(), pooling="max")

@@ -9,83 +9,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_toy import context, toy_people
+from brain_adapter_people import (
+    SHAPE,
+    TASK,
+    TRAINER,
+    batch,
+    config,
+    count_letters,
+    fitted,
+    network,
+    people,
+)
 
-from benchmark.encoders import ReportFeatures
 from benchmark.errors import MethodError
 from benchmark.samples.hide import hide
-from benchmark.tasks import get_task
 from benchmark.training.batches import epoch_batches
-from benchmark.training.config import AugmentConfig, TrainerConfig
+from benchmark.training.config import AugmentConfig
 from methods.brain_adapter.adapter import Adapter
 from methods.brain_adapter.contrast import Temperature, clip_loss
 from methods.brain_adapter.evidence import rollout
-from methods.brain_adapter.info import AdapterConfig, BrainAdapterConfig
+from methods.brain_adapter.info import BrainAdapterConfig, ContrastConfig
 from methods.brain_adapter.model import BrainAdapter
 from methods.brain_adapter.network import Network
-
-SHAPE = (8, 16, 16)
-TASK = get_task("dx3")
-TRAINER = TrainerConfig(epochs=2, batch_size=8, lr=1e-2, ema_decay=0.8, keep="last")
 
 
 @pytest.fixture(autouse=True)
 def text_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports become counts of letters: the real encoder has tests of its own."""
-
-    def features(_self: ReportFeatures, reports) -> np.ndarray:
-        rows = [[r.count(letter) for letter in "abcdefgh"] for r in reports]
-        return np.array(rows, dtype=np.float32).reshape(-1, 8)
-
-    monkeypatch.setattr(ReportFeatures, "__call__", features)
-    monkeypatch.setattr(ReportFeatures, "width", property(lambda _: 8))
-
-
-def people(n: int = 24, seed: int = 0, *, reports: bool = True):
-    """Toy people; the report of every fifth is missing."""
-    samples = toy_people(n, seed, SHAPE)
-    if not reports:
-        return samples
-    texts = ["" if i % 5 == 4 else "abc" * (i % 4) + "defgh"[: i % 6] + "a" for i in range(n)]
-    there = np.array([bool(t) for t in texts])
-    return replace(
-        samples, texts={"report": texts}, available={**samples.available, "report": there}
-    )
-
-
-def config(kind: str = "adapter", **more: object) -> BrainAdapterConfig:
-    return BrainAdapterConfig(
-        pretrained="",
-        settings={"patch": [4, 8, 8], "width": 12, "depth": 1, "heads": 2},
-        adapter=AdapterConfig(kind=kind, channels=4, bottleneck=2, groups=2),
-        projection=6,
-        trainer=more.pop("trainer", TRAINER),
-        embedding_epochs=[1, 2],
-        **more,
-    )
-
-
-def fitted(folder: Path, settings: BrainAdapterConfig, *, reports: bool = True, **others):
-    folder.mkdir(exist_ok=True)
-    method = BrainAdapter(settings)
-    train, val = people(24, 0, reports=reports), people(10, 1, reports=reports)
-    method.fit(train, val, [TASK], context(folder, **others))
-    return method
-
-
-def network(kind: str = "adapter", text: int = 8, **more: object) -> Network:
-    torch.manual_seed(0)
-    return Network(config(kind, **more), [TASK], 5.0, SHAPE, text)
-
-
-def batch(n: int = 4) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return {
-        "t1w": torch.rand(n, 1, *SHAPE, generator=generator) + 0.3,
-        "t1w_available": torch.ones(n, dtype=torch.bool),
-        "report": torch.randn(n, 8, generator=generator),
-        "report_available": torch.ones(n, dtype=torch.bool),
-    }
+    count_letters(monkeypatch)
 
 
 # Frozen ------------------------------------------------------------------------------------------
@@ -150,20 +100,19 @@ def test_a_kernel_that_cannot_meet_the_pool_is_refused() -> None:
         network("prompt")
 
 
-def test_low_rank_updates_change_nothing_at_first_and_load_pretrained_weights(
+def test_low_rank_updates_change_nothing_at_first_beside_pretrained_weights(
     tmp_path: Path,
 ) -> None:
-    from methods.brain_adapter.image_features import load_encoder
-
-    plain, lora = network("none"), network("lora")
+    plain = network("none")
     torch.save(plain.encoder.state_dict(), tmp_path / "weights.pt")
-    load_encoder(lora.encoder, tmp_path)
+    torch.manual_seed(1)
+    lora = Network(config("lora"), [TASK], 5.0, SHAPE, 8, tmp_path)
     volumes = batch()["t1w"]
     assert torch.allclose(plain.encode(volumes), lora.encode(volumes), atol=1e-6)
     assert {"lora_" in n for n, p in lora.encoder.named_parameters() if p.requires_grad} == {True}
     torch.save({"strange": torch.zeros(1)}, tmp_path / "weights.pt")
-    with pytest.raises(MethodError, match="not the encoder's weights"):
-        load_encoder(lora.encoder, tmp_path)
+    with pytest.raises(MethodError, match="1 not known here: strange"):
+        network("lora", weights=tmp_path)
 
 
 def test_tlp_trains_exactly_the_projections_more_than_fpm() -> None:
@@ -252,7 +201,7 @@ def test_whoever_lacks_a_modality_takes_no_part() -> None:
 
 
 def test_the_temperature_starts_at_its_published_value_and_is_limited() -> None:
-    temperature = Temperature()
+    temperature = Temperature(ContrastConfig())
     assert temperature().item() == pytest.approx(1 / 0.07, rel=1e-6)
     with torch.no_grad():
         temperature.tau.fill_(9.0)
@@ -302,6 +251,8 @@ def test_what_it_shows(tmp_path: Path) -> None:
         "embedding_epoch_2": (10, 12),
         "attention": (10, 4),
         "rollout": (10, 4),
+        "gradcam_dx3": (10, 4, 16, 16),
+        "gradcam_scale_dx3": (10,),
     }
     for name in ("attention", "rollout"):
         np.testing.assert_allclose(shown[name].sum(axis=1), 1, rtol=1e-5)

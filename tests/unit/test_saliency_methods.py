@@ -14,7 +14,7 @@ import pytest
 import torch
 from training_toy import context, toy_people
 
-from benchmark.api import TrainerConfig
+from benchmark.api import AugmentConfig, TrainerConfig
 from benchmark.errors import MethodError
 from benchmark.saliency import made
 from benchmark.saliency.controls import GroupMaps
@@ -49,16 +49,24 @@ def denseformer() -> tuple[Any, Callable[[int, int], Samples]]:
     return DenseFormerMoE(config), volumes
 
 
-def adapter(kind: str) -> tuple[Any, Callable[[int, int], Samples]]:
+def adapter(
+    kind: str, trainer: TrainerConfig = TRAINER, **more: Any
+) -> tuple[Any, Callable[[int, int], Samples]]:
     config = BrainAdapterConfig(
         pretrained="",
         settings=VIT,
         adapter=AdapterConfig(kind=kind, channels=16, bottleneck=8, groups=4),
         projection=6,
         embedding_epochs=[],
-        trainer=TRAINER,
+        trainer=trainer,
+        **more,
     )
     return BrainAdapter(config), volumes
+
+
+def adapter_with_features_kept() -> tuple[Any, Callable[[int, int], Samples]]:
+    still = replace(TRAINER, augment=AugmentConfig(flip=0.0, shift_voxels=0.0))
+    return adapter("none", still, cache_image=True)
 
 
 def anchored(people: Callable[[int, int], Samples], **fusion: Any) -> tuple[Any, Any]:
@@ -95,6 +103,10 @@ CASES = {
     "brain_adapter": (lambda: adapter("adapter"), {}),
     "adapter_lora": (lambda: adapter("lora"), {"gradcam": NO_MAP, "own": "this row has none"}),
     "adapter_none": (lambda: adapter("none"), {"gradcam": NO_MAP, "own": "this row has none"}),
+    "adapter_kept": (
+        adapter_with_features_kept,
+        {"gradcam": NO_MAP, "own": "this row has none"},
+    ),
     "qformer_smri": (lambda: anchored(volumes), {"gradcam": NO_MAP, "own": NO_OWN}),
     "qformer_late": (
         lambda: anchored(with_series, n_queries=0),
