@@ -274,6 +274,7 @@ INFO = register(
         copes_with_missing=True,
         multitask=True,
         config=AnchoredConfig,
+        scales={"paper": paper_config},
         variants={
             "qformer_late": {
                 "title": "Late fusion of four modalities",

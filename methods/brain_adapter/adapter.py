@@ -83,10 +83,9 @@ class Adapter(nn.Module):
         if zero_start:
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
-        self.act = ACTIVATIONS[activation]()
-        self.last_maps = ACTIVATIONS[
-            activation
-        ]()  # a module of its own, so that its output can be looked at
+        kind = ACTIVATIONS[activation]
+        self.act = kind()
+        self.last_maps = kind()  # a module of its own, so that its output can be looked at
 
     def maps(self, x: Tensor) -> Tensor:
         """The maps before the last layer, (B, C, D', H', W')."""

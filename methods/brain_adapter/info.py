@@ -205,6 +205,7 @@ INFO = register(
         tracks=("t1w+report", "t1w", "report"),
         copes_with_missing=True,
         config=BrainAdapterConfig,
+        scales={"paper": paper_config},
         variants={
             "brain_adapter_fpm": {"title": "Brain-Adapter, fixed projections", **_FIXED},
             "brain_adapter_mri": {"title": "Brain-Adapter, MRI only", **_AGE_TOO},
