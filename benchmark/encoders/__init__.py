@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark.encoders.dense_vit import DenseViT, DenseViTConfig
     from benchmark.encoders.frozen import FeatureStore, frozen_features
     from benchmark.encoders.genetics import GeneticsEncoder
+    from benchmark.encoders.gradcam import gradcam_maps, over_volumes
     from benchmark.encoders.lora import add_lora
     from benchmark.encoders.masked import MaskedAutoencoder, MaskedConfig
     from benchmark.encoders.pretraining import PretrainingConfig, build_encoder, pretrain
@@ -75,8 +76,10 @@ __all__ = [
     "build_encoder",
     "count_snps",
     "frozen_features",
+    "gradcam_maps",
     "llama_like",
     "load_state",
+    "over_volumes",
     "pretrain",
     "sentences",
 ]
@@ -116,8 +119,10 @@ _HOMES = {
     "build_encoder": "benchmark.encoders.pretraining",
     "count_snps": "benchmark.encoders.readers",
     "frozen_features": "benchmark.encoders.frozen",
+    "gradcam_maps": "benchmark.encoders.gradcam",
     "llama_like": "benchmark.encoders.text",
     "load_state": "benchmark.encoders.base",
+    "over_volumes": "benchmark.encoders.gradcam",
     "pretrain": "benchmark.encoders.pretraining",
     "sentences": "benchmark.encoders.reports",
 }

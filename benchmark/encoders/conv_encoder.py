@@ -121,6 +121,11 @@ class ConvEncoder(MapEncoder):
         )
         self.gradcam_layer = f"levels.{len(self.levels) - 1}"
 
+    @property
+    def map_start(self) -> tuple[float, float, float]:
+        """The first voxel: convolutions of 3 voxels are padded by one, whatever their stride."""
+        return 0.0, 0.0, 0.0
+
     def encode_maps(self, x: Tensor) -> Maps:
         """Maps of volumes (B, 1, D, H, W), which are padded where need be."""
         x = pad_to_multiple(x, self.patch)
@@ -189,6 +194,12 @@ class SwinEncoder(MapEncoder):
         self.encoder1, self.encoder2 = whole.encoder1, whole.encoder2
         self.encoder3, self.encoder4 = whole.encoder3, whole.encoder4
         self.encoder10 = whole.encoder10
+
+    def encode(self, x: Tensor) -> Encoded:
+        """Positions of the coarsest map and their mean, without the maps before it."""
+        h = self.encoder10(self.swinViT(pad_to_multiple(x, self.patch), True)[4])
+        tokens = h.flatten(2).transpose(1, 2)  # b t c
+        return Encoded(tokens, tokens.mean(dim=1))
 
     def encode_maps(self, x: Tensor) -> Maps:
         """Maps of volumes (B, 1, D, H, W), which are padded to multiples of 32."""

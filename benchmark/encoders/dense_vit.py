@@ -85,6 +85,12 @@ class DenseViT(ViTEncoder):
         self.stem, channels = _stem(config)
         self.project = nn.Conv3d(channels, self.width, kernel_size=1)
 
+    @property
+    def map_start(self) -> tuple[float, float, float]:
+        """Convolution and max-pooling begin at the first voxel; each transition halves by means."""
+        first = (self.patch[0] - self.patch[0] // 2 ** len(self.config.blocks)) / 2
+        return first, first, first
+
     def embed(self, x: Tensor) -> Tensor:
         """The stem's map, one vector per position."""
         x = self.project(self.stem(x))  # b d i j k

@@ -43,6 +43,16 @@ class VolumeEncoder(Encoder):
     patch: Size
     gradcam_layer: str = ""
 
+    @property
+    def map_start(self) -> tuple[float, float, float]:
+        """Where the first point of ``gradcam_layer``'s map lies, in voxels of the padded volume.
+
+        The next ones follow every ``patch`` voxels; in the middle of patches unless an encoder says
+        otherwise.
+        """
+        first, second, third = ((step - 1) / 2 for step in self.patch)
+        return first, second, third
+
     def token_grid(self, shape: Sequence[int]) -> Size:
         """Tokens along each axis for volumes of a shape (D, H, W); tokens lie in C order."""
         return size_of([-(-side // step) for side, step in zip(shape, self.patch, strict=True)])

@@ -6,13 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from captum.attr import LayerGradCam
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from benchmark.api import Task
-from benchmark.encoders import DenseViT
-from benchmark.encoders.volume import cropped
+from benchmark.encoders import DenseViT, gradcam_maps, over_volumes
 
 Reader = Callable[[Sequence[int]], Tensor]
 
@@ -37,28 +33,15 @@ def token_attention(backbone: DenseViT) -> Iterator[Reader]:
         backbone.save_attention = False
 
 
-def gradcam(model: nn.Module, inputs: Mapping[str, Tensor], task: Task) -> Tensor:
+def gradcam(model: nn.Module, inputs: Mapping[str, Tensor], task: str) -> Tensor:
     """Evidence against a task's first class, or for its value, on the stored grid, (B, D, H, W).
 
     Args:
         model: The network in eval mode.
         inputs: ``t1w`` as stored, (B, 1, D, H, W).
-        task: The task.
-
-    References:
-        Selvaraju et al. 2017, Grad-CAM, 10.1109/ICCV.2017.74.
+        task: Name of the task.
     """
-
-    def evidence(volumes: Tensor) -> Tensor:
-        answer = model({**inputs, "t1w": volumes})[task.name].float()  # b k
-        if not task.classes:
-            return answer[:, 0]
-        return answer[:, 1:].logsumexp(dim=1) - answer[:, 0]
-
     backbone, stored = model.backbone, inputs["t1w"]
-    layer = backbone.get_submodule(backbone.gradcam_layer)
-    maps = LayerGradCam(evidence, layer).attribute(stored, relu_attributions=True)  # b 1 i j k
-    shape = model.prepare.shape(stored.shape[2:])
-    padded = [n * step for n, step in zip(backbone.token_grid(shape), backbone.patch, strict=True)]
-    maps = interpolate(maps.detach(), size=padded, mode="trilinear", align_corners=False)
-    return model.prepare.restored(cropped(maps, shape), stored)[:, 0]
+    maps = gradcam_maps(model, backbone, inputs, [task])[task]  # b i j k
+    maps = over_volumes(maps, backbone, model.prepare.shape(stored.shape[2:]))
+    return model.prepare.restored(maps, stored)[:, 0]

@@ -17,7 +17,9 @@ from benchmark.encoders.gating import noisy_top_k, squared_variation
 from methods.denseformer_moe.info import ExpertsConfig
 
 GATES = ("noisy-topk", "soft")
+NOISES = ("learned", "none")
 BALANCES = ("cv2", "switch")
+BALANCED = ("together", "each")
 
 
 class Routing(NamedTuple):
@@ -37,7 +39,8 @@ class Routing(NamedTuple):
 class Gate(nn.Module):
     """One task's choice of experts, from a person's features.
 
-    Both matrices start at 0, so that noise alone chooses at first and experts start evenly used.
+    By default both matrices start at 0, so that noise alone chooses at first and experts start
+    evenly used.
 
     Args:
         width: Features, d.
@@ -48,11 +51,13 @@ class Gate(nn.Module):
         super().__init__()
         self.chosen = config.chosen
         self.soft = config.gate == "soft"
+        self.noisy = not self.soft and config.noise == "learned"
         self.clean = nn.Linear(width, config.number, bias=False)
-        nn.init.zeros_(self.clean.weight)
-        if not self.soft:
+        if self.noisy:
             self.noise = nn.Linear(width, config.number, bias=False)
-            nn.init.zeros_(self.noise.weight)
+        if config.gate_zero_start:
+            for matrix in self.children():
+                nn.init.zeros_(matrix.weight)
 
     def forward(self, f: Tensor) -> Routing:
         """From features (B, d); noise is drawn in training only."""
@@ -60,7 +65,7 @@ class Gate(nn.Module):
         probability = clean.softmax(dim=1)
         if self.soft:
             return Routing(probability, probability, probability)
-        noise = self.noise(f).float() if self.training else None
+        noise = self.noise(f).float() if self.training and self.noisy else None
         choice = noisy_top_k(clean, noise, self.chosen)
         return Routing(choice.weights, choice.load, probability)
 
@@ -105,8 +110,10 @@ def switch_balance(chosen: Tensor, probability: Tensor) -> Tensor:
     return chosen.shape[1] * (share.detach() * probability.mean(dim=0)).sum()
 
 
-def balance_loss(routings: Sequence[Routing], masks: Sequence[Tensor], kind: str) -> Tensor:
-    """How unevenly experts are used, over all tasks together, so that tasks may part ways.
+def balance_loss(
+    routings: Sequence[Routing], masks: Sequence[Tensor], kind: str, over: str = "together"
+) -> Tensor:
+    """How unevenly experts are used.
 
     A person counts for the tasks that they have a label of.
 
@@ -114,7 +121,12 @@ def balance_loss(routings: Sequence[Routing], masks: Sequence[Tensor], kind: str
         routings: One a task.
         masks: Who has the task's label, (B,) each.
         kind: One of ``BALANCES``.
+        over: ``together``: over all tasks at once, so that tasks may part ways; ``each``: the mean
+            over what each task uses by itself.
     """
+    if over == "each":
+        parts = [balance_loss([r], [m], kind) for r, m in zip(routings, masks, strict=True)]
+        return torch.stack(parts).mean()
     rows = torch.cat([mask > 0 for mask in masks])
     weights, load, probability = (torch.cat(parts)[rows] for parts in zip(*routings, strict=True))
     if not len(weights):
@@ -136,7 +148,9 @@ def check(config: ExpertsConfig) -> None:
         )
     for key, value, known in (
         ("gate", config.gate, GATES),
+        ("noise", config.noise, NOISES),
         ("balance", config.balance, BALANCES),
+        ("balance_over", config.balance_over, BALANCED),
     ):
         if value not in known:
             raise MethodError(f"experts.{key}: expected one of {', '.join(known)}, got {value!r}")

@@ -50,9 +50,14 @@ class ExpertsConfig:
         hidden: Width of an expert's hidden layer.
         dropout: Share of an expert's hidden activations dropped in training.
         zero_start: Whether an expert's last layer starts at 0: at first a task reads f alone.
+        residual: Whether a task's head reads f plus what the experts say; if not, that alone.
         gate: ``noisy-topk``, or ``soft`` for a weight on every expert.
+        gate_zero_start: Whether the gates' matrices start at 0, so that experts start evenly used.
+        noise: Of ``noisy-topk`` in training: ``learned`` standard deviations, or ``none``.
         balance: What keeps experts in use: ``cv2`` (squared coefficient of variation of importance
             and load) or ``switch``.
+        balance_over: Whether experts shall be in even use over all tasks ``together``, or by
+            ``each`` task.
         balance_weight: Weight of that term; 0 for none.
     """
 
@@ -61,8 +66,12 @@ class ExpertsConfig:
     hidden: int = 96
     dropout: float = 0.0
     zero_start: bool = True
+    residual: bool = True
     gate: str = "noisy-topk"
+    gate_zero_start: bool = True
+    noise: str = "learned"
     balance: str = "cv2"
+    balance_over: str = "together"
     balance_weight: float = 1e-2
 
 
@@ -75,6 +84,7 @@ class DenseFormerConfig:
         experts: The mixture of experts.
         grid: Sides in voxels of the volumes that the backbone sees; empty: as stored.
         fit: How volumes come to that grid: ``pad`` or ``resample``.
+        feature_norm: Norm of f, with nothing learned: ``batch``, ``layer`` or ``none``.
         stem_rate: Learning rate of the stem's convolutions, as a multiple of ``trainer.lr``.
         head_rate: That of experts, gates and heads.
         pretrained: Pretraining whose weights the backbone starts from, or a folder; "": scratch.
@@ -85,6 +95,7 @@ class DenseFormerConfig:
     experts: ExpertsConfig = field(default_factory=ExpertsConfig)
     grid: list[int] = field(default_factory=list)
     fit: str = "pad"
+    feature_norm: str = "batch"
     stem_rate: float = 5.0
     head_rate: float = 1.0
     pretrained: str = "t1w_dense_vit"

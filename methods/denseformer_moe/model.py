@@ -10,14 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Batch, RunContext, Samples, Task, TorchMethod, parameter_groups
-from benchmark.encoders import PrepareVolumes, build_encoder
+from benchmark.api import (
+    Batch,
+    MethodError,
+    RunContext,
+    Samples,
+    Task,
+    TorchMethod,
+    parameter_groups,
+)
+from benchmark.encoders import PrepareVolumes, build_encoder, gradcam_maps
 from methods.denseformer_moe.evidence import gradcam, token_attention
 from methods.denseformer_moe.experts import Experts, Gate, Routing, balance_loss, check
 from methods.denseformer_moe.info import DenseFormerConfig
 
 STEM = ("backbone.stem.", "backbone.project.")
 BACKBONE = "backbone."
+NORMS = ("batch", "layer", "none")
 ROUTING = "routing"  # beside the tasks among the outputs: (B, tasks, 3, E)
 
 
@@ -56,33 +65,45 @@ class DenseFormerMoE(TorchMethod):
             return None
         routings = [Routing(*each.unbind(1)) for each in outputs[ROUTING].unbind(1)]
         masks = [batch.masks[task] for task in self._tasks]
-        return experts.balance_weight * balance_loss(routings, masks, experts.balance)
+        loss = balance_loss(routings, masks, experts.balance, experts.balance_over)
+        return experts.balance_weight * loss
 
     @torch.no_grad()
     def expose(self, samples: Samples) -> dict[str, np.ndarray]:
-        """Routing and attention.
+        """Routing, attention and GradCAM.
 
         Returns:
             ``routing``, what each expert counts for each task, in the order of the fit's tasks,
             (N, tasks, E); ``attention``, what each place of the token grid gets in each block,
-            (N, blocks, i, j, k): from the cls token, or from the mean over tokens.
+            (N, blocks, i, j, k): from the cls token, or from the mean over tokens;
+            ``gradcam_<task>`` (N, i, j, k) float16, on the same grid, that of the stem, which
+            :meth:`explain` brings to the grid of the store; 0 for who has no volume.
         """
         model = self._fitted().eval()
         routing, attention = [], []
+        maps: dict[str, list[np.ndarray]] = {f"gradcam_{task}": [] for task in self._tasks}
         for batch in self._batches(samples):
             with token_attention(model.backbone) as read:
                 outputs = model(batch.inputs)
                 attention.append(read(model.prepare.shape(batch.inputs["t1w"].shape[2:])).cpu())
             routing.append(outputs[ROUTING][:, :, 0].cpu())
-        return {ROUTING: torch.cat(routing).numpy(), "attention": torch.cat(attention).numpy()}
+            found = gradcam_maps(model, model.backbone, batch.inputs, self._tasks)
+            for task, values in found.items():
+                maps[f"gradcam_{task}"].append(values.half().cpu().numpy())
+        shown = {ROUTING: torch.cat(routing).numpy(), "attention": torch.cat(attention).numpy()}
+        for name, parts in maps.items():
+            shown[name] = np.concatenate(parts)
+            shown[name][~samples.has("t1w")] = 0
+        return shown
 
     def explain(self, samples: Samples, task: Task) -> np.ndarray:
         """GradCAM at the stem, (N, D, H, W), 0 or more.
 
         What is differentiated is the value, or the log odds of all other classes against the first.
+        Points of the stem's map are placed where its strided layers look.
         """
         model = self._fitted().eval()
-        maps = [gradcam(model, batch.inputs, task) for batch in self._batches(samples)]
+        maps = [gradcam(model, batch.inputs, task.name) for batch in self._batches(samples)]
         return torch.cat(maps).cpu().numpy()
 
 
@@ -102,8 +123,9 @@ class Network(nn.Module):
         settings = asdict(config.backbone)
         self.backbone = build_encoder("dense_vit", settings, self.prepare.shape(shape))
         width = self.backbone.width
-        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.norm = _norm(config.feature_norm, width)
         self.experts = Experts(width, config.experts)
+        self.residual = config.experts.residual
         self.gates = nn.ModuleDict({task.name: Gate(width, config.experts) for task in tasks})
         self.heads = nn.ModuleDict({task.name: nn.Linear(width, task.n_outputs) for task in tasks})
 
@@ -123,7 +145,16 @@ class Network(nn.Module):
         for task, head in self.heads.items():
             routing = self.gates[task](f)  # b e
             mixed = torch.einsum("be,bed->bd", routing.weights.to(opinions.dtype), opinions)
-            outputs[task] = head(f + mixed)  # b k
+            outputs[task] = head(f + mixed if self.residual else mixed)  # b k
             routings.append(torch.stack(routing, dim=1))  # b 3 e
         outputs[ROUTING] = torch.stack(routings, dim=1)  # b t 3 e
         return outputs
+
+
+def _norm(name: str, width: int) -> nn.Module:
+    """Norm of f, (B, d), without parameters."""
+    if name not in NORMS:
+        raise MethodError(f"feature_norm: expected one of {', '.join(NORMS)}, got {name!r}")
+    if name == "batch":
+        return nn.BatchNorm1d(width, affine=False)
+    return nn.LayerNorm(width, elementwise_affine=False) if name == "layer" else nn.Identity()

@@ -13,9 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from benchmark.api import SampleError, Samples, Task
 
+from .settings import COVARIATES
+
 MASK = "hippocampus_mask"
 HEALTHY = ("CN", "HC", "control")
-LEAST_REFERENCE = 10  # healthy training people, without whom nobody is said to have atrophy
 _ROWS_AT_ONCE = 64
 
 
@@ -48,13 +49,13 @@ def healthy(samples: Samples, tasks: Sequence[Task]) -> np.ndarray:
 class AtrophyRule:
     """Hippocampal atrophy: a volume too small for the head and, where known, for the age.
 
-    Linear regression on the healthy people of the training set; the label is whether the
+    Linear regression on training people, by default the healthy ones; the label is whether the
     standardised residual is below a threshold.
 
     Attributes:
         covariates: What is adjusted for; ``head_size_mm3`` and ``age_years`` at most.
-        coefficients: Intercept and slopes; empty where there were too few healthy people, and then
-            nobody has a label.
+        coefficients: Intercept and slopes; empty where there were too few people to learn from,
+            and then nobody has a label.
         sd: Standard deviation of the residuals.
         threshold: Residuals below this many standard deviations are atrophy.
     """
@@ -65,20 +66,34 @@ class AtrophyRule:
     threshold: float = -1.5
 
     @staticmethod
-    def learn(train: Samples, tasks: Sequence[Task], threshold: float) -> AtrophyRule:
+    def learn(
+        train: Samples,
+        tasks: Sequence[Task],
+        threshold: float,
+        adjusted_for: Sequence[str] = COVARIATES,
+        chosen: np.ndarray | None = None,
+        least: int = 10,
+    ) -> AtrophyRule:
         """Fits the rule to training people.
 
         Args:
             train: Training people.
             tasks: Tasks whose labels tell who is healthy, and for brain age how old.
             threshold: See :attr:`threshold`.
+            adjusted_for: What to adjust for, if it is known of everybody with a mask.
+            chosen: Whom to fit it to, if they have a mask, (N,) bool; the healthy by default.
+            least: How many of them there must be.
         """
         voxels = mask_voxels(train)
         known = _covariates(train, tasks)
         measured = voxels > 0
-        used = [name for name, values in known.items() if np.isfinite(values[measured]).all()]
-        reference = healthy(train, tasks) & measured
-        if reference.sum() < LEAST_REFERENCE:
+        used = [
+            name
+            for name, values in known.items()
+            if name in adjusted_for and np.isfinite(values[measured]).all()
+        ]
+        reference = (healthy(train, tasks) if chosen is None else chosen) & measured
+        if reference.sum() < least:
             return AtrophyRule(threshold=threshold)
         design = _design(known, used, train.n)
         solved = np.linalg.lstsq(design[reference], voxels[reference], rcond=None)[0]
@@ -104,7 +119,7 @@ def _covariates(samples: Samples, tasks: Sequence[Task]) -> dict[str, np.ndarray
     """Head size as measured from the volume, and age where a label or the track tells it."""
     found = {}
     for table in samples.tables.values():
-        for name in ("head_size_mm3", "age_years"):
+        for name in COVARIATES:
             if name in table:
                 found[name] = table[name].to_numpy(dtype=np.float64)
     if "age_years" not in found and any(task.name == "brain_age" for task in tasks):
@@ -137,14 +152,27 @@ def segmentation_loss(
     return loss * (rows.sum() / len(rows))
 
 
-def atrophy_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def class_weights(labels: np.ndarray) -> list[float]:
+    """What people with and without atrophy count for both to weigh the same; 1 in the mean.
+
+    Args:
+        labels: 0, 1, or -1 where unknown, (N,).
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=2)
+    return [float(w) for w in counts.sum() / (2 * np.maximum(counts, 1))]
+
+
+def atrophy_loss(logits: Tensor, labels: Tensor, weights: Sequence[float] = (1.0, 1.0)) -> Tensor:
     """Cross-entropy, a mean over the batch; who has no label adds exactly 0.
 
     Args:
         logits: Shape (B, 2).
         labels: 0, 1, or -1 where unknown, (B,).
+        weights: What each class counts.
     """
-    each = cross_entropy(logits.float(), labels.clamp_min(0), reduction="none")
+    each = cross_entropy(
+        logits.float(), labels.clamp_min(0), logits.new_tensor(weights).float(), reduction="none"
+    )
     return torch.where(labels >= 0, each, 0.0).mean()
 
 

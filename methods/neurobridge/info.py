@@ -18,6 +18,13 @@ def _fused() -> TrainerConfig:
     return trainer
 
 
+# By encoder, its settings at the small scale, which ``settings`` is laid over.
+ENCODERS: dict[str, dict[str, Any]] = {
+    "conv": {"widths": [16, 32, 64], "blocks": [0, 1, 1], "stride": 2, "norm": "batch"},
+    "swin": {},
+}
+
+
 @dataclass
 class NeuroBridgeConfig:
     """Settings of NeuroBridge, by default those of the small scale.
@@ -26,24 +33,46 @@ class NeuroBridgeConfig:
         pretrained: Weights of the encoder: a pretraining of ``configs/pretraining`` or a folder;
             "" starts from scratch.
         encoder: ``conv`` or ``swin``.
-        settings: The encoder's own settings, all but its grid; those of the pretraining.
+        settings: What differs from the encoder's own settings in ``ENCODERS``, all but its grid;
+            together those of the pretraining.
         grid: Sides of the volumes that the network sees; empty: as stored.
         fit: How volumes come to that grid: ``pad`` or ``resample``.
         decoder_blocks: Residual blocks of both decoders at each scale but the coarsest, the finest
             first; empty: one each.
         norm: Norm of decoders and branches: ``group`` or ``batch``.
         width: Features of a stream, d.
+        gate: Weights of the streams: one in each ``channel``, or one for a whole ``stream``.
+        gate_zero_start: Whether the gate starts at 0, so that all streams count alike.
         atlas: Whether segmentation starts from how often each voxel is hippocampus in training
             masks.
+        atlas_mirrored: Whether the atlas is averaged with its mirror image.
+        atlas_smoothing: Voxels that it is averaged over along each axis, an odd number; 1: none.
+        atlas_least_share: Share of people that it has everywhere at least, so that the hippocampus
+            is ruled out nowhere.
         ce_weight: Weight of the segmentation's cross-entropy beside Dice; a mean over all voxels,
             of which one in a thousand is hippocampus.
+        masks_count_as_all: Whether the segmentation's loss counts as if everybody had a mask; if
+            not, people without one add 0 to the mean.
+        segmentation_pooling: How h becomes the segmentation's stream: its mean weighted by the
+            ``probability`` of hippocampus, or its plain ``mean``.
         volume_in_stream: Whether the segmentation's stream also holds the volume that it found.
+        volume_reference: Whose masks tell the mean and deviation that this volume is measured by:
+            those of ``everyone`` in training, or of the ``healthy`` there.
+        volume_zero_start: Whether the stream's weights on the volume start at 0.
         tasks_move_segmentation: Whether gradients of the tasks reach the segmentation through the
             stream that it weighs; if not, it stays a segmentation.
         mask_ratio: Share of the patches that are hidden from the encoder for reconstruction.
         reconstruct_share: Share of each batch that is also seen masked and reconstructed; 0: none.
+        reconstruction_loss: Error of a hidden voxel: ``l1`` or ``mse``.
         atrophy_threshold: Below how many standard deviations of the healthy a hippocampus counts
             as atrophied.
+        atrophy_adjusted_for: What the volume is adjusted for where it is known:
+            ``head_size_mm3``, ``age_years``, both or nothing.
+        atrophy_reference: Whose volumes are the standard: those of the ``healthy`` in training, or
+            of ``everyone`` there.
+        atrophy_least_reference: How many people the standard needs at least; with fewer, nobody is
+            said to have atrophy.
+        atrophy_balanced: Whether both classes of atrophy weigh the same in its loss.
         guides_in_fusion: What the three guiding losses count in the fused phase, as a multiple of
             their weights.
         body_rate: Learning rate of what the guided phase has trained in the phase after it, as a
@@ -55,26 +84,33 @@ class NeuroBridgeConfig:
 
     pretrained: str = "t1w_conv"
     encoder: str = "conv"
-    settings: dict[str, Any] = field(
-        default_factory=lambda: {
-            "widths": [16, 32, 64],
-            "blocks": [0, 1, 1],
-            "stride": 2,
-            "norm": "batch",
-        }
-    )
+    settings: dict[str, Any] = field(default_factory=dict)
     grid: list[int] = field(default_factory=list)
     fit: str = "resample"
     decoder_blocks: list[int] = field(default_factory=lambda: [0, 0])
     norm: str = "batch"
     width: int = 64
+    gate: str = "channel"
+    gate_zero_start: bool = True
     atlas: bool = True
+    atlas_mirrored: bool = True
+    atlas_smoothing: int = 3
+    atlas_least_share: float = 1e-3
     ce_weight: float = 100.0
+    masks_count_as_all: bool = True
+    segmentation_pooling: str = "probability"
     volume_in_stream: bool = True
+    volume_reference: str = "everyone"
+    volume_zero_start: bool = True
     tasks_move_segmentation: bool = False
     mask_ratio: float = 0.5
     reconstruct_share: float = 0.25
+    reconstruction_loss: str = "l1"
     atrophy_threshold: float = -1.5
+    atrophy_adjusted_for: list[str] = field(default_factory=lambda: ["head_size_mm3", "age_years"])
+    atrophy_reference: str = "healthy"
+    atrophy_least_reference: int = 10
+    atrophy_balanced: bool = False
     guides_in_fusion: float = 0.2
     body_rate: float = 1.0
     dropout: float = 0.0
@@ -89,7 +125,7 @@ def paper_config() -> NeuroBridgeConfig:
     )
     fused.balance.weights = {"segmentation": 1.0, "atrophy": 1.0, "reconstruction": 0.2}
     return NeuroBridgeConfig(
-        pretrained="",
+        pretrained="t1w_swin",
         encoder="swin",
         settings={"feature_size": 48},
         grid=[96, 96, 96],

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api import (
-    BalanceConfig,
     Batch,
     BatchSource,
     MethodError,
@@ -28,11 +27,22 @@ from benchmark.api import (
     Trainer,
     parameter_groups,
 )
+from benchmark.encoders import gradcam_maps
 
 from .explain import evidence_maps
-from .guidance import MASK, AtrophyRule, atrophy_loss, dice, mask_voxels, segmentation_loss
+from .guidance import (
+    MASK,
+    AtrophyRule,
+    atrophy_loss,
+    class_weights,
+    dice,
+    healthy,
+    mask_voxels,
+    segmentation_loss,
+)
 from .info import NeuroBridgeConfig
 from .network import ATROPHY, GATE, RECONSTRUCTION, SEGMENTATION, STREAMS, Network
+from .settings import check
 
 KNOWN = "hippocampus_known"
 GUIDED = "guided"
@@ -47,8 +57,9 @@ class NeuroBridge(TorchMethod):
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
         self._rule = AtrophyRule()
+        self._atrophy_weights = [1.0, 1.0]  # without atrophy, with it
         self._fitted_tasks: tuple[Task, ...] = ()
-        self._mask_rate = 1.0  # training people per training mask
+        self._mask_rate = 1.0  # what a mask counts: training people per training mask
         self._in_guided_phase = False
 
     # The network and what it learns from ---------------------------------------------------------
@@ -56,15 +67,26 @@ class NeuroBridge(TorchMethod):
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
         """Learns from training people what atrophy is."""
         del run
-        if self.config.guided.balance != BalanceConfig():
-            raise MethodError(
-                "neurobridge: guided.balance is not used; set trainer.balance, which weighs the "
-                "losses of both phases"
-            )
+        config = self.config
+        check(config)
         self._fitted_tasks = tuple(tasks)
-        self._rule = AtrophyRule.learn(train, tasks, self.config.atrophy_threshold)
-        n_masks = int((mask_voxels(train) > 0).sum())
-        self._mask_rate = train.n / max(n_masks, 1)
+        self._rule = AtrophyRule.learn(
+            train,
+            tasks,
+            config.atrophy_threshold,
+            config.atrophy_adjusted_for,
+            self._reference(config.atrophy_reference, train, tasks),
+            config.atrophy_least_reference,
+        )
+        if config.atrophy_balanced:
+            self._atrophy_weights = class_weights(self._rule.labels(train, tasks))
+        if config.masks_count_as_all:
+            self._mask_rate = train.n / max(int((mask_voxels(train) > 0).sum()), 1)
+
+    @staticmethod
+    def _reference(name: str, train: Samples, tasks: Sequence[Task]) -> np.ndarray:
+        """Whose hippocampus is the standard, (N,) bool."""
+        return healthy(train, tasks) if name == "healthy" else np.ones(train.n, dtype=bool)
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
         """Makes the network; what training masks tell is kept in its buffers."""
@@ -74,8 +96,20 @@ class NeuroBridge(TorchMethod):
         if train.has_labels:
             masks = self._prepared_masks(network, train)
             if len(masks):
-                network.learn_masks(masks)
+                network.learn_masks(masks, self._usual(train, tasks))
         return network
+
+    def _usual(self, train: Samples, tasks: Sequence[Task]) -> Tensor:
+        """Of all who have a mask, whose volume is the usual one, (M,) bool."""
+        usual = self._reference(self.config.volume_reference, train, tasks)
+        usual = usual[mask_voxels(train) > 0]
+        if not usual.any():
+            raise MethodError(
+                "neurobridge: volume_reference=healthy, but of nobody with a mask do the tasks "
+                f"{', '.join(task.name for task in tasks)} tell that they are healthy; set "
+                "volume_reference=everyone"
+            )
+        return torch.from_numpy(usual)
 
     def _prepared_masks(self, network: Network, samples: Samples) -> Tensor:
         """Masks over prepared volumes of all who have one, (M, 1, D, H, W)."""
@@ -124,7 +158,7 @@ class NeuroBridge(TorchMethod):
             return tasks
         guides = {
             SEGMENTATION: self._segmentation_loss(outputs, batch),
-            ATROPHY: atrophy_loss(outputs[ATROPHY], batch.targets[ATROPHY]),
+            ATROPHY: atrophy_loss(outputs[ATROPHY], batch.targets[ATROPHY], self._atrophy_weights),
         }
         if batch.training:
             none = outputs[ATROPHY].sum()[None] * 0.0
@@ -214,11 +248,14 @@ class NeuroBridge(TorchMethod):
 
     @torch.no_grad()
     def expose(self, samples: Samples) -> dict[str, np.ndarray]:
-        """Gates of the three streams, the hippocampal volume found, probability of atrophy.
+        """Gates of the three streams, the hippocampus found, probability of atrophy, GradCAM.
 
         Returns:
             ``gate`` (N, 3), means over channels in the order segmentation, atrophy, reconstruction;
-            ``gate_by_channel`` (N, 3, d); ``hippocampus_mm3`` (N,); ``atrophy`` (N,).
+            ``gate_by_channel`` (N, 3, d); ``hippocampus_mm3`` (N,); ``atrophy`` (N,);
+            ``hippocampus_map`` (N, D, H, W) uint8, probability in percent on the grid of the store;
+            ``gradcam_<task>`` (N, i, j, k) float16, on the grid of the encoder's coarsest map,
+            which :meth:`explain` brings to the grid of the store. Maps are 0 for who has no volume.
         """
         model = self._fitted().eval()
         parts: dict[str, list[Tensor]] = {}
@@ -232,12 +269,22 @@ class NeuroBridge(TorchMethod):
                 "hippocampus_mm3": restored.sum(dim=(1, 2, 3, 4)) * samples.spacing_mm**3,
                 ATROPHY: out[ATROPHY].float().softmax(dim=1)[:, 1],
             }
+            shown = {name: values.float() for name, values in shown.items()}
+            shown["hippocampus_map"] = (restored[:, 0] * 100).round().to(torch.uint8)
+            found = gradcam_maps(model, model.encoder, batch.inputs, self._tasks)
+            shown |= {f"gradcam_{task}": maps.half() for task, maps in found.items()}
             for name, values in shown.items():
-                parts.setdefault(name, []).append(values.float().cpu())
-        return {name: torch.cat(values).numpy() for name, values in parts.items()}
+                parts.setdefault(name, []).append(values.cpu())
+        exposed = {name: torch.cat(values).numpy() for name, values in parts.items()}
+        for name in ("hippocampus_map", *(f"gradcam_{task}" for task in self._tasks)):
+            exposed[name][~samples.has("t1w")] = 0
+        return exposed
 
     def explain(self, samples: Samples, task: Task) -> np.ndarray:
-        """GradCAM of the encoder's coarsest map, (N, D, H, W), on the grid of the store."""
+        """GradCAM of the encoder's coarsest map, (N, D, H, W), on the grid of the store.
+
+        Points of that map are placed where the encoder's strided layers look.
+        """
         if task.name not in self._tasks:
             raise MethodError(f"task {task.name!r} was not fitted; it fitted {self._tasks}")
         model = self._fitted().eval()

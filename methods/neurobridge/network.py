@@ -11,7 +11,6 @@ from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
-from benchmark.api import MethodError
 from benchmark.encoders import (
     PrepareVolumes,
     ReconstructionDecoder,
@@ -23,16 +22,15 @@ from benchmark.encoders.masked import image_mask
 from benchmark.encoders.volume import cropped, pad_to_multiple
 from benchmark.encoders.volume_decoders import norm_of
 
-from .info import NeuroBridgeConfig
+from .info import ENCODERS, NeuroBridgeConfig
+from .settings import check
 
 ATROPHY = "atrophy"
 SEGMENTATION = "segmentation"
 RECONSTRUCTION = "reconstruction"
 GATE, FUSED = "gate", "fused"
-ENCODERS = ("conv", "swin")
 STREAMS = (SEGMENTATION, ATROPHY, RECONSTRUCTION)
 _EPSILON = 1e-6
-_LEAST_SHARE = 1e-3  # of training people, in the atlas: nowhere is the hippocampus ruled out
 
 
 class Network(nn.Module):
@@ -45,7 +43,7 @@ class Network(nn.Module):
         spacing_mm: Voxel size of the store.
 
     Raises:
-        MethodError: The encoder is not one that gives a pyramid of maps.
+        MethodError: A setting is not known, or the encoder gives no pyramid of maps.
     """
 
     atlas: Tensor
@@ -60,15 +58,12 @@ class Network(nn.Module):
         spacing_mm: float,
     ) -> None:
         super().__init__()
+        check(config)
         self.config = config
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         prepared = self.prepare.shape(shape)
-        if config.encoder not in ENCODERS:
-            raise MethodError(
-                f"neurobridge: encoder {config.encoder!r} gives no pyramid of maps; expected "
-                f"{' or '.join(ENCODERS)}"
-            )
-        self.encoder = encoder = build_encoder(config.encoder, config.settings, prepared)
+        settings = {**ENCODERS[config.encoder], **config.settings}
+        self.encoder = encoder = build_encoder(config.encoder, settings, prepared)
         decoding = (encoder.stride, config.decoder_blocks or None, config.norm)
         self.segmentation = SegmentationDecoder(encoder.widths, 2, *decoding)
         self.reconstruction = ReconstructionDecoder((*encoder.widths[:-1], config.width), *decoding)
@@ -76,10 +71,14 @@ class Network(nn.Module):
             {name: _branch(encoder.width, config.width, config.norm) for name in STREAMS}
         )
         self.volume = nn.Linear(1, config.width, bias=False) if config.volume_in_stream else None
-        if self.volume is not None:  # people differ more in volume than in pooled features
+        if (
+            self.volume is not None and config.volume_zero_start
+        ):  # people differ more in volume than in pooled features
             nn.init.zeros_(self.volume.weight)
         self.atrophy = nn.Linear(config.width, 2)
-        self.fusion = GatedFusion(len(STREAMS), config.width)
+        self.fusion = GatedFusion(
+            len(STREAMS), config.width, config.gate, zero_start=config.gate_zero_start
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.heads = nn.ModuleDict({t: nn.Linear(config.width, n) for t, n in outputs.items()})
         # Log odds of the hippocampus in each prepared voxel, over training people; 0 without masks.
@@ -89,20 +88,24 @@ class Network(nn.Module):
         self.register_buffer("volume_mean", torch.zeros(()))
         self.register_buffer("volume_scale", torch.zeros(()))
 
-    def learn_masks(self, masks: Tensor) -> None:
+    def learn_masks(self, masks: Tensor, usual: Tensor | None = None) -> None:
         """Takes the atlas and the usual volume from masks of training people.
 
         Args:
             masks: Share of each prepared voxel that is hippocampus, (M, 1, D, H, W).
+            usual: Whose volume is the usual one, (M,) bool; everybody's by default.
         """
         sizes = masks.sum(dim=(1, 2, 3, 4))
+        sizes = sizes if usual is None else sizes[usual]
         self.volume_mean.fill_(sizes.mean())
         self.volume_scale.fill_(1 / sizes.std(correction=0).clamp_min(1.0))
         if self.config.atlas:
             mean = masks.mean(dim=0, keepdim=True)
-            mean = (mean + mean.flip(2)) / 2  # both hemispheres alike, since volumes are mirrored
-            mean = avg_pool3d(mean, 3, stride=1, padding=1)  # and shifted by a voxel
-            self.atlas.copy_(mean.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE).logit())
+            if self.config.atlas_mirrored:  # both hemispheres alike, since volumes are mirrored
+                mean = (mean + mean.flip(2)) / 2
+            side, least = self.config.atlas_smoothing, self.config.atlas_least_share
+            mean = avg_pool3d(mean, side, stride=1, padding=side // 2)  # volumes are shifted, too
+            self.atlas.copy_(mean.clamp(least, 1 - least).logit())
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Everything that is predicted.
@@ -110,7 +113,7 @@ class Network(nn.Module):
         Returns:
             By task (B, K); ``segmentation``, logits (B, 2, D', H', W') over prepared volumes;
             ``atrophy``, logits (B, 2); ``gate`` (B, 3, d). In training also ``reconstruction``, the
-            mean absolute error over hidden voxels of each of the volumes that were masked, (R,).
+            mean error over hidden voxels of each of the volumes that were masked, (R,).
         """
         x = self.prepare(inputs["t1w"])  # b 1 i j k
         whole = pad_to_multiple(x, self.encoder.patch)
@@ -151,7 +154,10 @@ class Network(nn.Module):
         axes = (2, 3, 4)
         streams = {name: branched[name].mean(dim=axes) for name in (ATROPHY, RECONSTRUCTION)}
         total = weight.sum(dim=axes)  # b 1
-        z = (branched[SEGMENTATION] * weight).sum(dim=axes) / (total + _EPSILON)
+        if self.config.segmentation_pooling == "mean":
+            z = branched[SEGMENTATION].mean(dim=axes)
+        else:
+            z = (branched[SEGMENTATION] * weight).sum(dim=axes) / (total + _EPSILON)
         if self.volume is not None:
             voxels = total * math.prod(self.encoder.patch)
             z = z + self.volume((voxels - self.volume_mean) * self.volume_scale)
@@ -159,7 +165,7 @@ class Network(nn.Module):
         return torch.stack([streams[name] for name in STREAMS], dim=1)
 
     def reconstruction_errors(self, x: Tensor) -> Tensor:
-        """Mean absolute error over the hidden voxels of the first R volumes, (R,).
+        """Mean error over the hidden voxels of the first R volumes, (R,).
 
         Args:
             x: Prepared volumes, padded, (B, 1, D, H, W).
@@ -169,7 +175,7 @@ class Network(nn.Module):
         with fleeting_statistics(self):
             h = self.encoder.encode_maps(x.masked_fill(hidden, 0.0)).h
             rebuilt = self.reconstruction(self.branches[RECONSTRUCTION](h))
-        return masked_error(rebuilt, x, hidden)
+        return masked_error(rebuilt, x, hidden, self.config.reconstruction_loss)
 
     def hidden_voxels(self, x: Tensor) -> Tensor:
         """Which voxels are hidden, (R, 1, D, H, W) bool.
@@ -202,16 +208,18 @@ def fleeting_statistics(network: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
-def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
-    """Mean absolute error over the hidden voxels of each volume, (R,).
+def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor, kind: str = "l1") -> Tensor:
+    """Mean error over the hidden voxels of each volume, (R,).
 
     Args:
         rebuilt: Shape (R, 1, D, H, W).
         x: The volumes, (R, 1, D, H, W).
         hidden: Which voxels were hidden, (R, 1, D, H, W) bool.
+        kind: ``l1``, absolute, or ``mse``, squared.
     """
     axes = (1, 2, 3, 4)
-    return ((rebuilt - x).abs() * hidden).sum(dim=axes) / hidden.sum(dim=axes).clamp_min(1)
+    error = (rebuilt - x).abs() if kind == "l1" else (rebuilt - x).square()
+    return (error * hidden).sum(dim=axes) / hidden.sum(dim=axes).clamp_min(1)
 
 
 def _branch(channels: int, width: int, norm: str) -> nn.Sequential:
@@ -224,22 +232,28 @@ def _branch(channels: int, width: int, norm: str) -> nn.Sequential:
 
 
 class GatedFusion(nn.Module):
-    """One vector from several streams: a softmax over the streams in each channel.
+    """One vector from several streams: a softmax over the streams.
 
-    The gates start even, so that no stream is preferred before anything is learned.
+    By default the gates start even, so that no stream is preferred before anything is learned.
 
     Args:
         n: Number of streams.
         width: Features of each.
+        gate: ``channel`` for weights of each channel, ``stream`` for the same in all channels.
+        zero_start: Whether the gates start even.
     """
 
-    def __init__(self, n: int, width: int) -> None:
+    def __init__(
+        self, n: int, width: int, gate: str = "channel", *, zero_start: bool = True
+    ) -> None:
         super().__init__()
-        self.scores = nn.Linear(n * width, n * width)
-        nn.init.zeros_(self.scores.weight)
-        nn.init.zeros_(self.scores.bias)
+        self.scores = nn.Linear(n * width, n * width if gate == "channel" else n)
+        if zero_start:
+            nn.init.zeros_(self.scores.weight)
+            nn.init.zeros_(self.scores.bias)
 
     def forward(self, streams: Tensor) -> tuple[Tensor, Tensor]:
         """Streams (B, n, d) to the fused vector (B, d) and the gates (B, n, d)."""
-        gate = self.scores(streams.flatten(1)).view_as(streams).softmax(dim=1)
+        scores = self.scores(streams.flatten(1)).view(*streams.shape[:2], -1)  # b n d, or b n 1
+        gate = scores.softmax(dim=1).expand_as(streams)
         return (gate * streams).sum(dim=1), gate

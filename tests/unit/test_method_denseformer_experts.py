@@ -64,3 +64,34 @@ def test_balance_counts_those_who_have_the_label(kind: str) -> None:
     unseen = Routing(*(torch.where(mask[:, None] > 0, a, 9.0) for a in one))
     assert torch.equal(balance_loss([unseen, two], [mask, 1 - mask], kind), loss)
     assert balance_loss([one, two], [0 * mask, 0 * mask], kind) == 0
+
+
+def test_without_noise_training_chooses_as_prediction_does() -> None:
+    gate = Gate(12, ExpertsConfig(noise="none"))
+    nn.init.normal_(gate.clean.weight)
+    assert [name for name, _ in gate.named_parameters()] == ["clean.weight"]
+    f = torch.randn(20, 12)
+    state = torch.get_rng_state()
+    assert torch.equal(gate.train()(f).weights, gate.eval()(f).weights)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("kind", ["noisy-topk", "soft"])
+def test_gates_start_at_zero_unless_asked(kind: str) -> None:
+    for zero in (True, False):
+        gate = Gate(12, ExpertsConfig(gate=kind, gate_zero_start=zero))
+        assert all(bool(p.any()) != zero for p in gate.parameters())
+
+
+@pytest.mark.parametrize("kind", ["cv2", "switch"])
+def test_each_task_may_be_held_to_even_use_by_itself(kind: str) -> None:
+    """Two tasks with an expert of their own each: even together, uneven by task."""
+    one, two = (Routing(*(torch.eye(2)[k].repeat(6, 1) for _ in range(3))) for k in range(2))
+    masks = [torch.ones(6), torch.ones(6)]
+    together = balance_loss([one, two], masks, kind)
+    apart = balance_loss([one, two], masks, kind, "each")
+    least, most = (1.0, 2.0) if kind == "switch" else (0.0, 4.0)
+    assert float(together) == pytest.approx(least)
+    assert float(apart) == pytest.approx(most)
+    alone = [balance_loss([r], [m], kind) for r, m in zip((one, two), masks, strict=True)]
+    torch.testing.assert_close(apart, torch.stack(alone).mean())

@@ -14,8 +14,8 @@ from training_toy import TASKS, context, toy_people
 
 from benchmark.api import Batch, MethodError
 from benchmark.checks import Bench
-from benchmark.config import load_profile
-from benchmark.encoders import MaskedAutoencoder, MaskedConfig, build_encoder
+from benchmark.config import flat_keys, load_profile, method_config
+from benchmark.encoders import MaskedAutoencoder, MaskedConfig, build_encoder, over_volumes
 from benchmark.encoders.masked import image_mask
 from benchmark.encoders.transformer import TransformerConfig
 from benchmark.runs.rows import resolve_row
@@ -244,12 +244,32 @@ def test_gradcam_equals_one_written_out(method: DenseFormerMoE) -> None:
     value = model.answers(f)["brain_age"][:, 0].sum()
     (slope,) = torch.autograd.grad(value, maps)
     cam = (slope.mean(dim=(2, 3, 4), keepdim=True) * maps).sum(dim=1, keepdim=True).relu()
-    cam = nn.functional.interpolate(cam, size=SHAPE, mode="trilinear", align_corners=False)
-    expected = model.prepare.restored(cam.detach(), x)[:, 0]
+    # Points at voxels 2 and 10 of 16: convolution and pooling begin at 0, the mean adds 2.
+    right = ((torch.arange(16.0) - 2) / 8).clamp(0, 1)
+    weights = torch.stack([1 - right, right])  # points voxels
+    cam = torch.einsum("bcijk,ix,jy,kz->bcxyz", cam.detach(), weights, weights, weights)
+    expected = model.prepare.restored(cam, x)[:, 0]
     from methods.denseformer_moe.evidence import gradcam
 
-    found = gradcam(model, {"t1w": x}, TASKS[1])
+    found = gradcam(model, {"t1w": x}, "brain_age")
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_exposed_maps_are_those_of_explain_on_the_stems_grid(method: DenseFormerMoE) -> None:
+    people = toy_people(5, 2, SHAPE).without_labels()
+    missing = replace(people, available={"t1w": np.arange(5) != 3})
+    shown, without = method.expose(people), method.expose(missing)
+    x = torch.from_numpy(people.arrays["t1w"].take(np.arange(5)).astype(np.float32))[:, None]
+    model = method.model
+    for task in TASKS:
+        coarse = shown[f"gradcam_{task.name}"]
+        assert coarse.shape == (5, 2, 2, 2)
+        assert coarse.dtype == np.float16
+        maps = over_volumes(torch.from_numpy(coarse).float(), model.backbone, SHAPE)
+        expected = model.prepare.restored(maps, x)[:, 0].numpy()
+        np.testing.assert_allclose(method.explain(people, task), expected, rtol=2e-3, atol=1e-5)
+        assert not without[f"gradcam_{task.name}"][3].any()
+    assert any(shown[f"gradcam_{task.name}"].any() for task in TASKS)
 
 
 # Rows and scales ---------------------------------------------------------------------------------
@@ -262,6 +282,8 @@ def test_gradcam_equals_one_written_out(method: DenseFormerMoE) -> None:
         ({"chosen": 0}, r"chosen must lie in 1\.\.4"),
         ({"gate": "hard"}, "noisy-topk"),
         ({"balance": "cv"}, "switch"),
+        ({"noise": "fixed"}, "learned, none"),
+        ({"balance_over": "all"}, "together, each"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict, message: str) -> None:
@@ -281,6 +303,41 @@ def test_rows_differ_in_what_their_names_say() -> None:
     assert rows["single"].config == rows["moe"].config
     shared = rows["shared"].config["experts"]
     assert (shared["number"], shared["chosen"]) == (1, 1)
+
+
+def test_the_papers_settings_come_through_the_command_line_whole() -> None:
+    wanted = asdict(paper_config())
+    assert method_config(DenseFormerConfig, wanted, "denseformer_moe") == wanted
+    assert method_config(DenseFormerConfig, flat_keys(wanted), "denseformer_moe") == wanted
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "none"])
+def test_features_are_normalised_as_named(norm: str) -> None:
+    torch.manual_seed(0)
+    made = Network(replace(small(), feature_norm=norm), TASKS, 5.0, SHAPE).train()
+    x = batch().inputs
+    pooled, f = made.backbone(made.prepare(x["t1w"])).pooled, made.features(x)
+    axis = {"batch": 0, "layer": 1}.get(norm)
+    if axis is None:
+        assert torch.equal(f, pooled)
+    else:
+        spread = pooled.var(dim=axis, keepdim=True, correction=0) + 1e-5
+        expected = (pooled - pooled.mean(dim=axis, keepdim=True)) / spread.sqrt()
+        torch.testing.assert_close(f, expected, rtol=1e-3, atol=1e-4)
+    assert not list(made.norm.parameters())
+
+
+def test_an_unknown_norm_of_the_features_is_refused() -> None:
+    with pytest.raises(MethodError, match="batch, layer, none"):
+        Network(replace(small(), feature_norm="group"), TASKS, 5.0, SHAPE)
+
+
+def test_without_a_residual_a_head_reads_the_experts_alone() -> None:
+    made, b = network(residual=False).eval(), batch()
+    f, outputs = made.features(b.inputs), made(b.inputs)
+    for number, (task, head) in enumerate(made.heads.items()):
+        mixed = torch.einsum("be,bed->bd", outputs[ROUTING][:, number, 0], made.experts(f))
+        torch.testing.assert_close(outputs[task], head(mixed), rtol=1e-5, atol=1e-5)
 
 
 def parameters(config: DenseFormerConfig, shape: tuple[int, ...]) -> int:

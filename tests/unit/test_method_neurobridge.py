@@ -11,6 +11,7 @@ import torch
 from neurobridge_people import SHAPE, TASKS, config, fitted, people, prepared
 from training_toy import context
 
+from benchmark.encoders import over_volumes
 from benchmark.errors import MethodError
 from benchmark.runs.rows import resolve_row
 from benchmark.tasks import get_task
@@ -236,11 +237,16 @@ def test_what_it_shows_is_one_row_a_person(method: NeuroBridge) -> None:
         "gate_by_channel": (5, 3, 8),
         "hippocampus_mm3": (5,),
         "atrophy": (5,),
+        "hippocampus_map": (5, *SHAPE),
+        "gradcam_dx3": (5, 2, 3, 2),
+        "gradcam_brain_age": (5, 2, 3, 2),
     }
     np.testing.assert_allclose(shown["gate"].sum(axis=1), 1, rtol=1e-5)
     found = method.hippocampus_map(seen)
     assert found.shape == (5, *SHAPE)
     assert 0 <= found.min() <= found.max() <= 1
+    assert shown["hippocampus_map"].dtype == np.uint8
+    np.testing.assert_allclose(shown["hippocampus_map"] / 100, found, atol=0.00501)
     np.testing.assert_allclose(shown["hippocampus_mm3"], found.sum(axis=(1, 2, 3)) * 125, rtol=1e-4)
     for task in TASKS:
         maps = method.explain(seen, task)
@@ -250,6 +256,27 @@ def test_what_it_shows_is_one_row_a_person(method: NeuroBridge) -> None:
         np.testing.assert_allclose(alone[0], maps[3], rtol=1e-3, atol=1e-6)
     with pytest.raises(MethodError, match="pd_hc"):
         method.explain(seen, get_task("pd_hc"))
+
+
+def test_exposed_maps_are_those_of_explain_on_the_coarse_grid(tmp_path: Path) -> None:
+    made = config()
+    made.trainer.balance.weights = {}
+    method = fitted(tmp_path, made)
+    for head in method.model.heads.values():  # both signs, so that something is above zero
+        torch.nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(1))
+    seen = people(5, 2).without_labels()
+    nobody = replace(seen, available={"t1w": np.arange(5) != 3})
+    shown, model = method.expose(seen), method.model
+    for task in TASKS:
+        coarse = shown[f"gradcam_{task.name}"]
+        assert coarse.dtype == np.float16
+        assert coarse.any()
+        x = torch.from_numpy(seen.arrays["t1w"].take(np.arange(5)).astype(np.float32))[:, None]
+        maps = over_volumes(torch.from_numpy(coarse).float(), model.encoder, SHAPE)
+        expected = model.prepare.restored(maps, x)[:, 0].numpy()
+        np.testing.assert_allclose(method.explain(seen, task), expected, rtol=2e-3, atol=1e-6)
+        assert not method.expose(nobody)[f"gradcam_{task.name}"][3].any()
+    assert not method.expose(nobody)["hippocampus_map"][3].any()
 
 
 def test_a_loaded_method_shows_the_same(method: NeuroBridge, tmp_path: Path) -> None:

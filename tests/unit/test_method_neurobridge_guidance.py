@@ -15,7 +15,6 @@ from training_toy import context
 from benchmark.samples import Samples
 from benchmark.tasks import get_task
 from methods.neurobridge.guidance import (
-    LEAST_REFERENCE,
     MASK,
     AtrophyRule,
     atrophy_loss,
@@ -191,5 +190,5 @@ def test_without_enough_healthy_people_nobody_is_said_to_have_atrophy() -> None:
     train = replace(people(40, 0), _labels={"conversion": (y, np.ones(40, dtype=bool))})
     assert not healthy(train, conversion).any()
     assert set(AtrophyRule.learn(train, conversion, -1.5).labels(train, conversion)) == {-1}
-    few = people(LEAST_REFERENCE, 0)
+    few = people(9, 0)
     assert set(AtrophyRule.learn(few, TASKS[:1], -1.5).labels(few, TASKS[:1])) == {-1}
