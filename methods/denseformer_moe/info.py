@@ -149,6 +149,7 @@ INFO = register(
         multitask=True,
         suite="disorders",
         config=DenseFormerConfig,
+        scales={"paper": paper_config},
         variants={
             "denseformer_shared": {
                 "title": "DenseFormer, one expert for all tasks",

@@ -18,13 +18,6 @@ def _fused() -> TrainerConfig:
     return trainer
 
 
-# By encoder, its settings at the small scale, which ``settings`` is laid over.
-ENCODERS: dict[str, dict[str, Any]] = {
-    "conv": {"widths": [16, 32, 64], "blocks": [0, 1, 1], "stride": 2, "norm": "batch"},
-    "swin": {},
-}
-
-
 @dataclass
 class NeuroBridgeConfig:
     """Settings of NeuroBridge, by default those of the small scale.
@@ -33,8 +26,7 @@ class NeuroBridgeConfig:
         pretrained: Weights of the encoder: a pretraining of ``configs/pretraining`` or a folder;
             "" starts from scratch.
         encoder: ``conv`` or ``swin``.
-        settings: What differs from the encoder's own settings in ``ENCODERS``, all but its grid;
-            together those of the pretraining.
+        settings: The encoder's own settings, all but its grid; those of the pretraining.
         grid: Sides of the volumes that the network sees; empty: as stored.
         fit: How volumes come to that grid: ``pad`` or ``resample``.
         decoder_blocks: Residual blocks of both decoders at each scale but the coarsest, the finest
@@ -84,7 +76,14 @@ class NeuroBridgeConfig:
 
     pretrained: str = "t1w_conv"
     encoder: str = "conv"
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {
+            "widths": [16, 32, 64],
+            "blocks": [0, 1, 1],
+            "stride": 2,
+            "norm": "batch",
+        }
+    )
     grid: list[int] = field(default_factory=list)
     fit: str = "resample"
     decoder_blocks: list[int] = field(default_factory=lambda: [0, 0])
@@ -166,6 +165,7 @@ INFO = register(
         requires=("t1w",),
         multitask=True,
         config=NeuroBridgeConfig,
+        scales={"paper": paper_config},
         variants={
             "neurobridge_elsewhere": {
                 "title": "NeuroBridge, tasks beyond the paper's",

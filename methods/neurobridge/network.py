@@ -22,7 +22,7 @@ from benchmark.encoders.masked import image_mask
 from benchmark.encoders.volume import cropped, pad_to_multiple
 from benchmark.encoders.volume_decoders import norm_of
 
-from .info import ENCODERS, NeuroBridgeConfig
+from .info import NeuroBridgeConfig
 from .settings import check
 
 ATROPHY = "atrophy"
@@ -62,8 +62,7 @@ class Network(nn.Module):
         self.config = config
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         prepared = self.prepare.shape(shape)
-        settings = {**ENCODERS[config.encoder], **config.settings}
-        self.encoder = encoder = build_encoder(config.encoder, settings, prepared)
+        self.encoder = encoder = build_encoder(config.encoder, config.settings, prepared)
         decoding = (encoder.stride, config.decoder_blocks or None, config.norm)
         self.segmentation = SegmentationDecoder(encoder.widths, 2, *decoding)
         self.reconstruction = ReconstructionDecoder((*encoder.widths[:-1], config.width), *decoding)
@@ -71,9 +70,8 @@ class Network(nn.Module):
             {name: _branch(encoder.width, config.width, config.norm) for name in STREAMS}
         )
         self.volume = nn.Linear(1, config.width, bias=False) if config.volume_in_stream else None
-        if (
-            self.volume is not None and config.volume_zero_start
-        ):  # people differ more in volume than in pooled features
+        if self.volume is not None and config.volume_zero_start:
+            # people differ more in volume than in pooled features
             nn.init.zeros_(self.volume.weight)
         self.atrophy = nn.Linear(config.width, 2)
         self.fusion = GatedFusion(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from benchmark.api import BalanceConfig, MethodError
 
-from .info import ENCODERS, NeuroBridgeConfig
+from .info import NeuroBridgeConfig
 
+ENCODERS = ("conv", "swin")
 GATES = ("channel", "stream")
 POOLINGS = ("probability", "mean")
 REFERENCES = ("healthy", "everyone")

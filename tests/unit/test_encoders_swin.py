@@ -23,7 +23,7 @@ from benchmark.encoders.transformer import TransformerConfig
 from benchmark.errors import MethodError
 from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.training.config import TrainerConfig
-from methods.neurobridge.info import ENCODERS, NeuroBridgeConfig, paper_config
+from methods.neurobridge.info import NeuroBridgeConfig, paper_config
 from methods.neurobridge.model import NeuroBridge
 
 pytest.importorskip("einops")
@@ -124,7 +124,7 @@ def test_neurobridge_starts_from_pretrained_weights_and_from_no_others(tmp_path:
 def test_recipe_and_method_have_one_encoder(made: NeuroBridgeConfig) -> None:
     recipe = resolve_pretraining(made.pretrained, load_profile("mini")).config
     assert recipe.encoder == made.encoder
-    assert recipe.settings == {**ENCODERS[made.encoder], **made.settings}
+    assert recipe.settings == made.settings
     assert recipe.grid == made.grid
     assert not made.grid or recipe.fit == made.fit
 
