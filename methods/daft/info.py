@@ -58,7 +58,11 @@ INFO = register(
         copes_with_missing=True,
         config=DaftConfig,
         variants={
-            "film": {"title": "3D ResNet, FiLM", "conditioning": "film"},
+            "film": {
+                "title": "3D ResNet, FiLM",
+                "conditioning": "film",
+                "identity_start": True,
+            },
             "resnet_concat": {
                 "title": "3D ResNet, table concatenated",
                 "conditioning": "concat",

@@ -331,7 +331,7 @@ def test_settings_that_cannot_work_are_named(setting: str, value: object) -> Non
         Network(config, DX3, 5.0, read_table(people(6, 0)))
 
 
-def test_rows_differ_in_the_conditioning_alone() -> None:
+def test_rows_differ_in_the_conditioning_and_film_in_its_start() -> None:
     profile = load_profile("mini")
     rows = {name: resolve_row(name, profile) for name in (INFO.name, *INFO.variants)}
     kinds = {name: row.config["conditioning"] for name, row in rows.items()}
@@ -340,7 +340,9 @@ def test_rows_differ_in_the_conditioning_alone() -> None:
         "film": "film",
         "resnet_concat": "concat",
     }
-    same = [{**row.config, "conditioning": ""} for row in rows.values()]
+    starts = {name: row.config["identity_start"] for name, row in rows.items()}
+    assert starts == {"daft": False, "film": True, "resnet_concat": False}
+    same = [{**row.config, "conditioning": "", "identity_start": ""} for row in rows.values()]
     assert all(config == same[0] for config in same)
     tracks = {name: row.track for name, row in rows.items()}
     assert set(tracks.values()) == {"t1w+clinical"}
