@@ -21,6 +21,10 @@ class DaftConfig:
         squeeze: How many times narrower the bottleneck is than the channels of the block's input
             and the table together.
         activation: Of the scale: ``linear``, ``sigmoid`` or ``tanh``.
+        columns: Columns of the table that are read; empty: all that the track opens.
+        missing: What stands for a missing value: the ``mean`` or the ``median`` of the training
+            people.
+        indicators: Whether each column has an indicator of a missing value beside it.
         identity_start: Whether the scale is 1 plus what the bottleneck gives and its last layer
             starts at 0, so that the maps pass unchanged at first; else the scale is what it gives.
         width: Channels of the first stage; each later stage doubles them.
@@ -32,6 +36,9 @@ class DaftConfig:
     location: str = "conv1"
     squeeze: float = 7.0
     activation: str = "linear"
+    columns: list[str] = field(default_factory=list)
+    missing: str = "mean"
+    indicators: bool = True
     identity_start: bool = False
     width: int = 16
     stem_stride: int = 2
@@ -51,7 +58,11 @@ INFO = register(
         copes_with_missing=True,
         config=DaftConfig,
         variants={
-            "film": {"title": "3D ResNet, FiLM", "conditioning": "film"},
+            "film": {
+                "title": "3D ResNet, FiLM",
+                "conditioning": "film",
+                "identity_start": True,
+            },
             "resnet_concat": {
                 "title": "3D ResNet, table concatenated",
                 "conditioning": "concat",

@@ -24,14 +24,14 @@ class Daft(TorchMethod):
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
         """Makes the network; the table is standardised by the people given, in buffers."""
-        table = read_table(train) if self._sees_table else None
+        table = read_table(train, self.config.columns) if self._sees_table else None
         return Network(self.config, tasks, train.spacing_mm, table)
 
     def inputs(self, samples: Samples) -> Mapping[str, Any]:
         """Volumes, and the table (N, P) with NaN where missing."""
         found = dict(super().inputs(samples))
         if self._sees_table:
-            found["table"] = read_table(samples)
+            found["table"] = read_table(samples, self.config.columns)
         return found
 
     @property

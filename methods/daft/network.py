@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmark.api import MethodError, NormaliseVolumes, Task
 from methods.daft.info import DaftConfig
-from methods.daft.table import StandardiseTable
+from methods.daft.table import MISSING, StandardiseTable
 
 __all__ = ["CONDITIONINGS", "LOCATIONS", "Affine", "Network"]
 
@@ -91,7 +91,7 @@ class Network(nn.Module):
             conv1_t_stride=config.stem_stride,
             feed_forward=False,
         )
-        self.table = None if table is None else StandardiseTable(table)
+        self.table = None if table is None else StandardiseTable(table, config)
         columns = 0 if self.table is None else self.table.width
         features = 8 * width + (columns if config.conditioning == "concat" else 0)
         self.heads = nn.ModuleDict({t.name: nn.Linear(features, t.n_outputs) for t in tasks})
@@ -140,6 +140,7 @@ def _check(config: DaftConfig) -> None:
         ("conditioning", CONDITIONINGS),
         ("location", LOCATIONS),
         ("activation", tuple(_ACTIVATIONS)),
+        ("missing", MISSING),
     ):
         if getattr(config, key) not in known:
             raise MethodError(

@@ -125,6 +125,8 @@ def check(config: ExpertsConfig) -> None:
     Raises:
         MethodError: A number is out of range.
     """
+    if config.shared_hidden < 0:
+        raise MethodError(f"experts.shared_hidden must be 0 or more, got {config.shared_hidden}")
     if config.number == 0:
         return
     if config.number < 2:

@@ -13,6 +13,7 @@ class RecordConfig:
     """The encoder of clinical record and report.
 
     Attributes:
+        report: Whether record and report are one modality, ``joined``, or two, ``separate``.
         folder: A local Hugging Face folder; "" takes the installed sentence encoder.
         layers: Layers that are kept, from the first; 0 keeps all.
         max_tokens: Longest sentence in tokens.
@@ -20,6 +21,7 @@ class RecordConfig:
         dropout: Share of its input dropped in training.
     """
 
+    report: str = "joined"
     folder: str = ""
     layers: int = 0
     max_tokens: int = 128
@@ -76,6 +78,11 @@ class FusionConfig:
         missing: What stands for a modality that a person lacks: its vectors in the learned
             ``bank``, or ``zeros``.
         bank_sd: Standard deviation of the bank before training.
+        bank_decays: Whether weight decay acts on the bank and the places of tokens.
+        norm: Of a modality's vector over the people of a batch (``batch``) or over its features
+            (``layer``), without weights; ``none`` for none.
+        tokens_from: What makes P tokens of that vector: one linear ``layer`` to all of them, or
+            P ``pieces`` of it, each through the same linear layer.
         tokens: Tokens of a modality, P.
         width: Features of a token, d.
         depth: Blocks; experts are in the first, the third and so on.
@@ -85,6 +92,9 @@ class FusionConfig:
 
     missing: str = "bank"
     bank_sd: float = 0.02
+    bank_decays: bool = False
+    norm: str = "batch"
+    tokens_from: str = "layer"
     tokens: int = 4
     width: int = 64
     depth: int = 1
@@ -99,7 +109,8 @@ class ExpertsConfig:
     Attributes:
         number: Experts, E; 0 puts one shared MLP in their place.
         chosen: Experts that a token takes, k.
-        hidden: Width of an expert's hidden layer; the shared MLP has ``chosen`` times as much.
+        hidden: Width of an expert's hidden layer.
+        shared_hidden: Width of the shared MLP's; 0 takes ``chosen`` times an expert's.
         shared_router: Whether G-router and S-router are one gate, told apart by their losses alone.
         balance_weight: Weight of the squared variation of importance and load; 0 for none.
         specialise_weight: Weight of the S-router's cross-entropy; 0 for none.
@@ -108,6 +119,7 @@ class ExpertsConfig:
     number: int = 16
     chosen: int = 4
     hidden: int = 128
+    shared_hidden: int = 0
     shared_router: bool = True
     balance_weight: float = 1e-2
     specialise_weight: float = 1e-2
@@ -157,7 +169,7 @@ INFO = register(
         summary="T1w, fMRI, clinical text and genetics through one block with sparse experts; a "
         "learned bank stands for what a person lacks, and each combination has its expert.",
         model="model:FlexMoE",
-        tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc"),
+        tasks=("dx3", "ad_cn", "mci_cn", "ad_mci", "conversion", "pd_hc", "impaired"),
         tracks=("all",),
         copes_with_missing=True,
         multitask=True,
@@ -165,6 +177,11 @@ INFO = register(
         variants={
             "flex_zero": {"title": "Flex-MoE, zeros for the missing", "fusion.missing": "zeros"},
             "flex_dense": {"title": "Flex-MoE without experts", "experts.number": 0},
+            "flex_single": {
+                "title": "Flex-MoE, single task",
+                "multitask": False,
+                "task_weights.conversion": 1.0,
+            },
         },
         paper="Yun et al. 2024, Flex-MoE: Modeling arbitrary modality combination via the flexible "
         "mixture-of-experts, NeurIPS 2024 (arXiv:2410.08245)",

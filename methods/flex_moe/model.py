@@ -24,7 +24,7 @@ from benchmark.encoders.gating import Choice
 
 from .experts import routing_loss
 from .info import FlexConfig
-from .modalities import SMRI, make_readers
+from .modalities import SMRI, held, make_readers
 from .network import COMBINATION, ROUTING, Network
 
 __all__ = ["FlexMoE"]
@@ -42,22 +42,22 @@ class FlexMoE(TorchMethod):
         self._lr = self.trainer.lr  # of the stage that runs
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
-        """Notes where features of sentences are kept, and from whom statistics are taken."""
+        """Notes where features are kept, whom statistics come from, and what these people have."""
         del tasks
         self._store, self._measured = FeatureStore(run.features), train
+        self._schema = held(train).without_labels().subset(np.zeros(0, dtype=np.int64))
 
     def build(self, train: Samples, tasks: Sequence[Task]) -> nn.Module:
-        """Makes the network of the modalities that these samples hold."""
-        return Network(make_readers(self.config, train, self._store), tasks, self.config)
+        """Makes the network of the modalities that anybody in training has."""
+        del train  # what they hold is in the schema, which is what a saved network is built from
+        return Network(make_readers(self.config, self._schema, self._store), tasks, self.config)
 
     def initialise(self, model: nn.Module, run: RunContext) -> None:
-        """Takes statistics from training people, and which modalities any of them has."""
+        """Takes statistics from training people."""
         del run
         columns = self.inputs(self._measured)
-        for number, (m, tokens) in enumerate(model.tokens.items()):
-            model.learned[number] = bool(columns[f"{m}_is_there"].any())
-            if model.learned[number]:
-                tokens.reader.measure(columns)
+        for tokens in model.tokens.values():
+            tokens.reader.measure(columns)
         self._measured = None
 
     def inputs(self, samples: Samples) -> Mapping[str, Any]:
@@ -113,12 +113,13 @@ class FlexMoE(TorchMethod):
         return torch.stack(losses).sum()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """The volume encoder has the stage's rate; vectors, bank and places do not decay."""
+        """The volume encoder has the stage's rate; vectors do not decay, nor bank and places."""
+        spared = () if self.config.fusion.bank_decays else ("bank.", "place")
         return parameter_groups(
             model,
             lambda name: name.startswith(f"tokens.{SMRI}.reader."),
             rate=lambda volume: self._lr * (1.0 if volume else self.config.rate),
-            decays=lambda name: not name.startswith(("bank.", "place")),
+            decays=lambda name: not name.startswith(spared),
         )
 
     # What it shows -------------------------------------------------------------------------------
@@ -129,8 +130,8 @@ class FlexMoE(TorchMethod):
 
         Returns:
             ``combination`` (N,), bit m set where a person has modality m, in the order record, T1w,
-            fMRI, genetics; ``routing`` (N, E), what each expert counts, averaged over tokens and
-            blocks, which is not there without experts.
+            fMRI, genetics and, where it is one of its own, report; ``routing`` (N, E), what each
+            expert counts, averaged over tokens and blocks, which is not there without experts.
         """
         model = self._fitted().eval()
         rows: dict[str, list[np.ndarray]] = {}

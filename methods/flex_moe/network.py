@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from benchmark.api import MethodError, Task
 from benchmark.encoders import Reader
@@ -16,9 +19,11 @@ from .combinations import Bank, assigned_experts, combination
 from .experts import Experts, check, mlp
 from .info import ExpertsConfig, FlexConfig, FusionConfig
 
-__all__ = ["COMBINATION", "MISSING", "ROUTING", "Network"]
+__all__ = ["COMBINATION", "MISSING", "NORMS", "ROUTING", "TOKENS_FROM", "Network", "Tokens"]
 
 MISSING: Final = ("bank", "zeros")
+NORMS: Final = ("batch", "layer", "none")
+TOKENS_FROM: Final = ("layer", "pieces")
 ROUTING, COMBINATION = "routing", "combination"  # beside the tasks among the outputs
 
 
@@ -46,15 +51,23 @@ class Tokens(nn.Module):
     def __init__(self, reader: Reader, config: FusionConfig) -> None:
         super().__init__()
         self.reader = reader
-        self.norm = Standardise(reader.width)
+        self.norm = _norm(config.norm, reader.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.project = nn.Linear(reader.width, config.tokens * config.width)
+        self.pieces = config.tokens_from == "pieces"
+        self.piece = math.ceil(reader.width / config.tokens)
         self.shape = (config.tokens, config.width)
+        features = (
+            (self.piece, config.width) if self.pieces else (reader.width, math.prod(self.shape))
+        )
+        self.project = nn.Linear(*features)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """From what the reader takes."""
-        x = self.norm(self.reader.encode(inputs).float())  # b w
-        return self.project(self.dropout(x)).unflatten(1, self.shape)
+        x = self.dropout(self.norm(self.reader.encode(inputs).float()))  # b w
+        if self.pieces:  # the last ends with zeros
+            x = pad(x, (0, self.shape[0] * self.piece - x.shape[1]))
+            return self.project(x.unflatten(1, (self.shape[0], self.piece)))
+        return self.project(x).unflatten(1, self.shape)
 
 
 class Block(nn.Module):
@@ -75,7 +88,8 @@ class Block(nn.Module):
         if experts.number:
             self.experts = Experts(width, experts, config.dropout)
         else:
-            self.mlp = mlp(width, experts.hidden * experts.chosen, config.dropout)
+            hidden = experts.shared_hidden or experts.hidden * experts.chosen
+            self.mlp = mlp(width, hidden, config.dropout)
 
     def forward(self, x: Tensor, complete: Tensor) -> tuple[Tensor, Choice | None]:
         """Tokens (B, T, d) to as many, and the routing; complete: (B,) bool."""
@@ -101,7 +115,6 @@ class Network(nn.Module):
         MethodError: A setting cannot work, or there is no modality.
     """
 
-    learned: Tensor
     target: Tensor
 
     def __init__(
@@ -116,19 +129,18 @@ class Network(nn.Module):
         self.shape = (fusion.tokens, fusion.width)
         self.bank = Bank(n, *self.shape, fusion.bank_sd) if fusion.missing == "bank" else None
         self.place = nn.Parameter(torch.zeros(n, *self.shape))
-        dense = ExpertsConfig(number=0, chosen=config.experts.chosen, hidden=config.experts.hidden)
+        dense = replace(config.experts, number=0)
         self.blocks = nn.ModuleList(
             Block(fusion, dense if layer % 2 else config.experts) for layer in range(fusion.depth)
         )
         self.heads = nn.ModuleDict(
             {t.name: nn.Linear(n * fusion.width, t.n_outputs) for t in tasks}
         )
-        self.register_buffer("learned", torch.ones(n, dtype=torch.bool))
         self.register_buffer("target", assigned_experts(n, max(config.experts.number, 2)))
 
     def there(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Who has which modality, (B, M) bool; one that nobody in training had is missing."""
-        return torch.stack([inputs[f"{m}_is_there"] for m in self.modalities], 1) & self.learned
+        """Who has which modality, (B, M) bool."""
+        return torch.stack([inputs[f"{m}_is_there"] for m in self.modalities], dim=1)
 
     def embedded(self, inputs: Mapping[str, Tensor], there: Tensor) -> Tensor:
         """Tokens of each modality or what stands for it, (B, M, P, d)."""
@@ -176,11 +188,18 @@ class Network(nn.Module):
         return outputs
 
 
+def _norm(kind: str, width: int) -> nn.Module:
+    if kind == "batch":
+        return Standardise(width)
+    return nn.LayerNorm(width, elementwise_affine=False) if kind == "layer" else nn.Identity()
+
+
 def _check(config: FusionConfig, modalities: int) -> None:
-    if config.missing not in MISSING:
-        raise MethodError(
-            f"fusion.missing: expected one of {', '.join(MISSING)}, got {config.missing!r}"
-        )
+    for key, known in (("missing", MISSING), ("norm", NORMS), ("tokens_from", TOKENS_FROM)):
+        if getattr(config, key) not in known:
+            raise MethodError(
+                f"fusion.{key}: expected one of {', '.join(known)}, got {getattr(config, key)!r}"
+            )
     for key in ("tokens", "width", "depth", "heads"):
         if getattr(config, key) < 1:
             raise MethodError(f"fusion.{key} must be at least 1, got {getattr(config, key)}")

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from benchmark.api import Samples
+from benchmark.api import MethodError, Samples
 from benchmark.encoders import FeatureStore, ReportFeatures
 
 from .info import RecordConfig
 
-__all__ = ["has_record", "number_columns", "numbers", "report_features"]
+__all__ = ["REPORTS", "number_columns", "numbers", "report_features"]
 
+REPORTS: Final = ("joined", "separate")
 _SEX = {"F": 1.0, "M": 0.0}
-
-
-def has_record(samples: Samples) -> np.ndarray:
-    """Who has a clinical record or a report, (N,) bool; demographics alone are neither."""
-    return samples.has("clinical") | samples.has("report")
 
 
 def number_columns(samples: Samples) -> list[str]:
@@ -48,7 +45,14 @@ def report_features(config: RecordConfig, store: FeatureStore) -> ReportFeatures
     Args:
         config: Settings.
         store: Where features of sentences are kept.
+
+    Raises:
+        MethodError: ``record.report`` is not known.
     """
+    if config.report not in REPORTS:
+        raise MethodError(
+            f"record.report: expected one of {', '.join(REPORTS)}, got {config.report!r}"
+        )
     return ReportFeatures(
         store, folder=config.folder, layers=config.layers, max_tokens=config.max_tokens
     )

@@ -185,7 +185,7 @@ def test_networks_differ_in_the_affine_transform_alone() -> None:
     for conditioning in ("daft", "film"):
         state = network(conditioning).state_dict()
         assert {n for n in state if n not in plain} == {
-            *("table.mean", "table.sd", "table.varied"),
+            *("table.mean", "table.sd", "table.fill", "table.varied"),
             *("affine.squeeze.weight", "affine.expand.weight"),
         }
         assert all(torch.equal(state[name], value) for name, value in plain.items())
@@ -212,6 +212,39 @@ def test_a_table_is_standardised_by_the_training_people() -> None:
     # Means 2, 5, 3; deviations 1, 0 (left alone), 1; the second is never missing in training.
     expected = torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]])
     torch.testing.assert_close(seen, expected)
+
+
+def test_what_is_missing_may_become_the_median() -> None:
+    train = np.array([[1.0, 5.0], [2.0, 5.0], [4.0, np.nan], [9.0, np.nan]], dtype=np.float32)
+    scaler = StandardiseTable(train, DaftConfig(missing="median"))
+    gone = torch.full((1, 2), np.nan)
+    torch.testing.assert_close(scaler(gone)[:, :2], scaler(torch.tensor([[3.0, 5.0]]))[:, :2])
+    nobody = StandardiseTable(np.full((3, 1), np.nan, np.float32), DaftConfig(missing="median"))
+    assert torch.equal(nobody(gone[:, :1]), torch.zeros(1, 2))
+
+
+def test_without_indicators_there_is_one_number_a_column(tmp_path) -> None:
+    train = read_table(people(24, 0))
+    plain, told = (StandardiseTable(train, DaftConfig(indicators=i)) for i in (False, True))
+    values = torch.from_numpy(read_table(people(7, 1)))
+    assert torch.equal(plain(values), told(values)[:, : plain.width])
+    assert (plain.width, told.width) == (3, 6)
+    made = Daft(small(indicators=False, missing="median", columns=["faq_total"]))
+    made.fit(people(24, 0), people(9, 1), DX3, context(tmp_path / "fit"))
+    assert made.model.affine.squeeze.in_features == 16 + 1
+    made.save(tmp_path / "saved")
+    again = answers(Daft.load(tmp_path / "saved"), people(7, 2))
+    np.testing.assert_array_equal(again, answers(made, people(7, 2)))
+
+
+def test_columns_are_those_that_are_named() -> None:
+    them = people(6, 0)
+    every = read_table(them)
+    np.testing.assert_array_equal(read_table(them, ["faq_total", "age_years"]), every[:, [0, 2]])
+    np.testing.assert_array_equal(read_table(them, ["sex"]), every[:, [1]])
+    with pytest.raises(MethodError, match=r"no mmse; expected some of age_years, sex, faq_total"):
+        read_table(them, ["mmse", "sex"])
+    assert read_table(replace(them, tables={}), ["sex"]).shape == (6, 0)
 
 
 def test_a_column_that_all_lack_is_nothing() -> None:
@@ -287,7 +320,10 @@ def test_without_a_table_daft_has_the_image_to_go_by(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("conditioning", "late"), ("location", "conv3"), ("activation", "relu"), ("squeeze", 0.0)],
+    [
+        *(("conditioning", "late"), ("location", "conv3"), ("activation", "relu")),
+        *(("squeeze", 0.0), ("missing", "mode")),
+    ],
 )
 def test_settings_that_cannot_work_are_named(setting: str, value: object) -> None:
     config = replace(small(), **{setting: value})
@@ -295,7 +331,7 @@ def test_settings_that_cannot_work_are_named(setting: str, value: object) -> Non
         Network(config, DX3, 5.0, read_table(people(6, 0)))
 
 
-def test_rows_differ_in_the_conditioning_alone() -> None:
+def test_rows_differ_in_the_conditioning_and_film_in_its_start() -> None:
     profile = load_profile("mini")
     rows = {name: resolve_row(name, profile) for name in (INFO.name, *INFO.variants)}
     kinds = {name: row.config["conditioning"] for name, row in rows.items()}
@@ -304,7 +340,9 @@ def test_rows_differ_in_the_conditioning_alone() -> None:
         "film": "film",
         "resnet_concat": "concat",
     }
-    same = [{**row.config, "conditioning": ""} for row in rows.values()]
+    starts = {name: row.config["identity_start"] for name, row in rows.items()}
+    assert starts == {"daft": False, "film": True, "resnet_concat": False}
+    same = [{**row.config, "conditioning": "", "identity_start": ""} for row in rows.values()]
     assert all(config == same[0] for config in same)
     tracks = {name: row.track for name, row in rows.items()}
     assert set(tracks.values()) == {"t1w+clinical"}

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from flex_people import TASKS, small
 from torch import Tensor
 
-from benchmark.api import MethodError, RunContext, Samples, Trainer, TrainerConfig
+from benchmark.api import MethodError, Samples
 from benchmark.encoders import Reader
 from benchmark.encoders.gating import Choice
 from benchmark.encoders.readers import Columns
-from benchmark.samples import LazyRows
-from benchmark.samples.hide import hide
-from benchmark.tasks import get_task
 from methods.flex_moe.combinations import assigned_experts, combination
 from methods.flex_moe.experts import Experts, Gate, routing_loss
 from methods.flex_moe.info import ExpertsConfig, FlexConfig, FusionConfig
 from methods.flex_moe.model import FlexMoE
-from methods.flex_moe.network import Network
+from methods.flex_moe.network import Network, Tokens
 from methods.flex_moe.records import number_columns, numbers
 
-TASKS = [get_task("dx3"), get_task("conversion")]
 NAMES = ("record", "smri", "fmri", "genetics")
 SUBSETS = [there for there in itertools.product([True, False], repeat=4) if any(there)]
 
@@ -47,13 +43,6 @@ class Plain(Reader):
 
     def encode(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.layer(inputs[self.reads[0]])
-
-
-def small(missing: str = "bank", number: int = 16, **experts: object) -> FlexConfig:
-    return FlexConfig(
-        fusion=FusionConfig(missing=missing, tokens=2, width=8, heads=2, dropout=0.0, bank_sd=1.0),
-        experts=ExpertsConfig(**({"number": number, "chosen": 3, "hidden": 8} | experts)),
-    )
 
 
 def network(config: FlexConfig | None = None) -> Network:
@@ -144,13 +133,33 @@ def test_whoever_has_nothing_gets_even_odds() -> None:
     assert not torch.allclose(p[1], p[0])
 
 
-def test_a_modality_that_nobody_in_training_had_counts_as_missing() -> None:
-    model, inputs = network(), batch([(True, True, True, True)])
-    model.learned[2] = False
-    with torch.no_grad():
-        assert model(inputs)["combination"].tolist() == [0b1011]
-        other = inputs | {"fmri": inputs["fmri"] + 1}
-        assert torch.equal(model(inputs)["dx3"], model(other)["dx3"])
+# Tokens ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "none"])
+def test_a_modality_is_normed_as_it_says(norm: str) -> None:
+    torch.manual_seed(0)
+    config = FusionConfig(norm=norm, tokens=2, width=8, dropout=0.0)
+    tokens, x = Tokens(Plain("fmri"), config).train(), torch.randn(7, 5)
+    vector = tokens.reader.encode({"fmri": x})
+    if norm != "none":
+        over = 0 if norm == "batch" else 1
+        centred = vector - vector.mean(dim=over, keepdim=True)
+        vector = centred / (centred.square().mean(dim=over, keepdim=True) + 1e-5).sqrt()
+    expected = (vector @ tokens.project.weight.T + tokens.project.bias).reshape(7, 2, 8)
+    torch.testing.assert_close(tokens({"fmri": x}), expected)
+
+
+def test_pieces_of_a_vector_go_through_one_layer() -> None:
+    torch.manual_seed(0)
+    config = FusionConfig(norm="none", tokens_from="pieces", tokens=4, width=8, dropout=0.0)
+    tokens, x = Tokens(Plain("fmri"), config), torch.randn(3, 5)
+    assert tokens.project.weight.shape == (8, 2)  # six features in pieces of two, one of zeros
+    vector, (weight, bias) = tokens.reader.encode({"fmri": x}), tokens.project.parameters()
+    made = tokens({"fmri": x})
+    for p in range(3):
+        torch.testing.assert_close(made[:, p], vector[:, 2 * p : 2 * p + 2] @ weight.T + bias)
+    torch.testing.assert_close(made[:, 3], bias.expand(3, 8))
 
 
 # Experts -----------------------------------------------------------------------------------------
@@ -226,13 +235,35 @@ def test_two_routers_part_by_whether_everything_is_there() -> None:
     assert torch.equal(routing.logits[1], experts.special(x).logits[1])
 
 
+@pytest.mark.parametrize(("shared", "hidden"), [(0, 3 * 8), (5, 5)])
+def test_the_shared_mlp_is_as_wide_as_chosen_experts_or_as_it_says(
+    shared: int, hidden: int
+) -> None:
+    block = network(small(number=0, shared_hidden=shared)).blocks[0]
+    assert block.mlp[0].weight.shape == (hidden, 8)
+
+
+@pytest.mark.parametrize("decays", [False, True])
+def test_weight_decay_spares_bank_and_places_unless_it_says(decays: bool) -> None:
+    config = small()
+    config.fusion.bank_decays = decays
+    model, made = network(config), FlexMoE(config)
+    groups = made.parameter_groups(model)
+    spared = {id(p) for g in groups if g.get("weight_decay") == 0.0 for p in g["params"]}
+    assert (id(model.bank.vectors) in spared) == (id(model.place) in spared) == (not decays)
+    assert id(model.heads["dx3"].weight) not in spared
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("missing", "mean"), ("tokens", 0), ("heads", 3), ("number", 1), ("chosen", 17)],
+    [
+        *(("missing", "mean"), ("norm", "group"), ("tokens_from", "words"), ("tokens", 0)),
+        *(("heads", 3), ("number", 1), ("chosen", 17), ("shared_hidden", -1)),
+    ],
 )
 def test_settings_that_cannot_work_are_named(setting: str, value: object) -> None:
     config = FlexConfig()
-    part = "experts" if setting in ("number", "chosen") else "fusion"
+    part = "fusion" if hasattr(config.fusion, setting) else "experts"
     setattr(config, part, replace(getattr(config, part), **{setting: value}))
     with pytest.raises(MethodError, match=rf"{part}\.{setting}"):
         network(config)
@@ -249,135 +280,3 @@ def test_numbers_keep_their_gaps_and_sex_is_a_number() -> None:
     columns = number_columns(samples)
     assert columns == ["age_years", "sex", "faq_total"]
     np.testing.assert_array_equal(numbers(samples, columns), [[60, 1, 3], [np.nan, np.nan, 4]])
-
-
-# Whole fits --------------------------------------------------------------------------------------
-
-
-def people(n: int, seed: int) -> Samples:
-    g = np.random.default_rng(seed)
-    y = np.arange(n) % 3 * 1.0
-    has = {
-        "fmri": np.arange(n) % 4 != 3,
-        "genetic": np.arange(n) % 5 != 4,
-        "clinical": np.arange(n) % 7 != 6,
-        "report": np.zeros(n, dtype=bool),
-    }
-    series = g.normal(size=(n, 12, 4)).astype(np.float32)
-    series[:, :, 1] += y[:, None] * series[:, :, 0]
-    snps = g.integers(0, 3, (n, 5)).astype(np.int8)
-    conversion = np.where(y == 1, np.arange(n) // 3 % 2, np.nan)
-
-    def rows(array: np.ndarray, there: np.ndarray) -> LazyRows:
-        return LazyRows([array], np.zeros(n, dtype=int), np.where(there, np.arange(n), -1))
-
-    return Samples(
-        n=n,
-        tables={
-            "clinical": pd.DataFrame({"faq_total": np.where(has["clinical"], 5 * y + 1, np.nan)}),
-            "genetic": pd.DataFrame({"apoe_e4": np.where(has["genetic"], y % 3, np.nan)}),
-        },
-        arrays={"fmri": rows(series, has["fmri"]), "snps": rows(snps, has["genetic"])},
-        available=has,
-        names={"snps": [f"rs{i}" for i in range(5)]},
-        _labels={
-            "dx3": (y, np.ones(n, dtype=bool)),
-            "conversion": (conversion, ~np.isnan(conversion)),
-        },
-        _targets={},
-    )
-
-
-def quick(**experts: object) -> FlexConfig:
-    config = small(**experts)
-    config.record.layers = 1
-    config.fmri.width = config.genetics.width = 8
-    config.least_complete = 8
-    config.complete = TrainerConfig(epochs=2, batch_size=8, lr=1e-3)
-    config.trainer = TrainerConfig(epochs=2, batch_size=8, lr=1e-3)
-    return config
-
-
-@pytest.fixture(scope="module")
-def method(tmp_path_factory: pytest.TempPathFactory) -> FlexMoE:
-    made = FlexMoE(quick())
-    folder = tmp_path_factory.mktemp("flex")
-    made.fit(people(42, 0), people(12, 1), TASKS, RunContext(seed=0, folder=folder))
-    return made
-
-
-def test_everybody_is_predicted_with_every_subset_of_modalities(method: FlexMoE) -> None:
-    some = people(12, 2).without_labels()
-    answers = []
-    for gone in itertools.product([True, False], repeat=3):
-        names = ("clinical", "fmri", "genetic")
-        hidden = {m: np.full(12, g) for m, g in zip(names, gone, strict=True)}
-        p = method.predict(hide(some, hidden), TASKS)["dx3"].probabilities
-        np.testing.assert_allclose(p.sum(axis=1), 1)
-        answers.append(p)
-    np.testing.assert_array_equal(answers[0], np.full((12, 3), 1 / 3))
-    assert not any(np.array_equal(answers[7], other) for other in answers[:7])
-
-
-def test_what_is_exposed_has_one_row_a_person(method: FlexMoE) -> None:
-    shown = method.expose(people(9, 2).without_labels())
-    assert shown["routing"].shape == (9, 16)
-    np.testing.assert_allclose(shown["routing"].sum(axis=1), 1, rtol=1e-5)
-    assert shown["combination"].tolist() == [7, 7, 7, 5, 3, 7, 6, 5, 7]
-    assert method.embed(people(9, 2).without_labels()).shape == (9, 3 * 8)
-
-
-def test_statistics_are_those_of_training_people_who_have_the_modality(method: FlexMoE) -> None:
-    train = people(42, 0)
-    faq = train.tables["clinical"]["faq_total"].dropna()
-    reader = method.model.tokens["record"].reader
-    assert reader.mean[-1] == pytest.approx(faq.mean(), rel=1e-5)
-    assert reader.sd[-1] == pytest.approx(faq.std(ddof=0), rel=1e-5)
-    dosages = train.array("snps")[train.has("genetic")]
-    np.testing.assert_allclose(
-        method.model.tokens["genetics"].reader.encoder.mean_dosage, dosages.mean(axis=0), rtol=1e-5
-    )
-
-
-@pytest.mark.parametrize(("least", "stages"), [(8, {"complete", "fit"}), (99, {"fit"})])
-def test_people_with_everything_come_first_if_there_are_enough(
-    least: int, stages: set[str], tmp_path: Path
-) -> None:
-    config = quick()
-    config.least_complete = least
-    made = FlexMoE(config)
-    made.fit(people(42, 0), people(12, 1), TASKS, RunContext(seed=0, folder=tmp_path))
-    found = {path.name.split(".")[0] for path in tmp_path.glob("*.checkpoint.pt")}
-    assert found == stages
-
-
-def test_without_experts_there_is_one_mlp_and_no_routing(tmp_path: Path) -> None:
-    made = FlexMoE(quick(number=0))
-    made.fit(people(42, 0), people(12, 1), TASKS[:1], RunContext(seed=0, folder=tmp_path))
-    assert not any("experts" in name for name, _ in made.model.named_parameters())
-    assert set(made.expose(people(9, 2).without_labels())) == {"combination"}
-
-
-@pytest.mark.parametrize("epochs", [1, 3])  # of the first stage's two, of all four
-def test_a_fit_that_is_killed_in_either_stage_goes_on_to_the_same_bits(
-    epochs: int, method: FlexMoE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fit() -> FlexMoE:
-        made, context = FlexMoE(quick()), RunContext(seed=0, folder=tmp_path, checkpoint_seconds=0)
-        made.fit(people(42, 0), people(12, 1), TASKS, context)
-        return made
-
-    saved, save = [], Trainer._save
-
-    def killed(self: Trainer, state: object) -> None:
-        save(self, state)
-        saved.append(state)
-        if len(saved) == epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            fit()
-    went_on, whole = fit().model.state_dict(), method.model.state_dict()
-    assert all(torch.equal(went_on[name], tensor) for name, tensor in whole.items())
