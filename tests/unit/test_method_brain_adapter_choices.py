@@ -283,3 +283,11 @@ def test_explained_volumes_are_answered_as_their_kept_features(
     by_volume.inputs = method.explained_inputs
     kept, read = (m.predict(test, [TASK])["dx3"].probabilities for m in (method, by_volume))
     np.testing.assert_allclose(read, kept, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "reads"), [("brain-jepa", "time series"), ("nucleotide-transformer", "DNA")]
+)
+def test_released_encoders_of_something_else_are_refused(encoder: str, reads: str) -> None:
+    with pytest.raises(MethodError, match=f"{encoder}' reads {reads}; .*volumes: m3d-clip, brain"):
+        network("none", encoder=encoder, settings={})

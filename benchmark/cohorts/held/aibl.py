@@ -110,7 +110,8 @@ def _scale(table: ReleasedTable, column: str) -> pd.Series:
 def _decimal_year(table: ReleasedTable) -> pd.Series:
     """EXAMDATE, month/day/year, as a year with decimals."""
     dates = table.dates("EXAMDATE", "%m/%d/%Y", "month/day/year", needed=False, missing=_MISSING)
-    return dates.dt.year + (dates.dt.day_of_year - 1) / 365.25
+    years: pd.Series = dates.dt.year + (dates.dt.day_of_year - 1) / 365.25
+    return years
 
 
 def _people(table: ReleasedTable) -> pd.DataFrame:

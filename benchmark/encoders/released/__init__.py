@@ -25,6 +25,7 @@ __all__ = [
     "M3DCLIP",
     "READS",
     "RELEASED",
+    "VOLUMES",
     "BrainIAC",
     "BrainIACResNet",
     "BrainJEPA",
