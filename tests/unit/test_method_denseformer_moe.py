@@ -311,35 +311,6 @@ def test_the_papers_settings_come_through_the_command_line_whole() -> None:
     assert method_config(DenseFormerConfig, flat_keys(wanted), "denseformer_moe") == wanted
 
 
-@pytest.mark.parametrize("norm", ["batch", "layer", "none"])
-def test_features_are_normalised_as_named(norm: str) -> None:
-    torch.manual_seed(0)
-    made = Network(replace(small(), feature_norm=norm), TASKS, 5.0, SHAPE).train()
-    x = batch().inputs
-    pooled, f = made.backbone(made.prepare(x["t1w"])).pooled, made.features(x)
-    axis = {"batch": 0, "layer": 1}.get(norm)
-    if axis is None:
-        assert torch.equal(f, pooled)
-    else:
-        spread = pooled.var(dim=axis, keepdim=True, correction=0) + 1e-5
-        expected = (pooled - pooled.mean(dim=axis, keepdim=True)) / spread.sqrt()
-        torch.testing.assert_close(f, expected, rtol=1e-3, atol=1e-4)
-    assert not list(made.norm.parameters())
-
-
-def test_an_unknown_norm_of_the_features_is_refused() -> None:
-    with pytest.raises(MethodError, match="batch, layer, none"):
-        Network(replace(small(), feature_norm="group"), TASKS, 5.0, SHAPE)
-
-
-def test_without_a_residual_a_head_reads_the_experts_alone() -> None:
-    made, b = network(residual=False).eval(), batch()
-    f, outputs = made.features(b.inputs), made(b.inputs)
-    for number, (task, head) in enumerate(made.heads.items()):
-        mixed = torch.einsum("be,bed->bd", outputs[ROUTING][:, number, 0], made.experts(f))
-        torch.testing.assert_close(outputs[task], head(mixed), rtol=1e-5, atol=1e-5)
-
-
 def parameters(config: DenseFormerConfig, shape: tuple[int, ...]) -> int:
     with torch.device("meta"):
         made = Network(config, TASKS, 5.0, shape)
