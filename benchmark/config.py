@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -21,6 +22,7 @@ __all__ = [
     "PhantomScale",
     "Profile",
     "Suite",
+    "default_settings",
     "flat_keys",
     "load_profile",
     "load_suite",
@@ -245,24 +247,45 @@ def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def stacked(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def stacked(
+    layers: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Several layers of settings as one by dotted key; later ones win.
 
     A layer that names another ``encoder`` takes none of the ``settings`` that earlier layers gave
     beside it, since they are those of the one before.
 
+    Args:
+        layers: Settings, nested or by dotted key.
+        defaults: By dotted key, what stands where no layer says anything.
+
     >>> stacked([{"encoder": "a", "settings": {"depth": 2}}, {"encoder": "b"}])
     {'encoder': 'b'}
+    >>> stacked([{"settings": {"depth": 2}}, {"encoder": "a"}], {"encoder": "a"})
+    {'settings.depth': 2, 'encoder': 'a'}
     """
     settings: dict[str, Any] = {}
     for layer in layers:
         for key, value in flat_keys(layer).items():
             owner = _owner(key)
-            if owner is not None and settings.get(key) != value:
+            if owner is not None and settings.get(key, defaults.get(key, value)) != value:
                 gone = f"{owner}settings."
                 settings = {k: v for k, v in settings.items() if not k.startswith(gone)}
         settings.update(flat_keys(layer))
     return settings
+
+
+def default_settings(schema: type | None, base: object | None = None) -> dict[str, Any]:
+    """Default settings by dotted key.
+
+    Args:
+        schema: ``MethodInfo.config``; None for a method without settings.
+        base: An instance of it that takes the place of the defaults.
+    """
+    if schema is None:
+        return {}
+    values = OmegaConf.to_container(OmegaConf.structured(schema if base is None else base))
+    return flat_keys({str(k): v for k, v in values.items()}) if isinstance(values, dict) else {}
 
 
 def _owner(key: str) -> str | None:

@@ -56,12 +56,16 @@ def run(args: argparse.Namespace) -> int:
             f"protocol={asked.protocol}: a sweep tunes on the folds of the profile's own protocol, "
             f"{asked.profile.protocol}; leave it out, or give `profile.protocol={asked.protocol}`"
         )
+    if asked.scale is not None:
+        raise ConfigError(
+            f"scale={asked.scale}: a sweep tunes at the method's own scale, for which its space.py "
+            "is made; leave it out, or fix settings with `config.<setting>=`"
+        )
     request = SweepRequest(
         method=asked.method,
         task=asked.task,
         cohort=asked.cohort,
         track=asked.track,
-        scale=asked.scale,
         fold=asked.fold,
         all_folds=args.all_folds,
         seed=asked.seed,

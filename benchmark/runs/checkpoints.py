@@ -86,9 +86,14 @@ def weights_read(job: Job, workspace: Workspace) -> dict[str, Path]:
 
 def checkpoint_facts(folder: Path) -> dict[str, Any]:
     """What was recorded with a checkpoint of this project; empty for weights from elsewhere."""
-    path = folder / CHECKPOINT
+    path = _home(folder) / CHECKPOINT
     facts: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return facts
+
+
+def _home(path: Path) -> Path:
+    """The folder of a checkpoint of this project of which the file of weights is named."""
+    return path.parent if path.name == WEIGHTS and path.is_file() else path
 
 
 def checkpoint_hash(folder: Path) -> str:
@@ -102,7 +107,7 @@ def checkpoint_hash(folder: Path) -> str:
         files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
         facts = ((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
         return _hash_of_files(folder, tuple(facts))
-    path = folder / WEIGHTS
+    path = _home(folder) / WEIGHTS
     found = file_sha256(path) if path.is_file() else "none, there is no such file"
     if found != stated:
         raise ConfigError(

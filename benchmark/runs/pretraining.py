@@ -16,7 +16,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from benchmark import vocabulary as v
-from benchmark.config import Profile, flat_keys, method_config, read_config, typed
+from benchmark.config import Profile, method_config, read_config, stacked, typed
 from benchmark.errors import CohortError, ConfigError
 from benchmark.method import RunContext
 from benchmark.runs.checkpoints import CHECKPOINT, WEIGHTS
@@ -88,7 +88,7 @@ def resolve_pretraining(name: str, profile: Profile) -> Pretraining:
     cohorts = values.pop("cohorts", None)
     if not cohorts:
         raise ConfigError(f"configs/pretraining/{name}.yaml: name its cohorts, a list")
-    settings = {**flat_keys(values), **flat_keys(profile.pretraining.get(name, {}))}
+    settings = stacked([values, profile.pretraining.get(name, {})])
     standing = tuple(profile.stand_ins.get(cohort, cohort) for cohort in cohorts)
     return Pretraining(name, standing, settings)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from benchmark.config import CONFIGS, Profile, method_config, stacked
+from benchmark.config import CONFIGS, Profile, default_settings, method_config, stacked
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.method_info import MethodInfo
 from benchmark.registry import get_method
@@ -32,7 +32,6 @@ class Row:
         track: What the row sees.
         config: Resolved settings.
         tasks: Tasks that it answers: the method's, or those that its settings were tuned for.
-        scale: Whose settings are the defaults, of ``MethodInfo.scales``; "" for the method's own.
         suite: Cohorts and tasks that one fit spans; empty: each cohort by itself.
         multitask: Whether one fit serves all tasks of a cohort, or of the suite, at once.
         tuned: Whether a sweep chose the settings.
@@ -45,7 +44,6 @@ class Row:
     track: str
     config: Mapping[str, Any]
     tasks: tuple[str, ...]
-    scale: str = ""
     suite: str = ""
     multitask: bool = False
     tuned: bool = False
@@ -99,7 +97,8 @@ def resolve_row(
     Raises:
         UnknownNameError: No method, variant or tuned row of that name, no such track, or the method
             has no such scale.
-        ConfigError: A setting is misspelt or has the wrong type, or the track is not declared.
+        ConfigError: A setting is misspelt or has the wrong type, the track is not declared, or the
+            row is tuned and a scale is asked for.
     """
     frozen = tuned_rows(configs).get(name)
     tuned: dict[str, Any] = {}
@@ -117,8 +116,13 @@ def resolve_row(
             f"method {info.name!r} does not declare the track {chosen_track!r}; it declares "
             f"{', '.join(info.tracks)} (MethodInfo.tracks in {info.folder}/info.py)"
         )
-    chosen_scale = str(scale or tuned.get("scale") or "")
-    of_profile = {} if chosen_scale else profile.settings
+    if scale and frozen:
+        raise ConfigError(
+            f"scale={scale}: the settings of {name!r} were tuned at the method's own scale; take "
+            f"{source!r}"
+        )
+    base = _defaults(info, scale) if scale else None
+    of_profile = {} if scale else profile.settings
     layers = (
         of_profile.get(info.name, {}),
         {k: v for k, v in variant.items() if k not in _ROW_KEYS},
@@ -126,8 +130,8 @@ def resolve_row(
         tuned.get("config", {}),
         overrides or {},
     )
-    base = _defaults(info, chosen_scale)
-    config = method_config(info.config, stacked(layers), f"settings of {name!r}", base)
+    settings = stacked(layers, default_settings(info.config, base))
+    config = method_config(info.config, settings, f"settings of {name!r}", base)
     own = tasks_of_row(info, source)
     tasks = tuple(task for task in tuned.get("tasks", own) if task in own)
     study = tuned.get("study") or {}
@@ -139,7 +143,6 @@ def resolve_row(
         track=chosen_track,
         config=config,
         tasks=tasks,
-        scale=chosen_scale,
         suite=suite,
         multitask=bool(variant.get("multitask", info.multitask)),
         tuned=bool(frozen),
@@ -147,10 +150,8 @@ def resolve_row(
     )
 
 
-def _defaults(info: MethodInfo, scale: str) -> object | None:
-    """Settings of a scale; None for the method's own."""
-    if not scale:
-        return None
+def _defaults(info: MethodInfo, scale: str) -> object:
+    """Settings of a scale."""
     if scale not in info.scales:
         raise UnknownNameError(f"scale of method {info.name!r}:", scale, info.scales)
     return info.scales[scale]()

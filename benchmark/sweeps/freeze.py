@@ -110,7 +110,6 @@ def _text(plan: StudyPlan, result: StudyResult) -> str:
         "row": row.name,
         "title": f"{row.title}, tuned",
         "track": row.track,
-        **({"scale": row.scale} if row.scale else {}),
         "tasks": list(plan.tasks),
         "config": OmegaConf.to_container(nested),
         "study": {

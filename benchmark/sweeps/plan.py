@@ -38,7 +38,6 @@ class SweepRequest:
         task: One task; needed unless the method serves all of a cohort's tasks in one fit.
         cohort: Where to tune; by default the plan's cohort that has the task.
         track: What the method may see; by default the row's.
-        scale: Whose settings are the defaults; by default the method's own.
         fold: The fold whose validation people decide.
         all_folds: Average over every fold instead.
         seed: Seed of the fits and of the sampler; by default the profile's first.
@@ -50,7 +49,6 @@ class SweepRequest:
     task: str | None = None
     cohort: str | None = None
     track: str | None = None
-    scale: str | None = None
     fold: int | None = None
     all_folds: bool = False
     seed: int | None = None
@@ -109,11 +107,7 @@ class StudyPlan:
         """
         try:
             row = resolve_row(
-                self.row.name,
-                self.profile,
-                {**settings, **self.fixed},
-                self.row.track,
-                scale=self.row.scale,
+                self.row.name, self.profile, {**settings, **self.fixed}, self.row.track
             )
         except ConfigError as error:
             raise ConfigError(
@@ -186,7 +180,7 @@ def plan_study(request: SweepRequest, profile: Profile, workspace: Workspace) ->
     if request.trials < 1:
         raise ConfigError(f"trials={request.trials}: expected 1 or more")
     fixed = dotted(request.config)
-    row = resolve_row(request.method, profile, fixed, request.track, scale=request.scale)
+    row = resolve_row(request.method, profile, fixed, request.track)
     suggest = load_space(row.info)
     cohort, tasks = _cohort_and_tasks(request, row, profile)
     _check_made(cohort, profile, workspace)
@@ -302,8 +296,6 @@ def _name(
     parts = [row.name, "+".join(tasks), cohort, profile.name]
     if row.track != resolve_row(row.name, profile).track:
         parts.append(row.track)
-    if row.scale:
-        parts.append(row.scale)
     if request.all_folds:
         parts.append("all-folds")
     elif request.fold:

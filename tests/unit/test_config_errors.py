@@ -11,7 +11,15 @@ import pytest
 
 from benchmark import cli
 from benchmark.cli.compose import compose_request
-from benchmark.config import Profile, load_profile, method_config, rebuilt, stacked, typed
+from benchmark.config import (
+    Profile,
+    default_settings,
+    load_profile,
+    method_config,
+    rebuilt,
+    stacked,
+    typed,
+)
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.registry import get_method
 from benchmark.runs.rows import resolve_row
@@ -85,10 +93,23 @@ def test_another_encoder_does_not_take_over_the_settings_of_the_one_before() -> 
     assert text({"pretrained": ""}, large) == {"encoder": "large", "settings": {"width": 768}}
     assert text(other, large) == {"encoder": "other", "settings": {"patch": 2}}
     profile = {"text.settings": {"depth": 1}, "pretrained": ""}
-    assert stacked([profile, {"text": {"encoder": "other"}}]) == {
+    known = default_settings(Reader)
+    assert known == {
+        "text.encoder": "small",
+        "text.settings.width": 8,
+        "text.settings.depth": 2,
+        "pretrained": "weights",
+    }
+    assert stacked([profile, {"text": {"encoder": "other"}}], known) == {
         "pretrained": "",
         "text.encoder": "other",
     }
+    assert stacked([profile, {"text": {"encoder": "small"}}], known) == {
+        "text.settings.depth": 1,
+        "pretrained": "",
+        "text.encoder": "small",
+    }
+    assert default_settings(None) == {}
     for settings, base in ((other, None), ({"pretrained": ""}, Reader(Reads("small", {"d": 1})))):
         resolved = method_config(Reader, settings, "s", base)
         assert asdict(rebuilt(Reader, resolved, "s")) == resolved, "nothing of the defaults"
@@ -103,11 +124,22 @@ def test_a_scale_takes_the_place_of_defaults_and_of_what_the_profile_sets(
         resolve_row("probe", tiny_profile, scale="paper")
     monkeypatch.setitem(info.scales, "paper", lambda: info.config(shift=0.3))
     row = resolve_row("probe", tiny_profile, scale="paper")
-    assert (row.config["shift"], row.scale) == (0.3, "paper")
+    assert row.config["shift"] == 0.3
     assert resolve_row("probe", tiny_profile, {"shift": 0.7}, scale="paper").config["shift"] == 0.7
     assert resolve_row("probe_shifted", tiny_profile, scale="paper").config["shift"] == 0.5
     assert (resolve_row("probe", tiny_profile).config["shift"], info.config().shift) == (0.1, 0.0)
     assert compose_request(["method=probe", "scale=paper"]).scale == "paper"
+
+
+def test_a_scale_belongs_to_no_tuned_row_and_no_sweep(
+    probe_site: Path, tiny_profile: Profile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned" / "probe_tuned.yaml").write_text("row: probe\nconfig: {shift: 0.9}\n")
+    with pytest.raises(ConfigError, match="'probe_tuned' were tuned at .*; take 'probe'"):
+        resolve_row("probe_tuned", tiny_profile, configs=tmp_path, scale="paper")
+    assert cli.main(["sweep", "method=resnet3d", "task=dx3", "scale=paper"]) == 1
+    assert "scale=paper: a sweep tunes at the method's own scale" in capsys.readouterr().err
 
 
 def test_layers_of_settings(probe_site: Path, tiny_profile: Profile, tmp_path: Path) -> None:

@@ -113,14 +113,16 @@ def test_what_another_task_of_the_same_fit_closes_is_refused_too(
         build.build_samples(*asked, with_labels=False, also_fitted=[get_task("brain_age")])
 
 
+@pytest.mark.parametrize("named", ["weights", "weights/weights.pt"])
 def test_weights_of_a_folder_that_have_seen_somebody_who_is_held_back(
-    fresh_workspace: Workspace, dx3: Profile, tmp_path: Path
+    fresh_workspace: Workspace, dx3: Profile, tmp_path: Path, named: str
 ) -> None:
     plain = plan_jobs(resolve_row("probe", dx3), dx3, fresh_workspace)[0]
-    job = replace(plain, config={**plain.config, "text": {"folder": str(tmp_path / "weights")}})
+    job = replace(plain, config={**plain.config, "text": {"folder": str(tmp_path / named)}})
     cells = [Cell.open(job, part, fresh_workspace) for part in job.parts]
     people = cells[0].people
     (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "weights.pt").touch()
     facts = tmp_path / "weights" / "checkpoint.json"
     facts.write_text(json.dumps({"participants": {TINY: [people["train"][0]]}}))
     refuse_pretrained_people(job, cells, fresh_workspace)
