@@ -91,9 +91,23 @@ class ReportFeatures:
         return encoded.tokens[0, 0 if self.pooling == "first" else -1].numpy()
 
 
-@functools.lru_cache(maxsize=2)
 def _loaded(folder: str, layers: int, max_tokens: int) -> tuple[TextEncoder, str]:
-    """The encoder, frozen, and its fingerprint; kept, since one process serves many fits."""
+    """The encoder, frozen, and its fingerprint; kept while its files stay as they are."""
+    return _kept(folder, layers, max_tokens, _facts(folder))
+
+
+def _facts(folder: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of the last change (ns) of each file; the installed encoder is fixed."""
+    files = sorted(Path(folder).rglob("*")) if folder else []
+    facts = [(str(file), file.stat()) for file in files if file.is_file()]
+    return tuple((name, fact.st_size, fact.st_mtime_ns) for name, fact in facts)
+
+
+@functools.lru_cache(maxsize=2)  # one process serves many fits
+def _kept(
+    folder: str, layers: int, max_tokens: int, facts: tuple[tuple[str, int, int], ...]
+) -> tuple[TextEncoder, str]:
+    del facts  # of the key alone
     encoder = TextEncoder(
         Path(folder) if folder else None, layers=layers or None, max_tokens=max_tokens
     )

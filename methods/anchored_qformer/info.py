@@ -136,8 +136,8 @@ class FusionConfig:
         dim: Width inside the Q-formers; 0 takes the anchor's own.
         heads: Attention heads inside the Q-formers.
         query_sd: Standard deviation of the queries at first.
-        norm: Of a cross-attention: ``post``, on queries and what they read, or ``pre``, on the
-            queries alone before they read.
+        norm_place: Of the norm of a cross-attention: ``post``, on queries and what they read, or
+            ``pre``, on the queries alone before they read.
         pool: What the anchor's answer is read from: the mean over ``all`` of its tokens, or over
             its ``own``, not those that the others wrote.
         vote: What is averaged over the anchors that a person has: ``probabilities`` or ``logits``.
@@ -151,7 +151,7 @@ class FusionConfig:
         hidden: Width of the MLP of ``concat``.
         head_rate: Learning rate of the heads, as a multiple of ``trainer.lr``.
         standardise: Whether features are standardised over people before the heads, in both stages.
-        zero_heads: Whether the heads of both stages start at 0, even odds for everybody.
+        heads_zero_start: Whether the heads of both stages start at 0, even odds for everybody.
     """
 
     kind: str = "anchored"
@@ -159,7 +159,7 @@ class FusionConfig:
     dim: int = 64
     heads: int = 4
     query_sd: float = 0.02
-    norm: str = "post"
+    norm_place: str = "post"
     pool: str = "all"
     vote: str = "probabilities"
     loss: str = "anchors"
@@ -170,7 +170,7 @@ class FusionConfig:
     hidden: int = 64
     head_rate: float = 1.0
     standardise: bool = True
-    zero_heads: bool = True
+    heads_zero_start: bool = True
 
 
 def _text_stage() -> StageConfig:
@@ -291,6 +291,7 @@ INFO = register(
             "qformer_single": {
                 "title": "Anchored Q-formers, task by task",
                 "multitask": False,
+                "task_weights.conversion": 1.0,
             },
             "qformer_text": {
                 "title": "Clinical text alone",

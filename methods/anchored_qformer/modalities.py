@@ -29,7 +29,14 @@ from benchmark.encoders.readers import Columns
 
 from .info import AnchoredConfig, GeneticsConfig, SeriesConfig
 from .records import written
-from .released import SequenceReader, brain_jepa, dna_encoder, known, released_volumes
+from .released import (
+    SequenceReader,
+    brain_jepa,
+    dna_encoder,
+    known,
+    refuse_unread,
+    released_volumes,
+)
 
 __all__ = ["FMRI", "GENETICS", "MODALITIES", "SMRI", "TEXT", "TokenReader", "make_readers"]
 
@@ -99,6 +106,7 @@ def _series(s: SeriesConfig, samples: Samples) -> TokenEncoder:
     frames, regions = samples.arrays["fmri"].shape
     if known("fmri.encoder", s.encoder, ("own", "brain-jepa")) == "brain-jepa":
         return brain_jepa(s, frames, regions)
+    refuse_unread("fmri", "brain-jepa", folder=s.folder, settings=s.settings)
     return TimeSeriesEncoder(
         regions,
         width=s.width,
@@ -114,6 +122,7 @@ def _genotypes(g: GeneticsConfig, samples: Samples, snps: int) -> GenotypeReader
     names = ("own", "nucleotide-transformer")
     if known("genetics.encoder", g.encoder, names) == "nucleotide-transformer":
         return SequenceReader(dna_encoder(g, samples))
+    refuse_unread("genetics", "nucleotide-transformer", folder=g.folder)
     encoder = GeneticsEncoder(snps, width=g.width, depth=g.depth, heads=g.heads, dropout=g.dropout)
     return GenotypeReader(encoder)
 

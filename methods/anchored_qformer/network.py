@@ -21,7 +21,7 @@ __all__ = ["Network", "Parts", "Round", "Unimodal"]
 
 CHOICES = {
     "kind": ("anchored", "concat"),
-    "norm": ("post", "pre"),
+    "norm_place": ("post", "pre"),
     "pool": ("all", "own"),
     "vote": ("probabilities", "logits"),
     "loss": ("anchors", "answer"),
@@ -57,7 +57,7 @@ class Heads(nn.Module):
         self.scale = nn.BatchNorm1d(width, affine=False) if config.standardise else None
         self.dropout = nn.Dropout(dropout)
         self.tasks = nn.ModuleDict({t.name: nn.Linear(width, t.n_outputs) for t in tasks})
-        for head in self.tasks.values() if config.zero_heads else ():
+        for head in self.tasks.values() if config.heads_zero_start else ():
             # even odds, so that who has learned nothing says nothing
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -138,7 +138,7 @@ class Round(nn.Module):
                 config.dim,
                 config.heads,
                 config.query_sd,
-                config.norm,
+                config.norm_place,
             )
 
     def join(self, parts: Mapping[str, Parts]) -> Joined | None:
@@ -321,7 +321,7 @@ class Network(nn.Module):
         return vector.index_put((there,), theirs), logits, written
 
 
-def averaged(logits: Tensor, present: Tensor, vote: str = "probabilities") -> Tensor:
+def averaged(logits: Tensor, present: Tensor, vote: str) -> Tensor:
     """Log probabilities of the answer of the anchors that are there, (B, K); even odds if none is.
 
     Args:

@@ -37,14 +37,12 @@ class CrossAttention(nn.Module):
         heads: Attention heads; they divide the width.
         n_queries: Number of queries.
         sd: Standard deviation of the queries at first.
-        norm: Where the norm is: ``post``, on the sum, or ``pre``, on the queries that attend.
+        norm_place: Where the norm is: ``post``, on the sum, or ``pre``, on the queries that attend.
     """
 
-    def __init__(
-        self, width: int, heads: int, n_queries: int, sd: float = 0.02, norm: str = "post"
-    ) -> None:
+    def __init__(self, width: int, heads: int, n_queries: int, sd: float, norm_place: str) -> None:
         super().__init__()
-        self.before = norm == "pre"
+        self.before = norm_place == "pre"
         self.queries = nn.Parameter(torch.randn(n_queries, width) * sd)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
         self.norm = nn.LayerNorm(width)
@@ -84,7 +82,7 @@ class QFormer(nn.Module):
         dim: Width inside; 0 takes C, and the last projection falls away.
         heads: Attention heads; they divide the width inside.
         sd: Of the queries at first, as for :class:`CrossAttention`.
-        norm: As there.
+        norm_place: As there.
 
     Raises:
         MethodError: They do not.
@@ -97,8 +95,8 @@ class QFormer(nn.Module):
         n_queries: int,
         dim: int,
         heads: int,
-        sd: float = 0.02,
-        norm: str = "post",
+        sd: float,
+        norm_place: str,
     ) -> None:
         super().__init__()
         inside = dim or width
@@ -106,7 +104,7 @@ class QFormer(nn.Module):
             raise MethodError(f"fusion.heads: {heads} heads do not divide a width of {inside}")
         self.width, self.n_queries = width, n_queries
         self.project = nn.ModuleDict({m: nn.Linear(d, inside) for m, d in widths.items()})
-        each = (inside, heads, n_queries, sd, norm)
+        each = (inside, heads, n_queries, sd, norm_place)
         self.uni = nn.ModuleDict({m: CrossAttention(*each) for m in widths})
         self.cross = CrossAttention(*each)
         self.out = nn.Linear(inside, width) if dim else nn.Identity()

@@ -27,6 +27,7 @@ __all__ = [
     "brain_jepa",
     "dna_encoder",
     "known",
+    "refuse_unread",
     "released_volumes",
 ]
 
@@ -48,6 +49,25 @@ def known(key: str, value: str, names: Sequence[str]) -> str:
     if value not in names:
         raise MethodError(f"{key}: expected one of {', '.join(names)}, got {value!r}")
     return value
+
+
+def refuse_unread(modality: str, released: str, **given: object) -> None:
+    """Refuses settings of a released encoder where the own one is built.
+
+    Args:
+        modality: Whose encoder it is.
+        released: The encoder that reads them.
+        given: Value by setting; empty where it is not set.
+
+    Raises:
+        MethodError: One is set.
+    """
+    for name, value in given.items():
+        if value:
+            raise MethodError(
+                f"{modality}.{name} is not read with {modality}.encoder=own; set "
+                f"{modality}.encoder={released}, or leave {modality}.{name} empty"
+            )
 
 
 def _folder(key: str, value: str, holds: str) -> Path:

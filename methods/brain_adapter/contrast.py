@@ -23,8 +23,8 @@ class Temperature(nn.Module):
         config: How tau is read, where it starts and its limit.
 
     Raises:
-        MethodError: The reading is not known, or the first scale is not above 0 and at most the
-            largest.
+        MethodError: The reading is not known, or the first scale is not above 0 (``raw``: above 1)
+            and at most the largest.
     """
 
     def __init__(self, config: ContrastConfig) -> None:
@@ -33,10 +33,12 @@ class Temperature(nn.Module):
             raise MethodError(
                 f"contrast.scale is {config.scale!r}, expected one of {', '.join(SCALES)}"
             )
-        if not 0 < config.first_scale <= config.largest_scale:
+        least = 1 if config.scale == "raw" else 0  # tau, its logarithm, multiplies in raw
+        if not least < config.first_scale <= config.largest_scale:
             raise MethodError(
-                f"contrast.first_scale is {config.first_scale}, expected above 0 and at most "
-                f"contrast.largest_scale, {config.largest_scale}"
+                f"contrast.first_scale is {config.first_scale}, expected above {least} with "
+                f"contrast.scale={config.scale} and at most contrast.largest_scale, "
+                f"{config.largest_scale}"
             )
         self.exponential = config.scale == "exp"
         self.largest = math.log(config.largest_scale)

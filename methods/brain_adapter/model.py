@@ -23,6 +23,7 @@ from benchmark.api import (
     parameter_groups,
 )
 from benchmark.encoders import FeatureStore, ReportFeatures
+from benchmark.encoders.released import RELEASED
 from methods.brain_adapter.contrast import clip_loss
 from methods.brain_adapter.evidence import adapter_maps, attention, stored_maps
 from methods.brain_adapter.image_features import ImageFeatures
@@ -56,11 +57,24 @@ class BrainAdapter(TorchMethod):
     # The network and what it sees ----------------------------------------------------------------
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
-        """Notes where features are kept, from whom they are measured, and what is loaded."""
+        """Notes where features are kept, from whom they are measured, and what is loaded.
+
+        Raises:
+            MethodError: A setting is not used, or a frozen encoder of a released architecture has
+                no weights.
+        """
         if CONTRASTIVE in self.trainer.balance.weights:
             raise MethodError(
                 "brain_adapter: trainer.balance.weights.contrastive is not used; set "
                 "contrastive_weight, which weighs the contrastive loss"
+            )
+        config = self.config
+        frozen = "t1w" in train.arrays and config.adapter.kind != "finetune"
+        if frozen and config.encoder in RELEASED and run.pretrained is None:
+            raise MethodError(
+                f"brain_adapter: encoder={config.encoder} is frozen (adapter.kind="
+                f"{config.adapter.kind}) and has no weights; set config.pretrained to the folder "
+                "of its released weights"
             )
         self._store, self._measured = FeatureStore(run.features), train
         self._weights = run.pretrained
@@ -218,6 +232,8 @@ class BrainAdapter(TorchMethod):
 
         ``gradcam_<task>``, (N, D', H', W') float16, is what :meth:`explain` gives, on the grid of
         what the adapter gives to the encoder: prepared volumes averaged over ``adapter.stride``.
+        It is evidence for the last class against the others; where NeuroBridge and DenseFormer-MoE
+        expose this name, for all other classes against the first.
         Each person's map is divided by its greatest value, ``gradcam_scale_<task>``, (N,), since
         float16 does not reach gradients as small as these. Zeros without a volume. Grids of more
         than 32,768 voxels have none.

@@ -19,7 +19,7 @@ from benchmark.encoders import (
     add_lora,
     build_encoder,
 )
-from benchmark.encoders.released import READS, RELEASED, VOLUMES, build
+from benchmark.encoders.released import READS, RELEASED, VOLUMES, build, names_that_read
 from benchmark.encoders.tokens import TokenEncoder
 from benchmark.encoders.volume_vit import ViTEncoder
 from methods.brain_adapter.adapter import Adapter, AveragePool
@@ -273,10 +273,9 @@ def _encoder(config: BrainAdapterConfig, seen: Sequence[int]) -> VolumeEncoder:
     if config.encoder not in RELEASED:
         return build_encoder(config.encoder, config.settings, config.encoder_grid or seen)
     if READS[config.encoder] != VOLUMES:
-        volumes = ", ".join(name for name, reads in READS.items() if reads == VOLUMES)
         raise MethodError(
             f"encoder {config.encoder!r} reads {READS[config.encoder]}; released encoders of "
-            f"volumes: {volumes}"
+            f"volumes: {', '.join(names_that_read(VOLUMES))}"
         )
     encoder = build(config.encoder, **config.settings)
     assert isinstance(encoder, VolumeEncoder)

@@ -21,7 +21,8 @@ class DaftConfig:
         squeeze: How many times narrower the bottleneck is than the channels of the block's input
             and the table together.
         activation: Of the scale: ``linear``, ``sigmoid`` or ``tanh``.
-        columns: Columns of the table that are read; empty: all that the track opens.
+        columns: Columns of the table that are read; empty: all that the track opens. Where no
+            table is read it must be empty.
         missing: What stands for a missing value: the ``mean`` or the ``median`` of the training
             people.
         indicators: Whether each column has an indicator of a missing value beside it.

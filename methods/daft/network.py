@@ -146,5 +146,10 @@ def _check(config: DaftConfig) -> None:
             raise MethodError(
                 f"{key}: expected one of {', '.join(known)}, got {getattr(config, key)!r}"
             )
+    if config.conditioning == "none" and config.columns:
+        raise MethodError(
+            f"columns: no table is read with conditioning=none; leave columns empty (it names "
+            f"{', '.join(config.columns)}), or set conditioning to daft, film or concat"
+        )
     if not config.squeeze > 0:
         raise MethodError(f"squeeze must be above 0, got {config.squeeze}")

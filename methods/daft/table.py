@@ -34,7 +34,12 @@ def read_table(samples: Samples, only: Sequence[str] = ()) -> np.ndarray:
     """
     frames = {source: samples.frame(source) for source in SOURCES if source in samples.tables}
     known = [str(name) for table in frames.values() for name in table]
-    if absent := [name for name in only if frames and name not in known]:
+    if only and not frames:
+        raise MethodError(
+            f"columns: this track opens no table to read {', '.join(only)} from; leave columns "
+            "empty, or choose the track t1w+clinical"
+        )
+    if absent := [name for name in only if name not in known]:
         raise MethodError(
             f"columns: this track and cohort have no {', '.join(absent)}; expected some of "
             f"{', '.join(known)}"
@@ -76,9 +81,8 @@ class StandardiseTable(nn.Module):
 
     fill: Tensor
 
-    def __init__(self, values: np.ndarray, config: DaftConfig | None = None) -> None:
+    def __init__(self, values: np.ndarray, config: DaftConfig) -> None:
         super().__init__()
-        config = config or DaftConfig()
         self.indicators = config.indicators
         x = torch.from_numpy(values).double()
         known = ~x.isnan()

@@ -29,6 +29,7 @@ from benchmark.encoders.released import (
     BrainMVP,
     BrainSegFounder,
     build,
+    names_that_read,
 )
 from benchmark.encoders.released.files import ReleasedEncoder
 from benchmark.errors import MethodError, UnknownNameError
@@ -192,6 +193,8 @@ def test_the_registry() -> None:
         "nucleotide-transformer",
     }
     assert set(READS) == set(RELEASED)
+    assert names_that_read("time series") == ["brain-jepa"]
+    assert [n for kind in dict.fromkeys(READS.values()) for n in names_that_read(kind)] == [*READS]
     assert isinstance(build("brainmvp", widths=(4, 4, 4, 4), head=4), BrainMVP)
     with pytest.raises(UnknownNameError, match="m3d-clip"):
         build("m3dclip")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from benchmark.encoders import FeatureStore, ReportFeatures, frozen_features, sentences
 from benchmark.encoders.reports import _loaded
+from benchmark.encoders.text_files import minilm_folder
 from benchmark.errors import MethodError
 
 
@@ -55,3 +62,18 @@ def test_a_unit_that_is_not_known_is_refused() -> None:
         ReportFeatures(FeatureStore(), unit="word")
     with pytest.raises(MethodError, match="pooling is 'max', expected one of mean, first, last"):
         ReportFeatures(FeatureStore(), pooling="max")
+
+
+def test_weights_that_change_in_place_are_read_anew(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(minilm_folder(), tmp_path / "text"))
+    read = functools.partial(ReportFeatures, folder=str(folder), layers=1)
+    first = read(FeatureStore())(["Low mood."])
+    kept = _loaded(str(folder), 1, 256)
+    assert _loaded(str(folder), 1, 256) is kept, "files that stay are loaded once"
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    save_file({name: 2 * w for name, w in weights.items()}, file, metadata={"format": "pt"})
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1_000_000_000))
+    second = read(FeatureStore())(["Low mood."])
+    assert not np.allclose(first, second, atol=1e-3)
+    assert _loaded(str(folder), 1, 256)[1] != kept[1]

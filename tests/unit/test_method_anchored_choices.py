@@ -68,11 +68,11 @@ def test_queries_have_the_spread_that_is_asked_for_and_a_norm_before_or_after() 
 
 def test_heads_may_see_features_as_they_are_and_start_at_random() -> None:
     x = 3 + torch.randn(6, 5)
-    plain = Heads(5, TASKS, FusionConfig(standardise=False, zero_heads=False)).train()
+    plain = Heads(5, TASKS, FusionConfig(standardise=False, heads_zero_start=False)).train()
     weight = plain.tasks["dx3"].weight
     assert weight.abs().min() > 0
     torch.testing.assert_close(plain(x)["dx3"], x @ weight.T + plain.tasks["dx3"].bias)
-    scaled = Heads(5, TASKS, FusionConfig(zero_heads=False)).train()
+    scaled = Heads(5, TASKS, FusionConfig(heads_zero_start=False)).train()
     z = (x - x.mean(0)) / x.std(0, correction=0)
     head = scaled.tasks["dx3"]
     torch.testing.assert_close(scaled(x)["dx3"], z @ head.weight.T + head.bias, rtol=0, atol=1e-4)
@@ -112,13 +112,13 @@ def test_the_loss_is_of_the_anchors_or_of_the_answer(tmp_path: Path) -> None:
 
 def test_a_fit_with_every_choice_made_otherwise(tmp_path: Path) -> None:
     others = {
-        "norm": "pre",
+        "norm_place": "pre",
         "query_sd": 0.1,
         "vote": "logits",
         "loss": "answer",
         "pool": "own",
         "standardise": False,
-        "zero_heads": False,
+        "heads_zero_start": False,
     }
     made = AnchoredQFormer(small(**others))
     made.fit(people(30, 0), people(12, 1), TASKS, RunContext(seed=0, folder=tmp_path / "fit"))
@@ -142,7 +142,10 @@ def test_rows_that_read_no_volume_start_from_nothing() -> None:
     single = resolve_row("qformer_single", profile)
     joint = resolve_row("anchored_qformer", profile)
     assert (single.multitask, joint.multitask) == (False, True)
-    assert (single.config, single.track, single.tasks) == (joint.config, joint.track, joint.tasks)
+    assert (single.track, single.tasks) == (joint.track, joint.tasks)
+    weights = {"conversion": 1.0}  # alone it has nothing to be weighed against
+    assert single.config == {**joint.config, "task_weights": weights}
+    assert joint.config["task_weights"] == {"conversion": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_rows_that_read_no_volume_start_from_nothing() -> None:
         {"pool": "max"},
         {"n_queries": -1},
         {"query_sd": 0.0},
-        {"norm": "none"},
+        {"norm_place": "none"},
         {"vote": "median"},
         {"loss": "all"},
     ],

@@ -134,13 +134,14 @@ def test_the_order_of_what_is_joined_does_not_matter() -> None:
 def test_only_anchors_that_are_there_vote() -> None:
     logits = torch.randn(3, 4, 3)
     present = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]]).bool()
-    p = averaged(logits, present).exp()
+    p = averaged(logits, present, "probabilities").exp()
     torch.testing.assert_close(p[0], logits[0, [0, 2]].softmax(1).mean(0))
     torch.testing.assert_close(p[1], torch.full((3,), 1 / 3))
     torch.testing.assert_close(p[2], logits[2, 1].softmax(0))
     other = logits.clone()
     other[~present] = 50.0
-    assert torch.equal(averaged(other, present), averaged(logits, present))
+    again = averaged(other, present, "probabilities").exp()
+    assert torch.equal(again, p)
 
 
 def test_attention_and_mass_are_shares() -> None:
@@ -171,9 +172,10 @@ def test_a_twin_shares_weights_and_nothing_else() -> None:
 
 def test_the_text_q_former_has_the_stated_size() -> None:
     others = {"smri": 768, "fmri": 768, "genetics": 1024}
+    start = {"sd": 0.02, "norm_place": "post"}
     with torch.device("meta"):
-        whole = QFormer(others, 5120, n_queries=16, dim=0, heads=8)
-        narrow = QFormer(others, 5120, n_queries=16, dim=1024, heads=8)
+        whole = QFormer(others, 5120, n_queries=16, dim=0, heads=8, **start)
+        narrow = QFormer(others, 5120, n_queries=16, dim=1024, heads=8, **start)
     count = sum(p.numel() for p in whole.parameters())
     assert count == pytest.approx(433e6, rel=0.05)
     assert sum(p.numel() for p in narrow.parameters()) < count / 10

@@ -250,3 +250,24 @@ def test_what_cannot_be_the_anchor_of_volumes_is_named(name: str) -> None:
     told = r"smri\.encoder: expected one of volume_vit, dense_vit, m3d-clip, brainiac"
     with pytest.raises(MethodError, match=told):
         make_readers(config(smri=VolumeConfig(name)), people())
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"fmri": SeriesConfig(folder="jepa")}, r"fmri\.folder .* set fmri\.encoder=brain-jepa"),
+        (
+            {"fmri": SeriesConfig(settings={"frames": 8})},
+            r"fmri\.settings .* set fmri\.encoder=brain-jepa",
+        ),
+        (
+            {"genetics": GeneticsConfig(folder="dna")},
+            r"genetics\.folder .* set genetics\.encoder=nucleotide-transformer",
+        ),
+    ],
+)
+def test_settings_of_a_released_encoder_are_refused_beside_the_own_one(
+    given: dict, told: str
+) -> None:
+    with pytest.raises(MethodError, match=told):
+        make_readers(config(**given), people())

@@ -24,6 +24,7 @@ from brain_adapter_people import (
 from released_names import filled, m3d
 from safetensors.torch import save_file
 from torch.nn import functional
+from training_toy import context
 
 from benchmark.encoders import FeatureStore
 from benchmark.encoders.released import build
@@ -34,6 +35,7 @@ from methods.brain_adapter.adapter import Adapter
 from methods.brain_adapter.contrast import Temperature
 from methods.brain_adapter.evidence import stored_maps
 from methods.brain_adapter.info import ContrastConfig, TextConfig
+from methods.brain_adapter.model import BrainAdapter
 from methods.brain_adapter.reports import report_features
 
 M3D = {"shape": [8, 8, 8], "patch": [2, 4, 4], "width": 16, "depth": 2, "heads": 2, "hidden": 24}
@@ -56,9 +58,13 @@ def text_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"contrast": ContrastConfig(scale="log")}, r"contrast\.scale is 'log'.*exp, raw"),
         (
             {"contrast": ContrastConfig(first_scale=200.0)},
-            r"first_scale is 200\.0, expected above 0 and at most contrast\.largest_scale, 100",
+            r"first_scale is 200\.0, expected above 0 .* at most contrast\.largest_scale, 100",
         ),
         ({"contrast": ContrastConfig(first_scale=0.0)}, r"first_scale is 0\.0, expected above 0"),
+        (
+            {"contrast": ContrastConfig(scale="raw", first_scale=1.0)},
+            r"first_scale is 1\.0, expected above 1 with contrast\.scale=raw",
+        ),
     ],
 )
 def test_a_value_that_is_not_known_is_refused(settings: dict, told: str) -> None:
@@ -229,6 +235,25 @@ def test_what_is_built_after_the_fit_has_learned_nothing(tmp_path: Path) -> None
     fresh = method.build(people(), [TASK])
     assert torch.equal(method.model.encoder.patch_embedding.weight, loaded)
     assert not torch.equal(fresh.encoder.patch_embedding.weight, loaded)
+
+
+@pytest.mark.parametrize("kind", ["adapter", "lora", "none"])
+def test_a_released_encoder_is_not_frozen_as_it_was_drawn(tmp_path: Path, kind: str) -> None:
+    settings = config(kind, encoder="m3d-clip", settings=M3D, read_out="pooled")
+    told = rf"m3d-clip is frozen \(adapter\.kind={kind}\).*no weights; set config\.pretrained"
+    with pytest.raises(MethodError, match=told):
+        fitted(tmp_path, settings)
+
+
+def test_a_released_encoder_that_is_trained_or_not_built_needs_no_weights(tmp_path: Path) -> None:
+    settings = config("finetune", encoder="m3d-clip", settings=M3D, read_out="pooled")
+    assert fitted(tmp_path / "all", settings).model.has_image
+    settings = replace(settings, adapter=replace(settings.adapter, kind="adapter"))
+    (tmp_path / "report").mkdir()
+    method = BrainAdapter(settings)
+    train, val = (replace(people(n, s), arrays={}) for n, s in ((24, 0), (10, 1)))
+    method.fit(train, val, [TASK], context(tmp_path / "report"))
+    assert not method.model.has_image
 
 
 # Maps --------------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ def test_gradients_reach_every_parameter(conditioning: str, location: str) -> No
 
 def test_a_table_is_standardised_by_the_training_people() -> None:
     train = np.array([[1.0, 5.0, np.nan], [3.0, 5.0, 2.0], [np.nan, 5.0, 4.0]], dtype=np.float32)
-    scaler = StandardiseTable(train)
+    scaler = StandardiseTable(train, DaftConfig())
     seen = scaler(torch.tensor([[4.0, 6.0, np.nan], [np.nan, np.nan, 4.0]]))
     # Means 2, 5, 3; deviations 1, 0 (left alone), 1; the second is never missing in training.
     expected = torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]])
@@ -244,11 +244,20 @@ def test_columns_are_those_that_are_named() -> None:
     np.testing.assert_array_equal(read_table(them, ["sex"]), every[:, [1]])
     with pytest.raises(MethodError, match=r"no mmse; expected some of age_years, sex, faq_total"):
         read_table(them, ["mmse", "sex"])
-    assert read_table(replace(them, tables={}), ["sex"]).shape == (6, 0)
+    bare = replace(them, tables={})
+    assert read_table(bare).shape == (6, 0)
+    with pytest.raises(MethodError, match=r"opens no table to read sex from; leave columns empty"):
+        read_table(bare, ["sex"])
+
+
+def test_columns_are_refused_where_no_table_is_read(tmp_path) -> None:
+    made = Daft(small("none", columns=["sex"]))
+    with pytest.raises(MethodError, match=r"columns: no table is read with conditioning=none"):
+        made.fit(people(24, 0), people(9, 1), DX3, context(tmp_path))
 
 
 def test_a_column_that_all_lack_is_nothing() -> None:
-    scaler = StandardiseTable(np.full((3, 1), np.nan, dtype=np.float32))
+    scaler = StandardiseTable(np.full((3, 1), np.nan, dtype=np.float32), DaftConfig())
     assert torch.equal(scaler(torch.tensor([[np.nan], [np.nan]])), torch.zeros(2, 2))
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "BrainSegFounder",
     "NucleotideTransformer",
     "build",
+    "names_that_read",
 ]
 
 _HOMES = {
@@ -93,9 +94,18 @@ def build(name: str, **settings: Any) -> ReleasedEncoder:
     return encoder
 
 
+def names_that_read(kind: str) -> list[str]:
+    """Names of the released encoders that read one kind of input, a value of :data:`READS`.
+
+    >>> names_that_read("DNA")
+    ['nucleotide-transformer']
+    """
+    return [name for name, reads in READS.items() if reads == kind]
+
+
 def _by_kind() -> str:
-    kinds = {kind: [n for n, reads in READS.items() if reads == kind] for kind in READS.values()}
-    return "; of ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
+    kinds = dict.fromkeys(READS.values())
+    return "; of ".join(f"{kind}: {', '.join(names_that_read(kind))}" for kind in kinds)
 
 
 def __getattr__(name: str) -> Any:
