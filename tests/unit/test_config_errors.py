@@ -136,7 +136,7 @@ def test_a_scale_belongs_to_no_tuned_row_and_no_sweep(
 ) -> None:
     (tmp_path / "tuned").mkdir()
     (tmp_path / "tuned" / "probe_tuned.yaml").write_text("row: probe\nconfig: {shift: 0.9}\n")
-    with pytest.raises(ConfigError, match="'probe_tuned' were tuned at .*; take 'probe'"):
+    with pytest.raises(ConfigError, match=r"'probe_tuned' were tuned at .*; take 'probe'"):
         resolve_row("probe_tuned", tiny_profile, configs=tmp_path, scale="paper")
     assert cli.main(["sweep", "method=resnet3d", "task=dx3", "scale=paper"]) == 1
     assert "scale=paper: a sweep tunes at the method's own scale" in capsys.readouterr().err
