@@ -183,7 +183,7 @@ def test_options_and_overrides_come_in_any_order_and_what_is_not_given_is_told(
         assert sorted(overrides) == ["cohort=tiny", "fold=0", "method=resnet3d", "task=dx3"]
         return SimpleNamespace(
             method="resnet3d", profile=tiny_profile, config=SMALL, track=None, cohort=TINY,
-            task="dx3", fold=0, seed=None, protocol=None,
+            task="dx3", fold=0, seed=None, protocol=None, scale=None,
         )  # fmt: skip
 
     monkeypatch.setattr(compose, "compose_request", composed)
