@@ -18,7 +18,8 @@ def gradcam_maps(
     """Evidence of each task on the grid of ``encoder.gradcam_layer``, 0 or more.
 
     What is differentiated is the value, or the log odds of all other classes against the first.
-    One forward pass serves all tasks; no gradient is left behind.
+    One forward pass serves all tasks; no gradient is left behind, and up to that map autograd keeps
+    nothing, so that memory is little more than a prediction's.
 
     Args:
         network: A network in eval mode whose answers are (B, K) by task.
@@ -35,12 +36,13 @@ def gradcam_maps(
     seen: list[Tensor] = []
 
     def keep(_: nn.Module, __: object, output: Tensor) -> Tensor:
+        torch.set_grad_enabled(True)  # from here on; no_grad below restores what was before
         seen.append(output.detach().requires_grad_(True))
         return seen[-1]
 
     handle = encoder.get_submodule(encoder.gradcam_layer).register_forward_hook(keep)
     try:
-        with torch.enable_grad():
+        with torch.no_grad():
             answers = network(inputs)
             evidence = {task: _evidence(answers[task]).sum() for task in tasks}
     finally:

@@ -7,6 +7,7 @@ balance of Switch transformers as in Fedus et al. 2022, arXiv 2101.03961, equati
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from benchmark.api import MethodError
 from benchmark.encoders.gating import noisy_top_k, squared_variation
 from methods.denseformer_moe.info import ExpertsConfig
 
+KINDS = ("mixture", "shared")
 GATES = ("noisy-topk", "soft")
 NOISES = ("learned", "none")
 BALANCES = ("cv2", "switch")
@@ -111,7 +113,7 @@ def switch_balance(chosen: Tensor, probability: Tensor) -> Tensor:
 
 
 def balance_loss(
-    routings: Sequence[Routing], masks: Sequence[Tensor], kind: str, over: str = "together"
+    routings: Sequence[Routing], masks: Sequence[Tensor], kind: str, over: str
 ) -> Tensor:
     """How unevenly experts are used.
 
@@ -125,7 +127,9 @@ def balance_loss(
             over what each task uses by itself.
     """
     if over == "each":
-        parts = [balance_loss([r], [m], kind) for r, m in zip(routings, masks, strict=True)]
+        parts = [
+            balance_loss([r], [m], kind, "together") for r, m in zip(routings, masks, strict=True)
+        ]
         return torch.stack(parts).mean()
     rows = torch.cat([mask > 0 for mask in masks])
     weights, load, probability = (torch.cat(parts)[rows] for parts in zip(*routings, strict=True))
@@ -134,6 +138,13 @@ def balance_loss(
     if kind == "switch":
         return switch_balance((weights > 0).float(), probability)
     return squared_variation(weights.sum(dim=0)) + squared_variation(load.sum(dim=0))
+
+
+def as_built(config: ExpertsConfig) -> ExpertsConfig:
+    """Number and width of the experts that are made: ``shared`` makes a single wide one."""
+    if config.kind == "mixture":
+        return config
+    return replace(config, number=1, chosen=1, hidden=config.number * config.hidden)
 
 
 def check(config: ExpertsConfig) -> None:
@@ -147,6 +158,7 @@ def check(config: ExpertsConfig) -> None:
             f"experts.chosen must lie in 1..{config.number} (experts.number), got {config.chosen}"
         )
     for key, value, known in (
+        ("kind", config.kind, KINDS),
         ("gate", config.gate, GATES),
         ("noise", config.noise, NOISES),
         ("balance", config.balance, BALANCES),

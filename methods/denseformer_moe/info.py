@@ -45,8 +45,10 @@ class ExpertsConfig:
     """The mixture of experts between backbone and heads.
 
     Attributes:
-        number: Experts, E; 1 makes the network a plain shared bottom.
-        chosen: Experts that a task takes for a person, k.
+        kind: ``mixture``, or ``shared`` for one expert as wide as ``number`` of them, which makes
+            the network a plain shared bottom at every scale.
+        number: Experts, E.
+        chosen: Experts that a task takes for a person, k; of a ``shared`` one, that one.
         hidden: Width of an expert's hidden layer.
         dropout: Share of an expert's hidden activations dropped in training.
         zero_start: Whether an expert's last layer starts at 0: at first a task reads f alone.
@@ -61,6 +63,7 @@ class ExpertsConfig:
         balance_weight: Weight of that term; 0 for none.
     """
 
+    kind: str = "mixture"
     number: int = 4
     chosen: int = 2
     hidden: int = 96
@@ -124,6 +127,7 @@ PAPER: dict[str, object] = {
     "trainer.weight_decay": 0.05,
     "trainer.schedule": "cosine",
     "trainer.epochs": 100,
+    "trainer.predict_batch_size": 4,
 }
 
 
@@ -153,9 +157,7 @@ INFO = register(
         variants={
             "denseformer_shared": {
                 "title": "DenseFormer, one expert for all tasks",
-                "experts.number": 1,
-                "experts.chosen": 1,
-                "experts.hidden": 384,
+                "experts.kind": "shared",
             },
             "denseformer_single": {
                 "title": "DenseFormer-MoE, task by task",

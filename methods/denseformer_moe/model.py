@@ -21,7 +21,14 @@ from benchmark.api import (
 )
 from benchmark.encoders import PrepareVolumes, build_encoder, gradcam_maps
 from methods.denseformer_moe.evidence import gradcam, token_attention
-from methods.denseformer_moe.experts import Experts, Gate, Routing, balance_loss, check
+from methods.denseformer_moe.experts import (
+    Experts,
+    Gate,
+    Routing,
+    as_built,
+    balance_loss,
+    check,
+)
 from methods.denseformer_moe.info import DenseFormerConfig
 
 STEM = ("backbone.stem.", "backbone.project.")
@@ -119,14 +126,15 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         check(config.experts)
+        experts = as_built(config.experts)
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         settings = asdict(config.backbone)
         self.backbone = build_encoder("dense_vit", settings, self.prepare.shape(shape))
         width = self.backbone.width
         self.norm = _norm(config.feature_norm, width)
-        self.experts = Experts(width, config.experts)
-        self.residual = config.experts.residual
-        self.gates = nn.ModuleDict({task.name: Gate(width, config.experts) for task in tasks})
+        self.experts = Experts(width, experts)
+        self.residual = experts.residual
+        self.gates = nn.ModuleDict({task.name: Gate(width, experts) for task in tasks})
         self.heads = nn.ModuleDict({task.name: nn.Linear(width, task.n_outputs) for task in tasks})
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:

@@ -49,8 +49,8 @@ def healthy(samples: Samples, tasks: Sequence[Task]) -> np.ndarray:
 class AtrophyRule:
     """Hippocampal atrophy: a volume too small for the head and, where known, for the age.
 
-    Linear regression on training people, by default the healthy ones; the label is whether the
-    standardised residual is below a threshold.
+    Linear regression on training people; the label is whether the standardised residual is below a
+    threshold.
 
     Attributes:
         covariates: What is adjusted for; ``head_size_mm3`` and ``age_years`` at most.
@@ -70,18 +70,18 @@ class AtrophyRule:
         train: Samples,
         tasks: Sequence[Task],
         threshold: float,
-        adjusted_for: Sequence[str] = COVARIATES,
-        chosen: np.ndarray | None = None,
-        least: int = 10,
+        adjusted_for: Sequence[str],
+        chosen: np.ndarray,
+        least: int,
     ) -> AtrophyRule:
         """Fits the rule to training people.
 
         Args:
             train: Training people.
-            tasks: Tasks whose labels tell who is healthy, and for brain age how old.
+            tasks: Tasks of the fit; where brain age is one, its labels tell the age.
             threshold: See :attr:`threshold`.
             adjusted_for: What to adjust for, if it is known of everybody with a mask.
-            chosen: Whom to fit it to, if they have a mask, (N,) bool; the healthy by default.
+            chosen: Whom to fit it to, if they have a mask, (N,) bool.
             least: How many of them there must be.
         """
         voxels = mask_voxels(train)
@@ -92,7 +92,7 @@ class AtrophyRule:
             for name, values in known.items()
             if name in adjusted_for and np.isfinite(values[measured]).all()
         ]
-        reference = (healthy(train, tasks) if chosen is None else chosen) & measured
+        reference = chosen & measured
         if reference.sum() < least:
             return AtrophyRule(threshold=threshold)
         design = _design(known, used, train.n)

@@ -120,7 +120,13 @@ class NeuroBridgeConfig:
 def paper_config() -> NeuroBridgeConfig:
     """The scale of the paper: SwinUNETR-48 on 96 x 96 x 96 voxels."""
     fused = TrainerConfig(
-        epochs=50, batch_size=4, lr=1e-4, weight_decay=0.05, warmup=0.1, keep="best"
+        epochs=50,
+        batch_size=4,
+        lr=1e-4,
+        weight_decay=0.05,
+        warmup=0.1,
+        keep="best",
+        predict_batch_size=4,
     )
     fused.balance.weights = {"segmentation": 1.0, "atrophy": 1.0, "reconstruction": 0.2}
     return NeuroBridgeConfig(
@@ -136,7 +142,13 @@ def paper_config() -> NeuroBridgeConfig:
         reconstruct_share=1.0,
         body_rate=1.0,
         guided=TrainerConfig(
-            epochs=50, batch_size=4, lr=5e-4, weight_decay=0.05, warmup=0.1, keep="best"
+            epochs=50,
+            batch_size=4,
+            lr=5e-4,
+            weight_decay=0.05,
+            warmup=0.1,
+            keep="best",
+            predict_batch_size=4,
         ),
         trainer=fused,
     )

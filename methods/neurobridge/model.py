@@ -46,6 +46,7 @@ from .settings import check
 
 KNOWN = "hippocampus_known"
 GUIDED = "guided"
+_MOST_VOXELS = 65_536  # maps of more do not belong beside a run: 5 mm voxels do, 2 mm do not
 _FRESH = ("heads", "fusion")
 
 
@@ -253,7 +254,9 @@ class NeuroBridge(TorchMethod):
         Returns:
             ``gate`` (N, 3), means over channels in the order segmentation, atrophy, reconstruction;
             ``gate_by_channel`` (N, 3, d); ``hippocampus_mm3`` (N,); ``atrophy`` (N,);
-            ``hippocampus_map`` (N, D, H, W) uint8, probability in percent on the grid of the store;
+            ``hippocampus_map`` (N, D, H, W) uint8, probability in percent on the grid of the store,
+            where that has at most 65,536 voxels (32 x 40 x 32 at 5 mm; not 80 x 100 x 80 at 2 mm,
+            where :meth:`hippocampus_map` gives it);
             ``gradcam_<task>`` (N, i, j, k) float16, on the grid of the encoder's coarsest map,
             which :meth:`explain` brings to the grid of the store. Maps are 0 for who has no volume.
         """
@@ -270,14 +273,16 @@ class NeuroBridge(TorchMethod):
                 ATROPHY: out[ATROPHY].float().softmax(dim=1)[:, 1],
             }
             shown = {name: values.float() for name, values in shown.items()}
-            shown["hippocampus_map"] = (restored[:, 0] * 100).round().to(torch.uint8)
+            if restored[0].numel() <= _MOST_VOXELS:
+                shown["hippocampus_map"] = (restored[:, 0] * 100).round().to(torch.uint8)
             found = gradcam_maps(model, model.encoder, batch.inputs, self._tasks)
             shown |= {f"gradcam_{task}": maps.half() for task, maps in found.items()}
             for name, values in shown.items():
                 parts.setdefault(name, []).append(values.cpu())
         exposed = {name: torch.cat(values).numpy() for name, values in parts.items()}
-        for name in ("hippocampus_map", *(f"gradcam_{task}" for task in self._tasks)):
-            exposed[name][~samples.has("t1w")] = 0
+        for name, values in exposed.items():
+            if name == "hippocampus_map" or name.startswith("gradcam_"):
+                values[~samples.has("t1w")] = 0
         return exposed
 
     def explain(self, samples: Samples, task: Task) -> np.ndarray:

@@ -23,7 +23,6 @@ from benchmark.encoders.volume import cropped, pad_to_multiple
 from benchmark.encoders.volume_decoders import norm_of
 
 from .info import NeuroBridgeConfig
-from .settings import check
 
 ATROPHY = "atrophy"
 SEGMENTATION = "segmentation"
@@ -37,13 +36,10 @@ class Network(nn.Module):
     """From volumes (B, 1, D, H, W) to one output per task, (B, K), and what guides it.
 
     Args:
-        config: Settings.
+        config: Settings, which :func:`~methods.neurobridge.settings.check` has let through.
         outputs: By task, the number of its outputs.
         shape: Sides of volumes as stored, in voxels.
         spacing_mm: Voxel size of the store.
-
-    Raises:
-        MethodError: A setting is not known, or the encoder gives no pyramid of maps.
     """
 
     atlas: Tensor
@@ -58,7 +54,6 @@ class Network(nn.Module):
         spacing_mm: float,
     ) -> None:
         super().__init__()
-        check(config)
         self.config = config
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         prepared = self.prepare.shape(shape)
@@ -206,7 +201,7 @@ def fleeting_statistics(network: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
-def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor, kind: str = "l1") -> Tensor:
+def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor, kind: str) -> Tensor:
     """Mean error over the hidden voxels of each volume, (R,).
 
     Args:
@@ -232,18 +227,14 @@ def _branch(channels: int, width: int, norm: str) -> nn.Sequential:
 class GatedFusion(nn.Module):
     """One vector from several streams: a softmax over the streams.
 
-    By default the gates start even, so that no stream is preferred before anything is learned.
-
     Args:
         n: Number of streams.
         width: Features of each.
         gate: ``channel`` for weights of each channel, ``stream`` for the same in all channels.
-        zero_start: Whether the gates start even.
+        zero_start: Whether the gates start even, so that no stream is preferred at first.
     """
 
-    def __init__(
-        self, n: int, width: int, gate: str = "channel", *, zero_start: bool = True
-    ) -> None:
+    def __init__(self, n: int, width: int, gate: str, *, zero_start: bool) -> None:
         super().__init__()
         self.scores = nn.Linear(n * width, n * width if gate == "channel" else n)
         if zero_start:

@@ -13,7 +13,7 @@ from training_toy import context, toy_people
 from benchmark.method import RunContext
 from benchmark.samples import LazyRows, Samples
 from benchmark.tasks import get_task
-from methods.neurobridge.guidance import MASK
+from methods.neurobridge.guidance import MASK, AtrophyRule, healthy
 from methods.neurobridge.info import NeuroBridgeConfig
 from methods.neurobridge.model import NeuroBridge
 
@@ -52,6 +52,19 @@ def fitted(folder: Path, made: NeuroBridgeConfig | None = None, **others: object
     method = NeuroBridge(made or config())
     method.fit(people(30, 0), people(12, 1), TASKS, context(folder, **others))
     return method
+
+
+def learned(train: Samples, tasks, threshold: float = -1.5) -> AtrophyRule:
+    """The rule that the default settings would learn."""
+    made = config()
+    return AtrophyRule.learn(
+        train,
+        tasks,
+        threshold,
+        made.atrophy_adjusted_for,
+        healthy(train, tasks),
+        made.atrophy_least_reference,
+    )
 
 
 def prepared(made: NeuroBridgeConfig | None = None, tasks=TASKS, train: Samples | None = None):

@@ -51,10 +51,30 @@ def test_points_lie_where_kernels_strides_and_paddings_put_them(case: str) -> No
     torch.testing.assert_close(over_volumes(maps, made, SHAPE), expected)
 
 
-def test_patches_that_do_not_overlap_lie_in_their_middle() -> None:
-    """Swin merges two by two, so that each position sees its own 32 voxels alone."""
+def test_points_of_swin_lie_in_the_middle_of_the_voxels_that_move_them() -> None:
+    """Without attention and with kernels of one voxel, what a position sees has two ends."""
     pytest.importorskip("einops")
-    assert encoder("swin").map_start == (15.5, 15.5, 15.5)
+    shape = (64, 32, 96)
+    made = encoder("swin", shape)
+    for name, module in made.named_modules():
+        if name.endswith("attn.proj"):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+    for module in made.encoder10.modules():
+        if isinstance(module, nn.Conv3d) and module.kernel_size == (3, 3, 3):
+            middle = module.weight.detach()[..., 1:2, 1:2, 1:2].clone()
+            nn.init.zeros_(module.weight)
+            module.weight.data[..., 1:2, 1:2, 1:2] = middle
+    made.encoder10.layer.norm1 = made.encoder10.layer.norm2 = nn.Identity()
+    x = torch.rand(1, 1, *shape, requires_grad=True)
+    h = made.encode_maps(x).h
+    assert h.shape[2:] == (2, 1, 3)
+    for number in ((0, 0, 0), (1, 0, 2)):
+        (slope,) = torch.autograd.grad(h[(0, slice(None), *number)].square().sum(), x, [None], True)
+        seen = slope[0, 0].nonzero().float()
+        middle = (seen.amin(dim=0) + seen.amax(dim=0)) / 2
+        points = zip(made.map_start, made.patch, number, strict=True)
+        assert middle.tolist() == [start + step * n for start, step, n in points]
 
 
 @pytest.mark.parametrize("case", ["conv", "dense_vit"])
@@ -83,6 +103,32 @@ def test_a_single_bright_voxel_is_found_in_its_place(case: str, shape: tuple[int
     assert found.shape == shape
     peaks = (found >= found.max() * (1 - 1e-6)).nonzero().float().mean(dim=0)
     assert peaks.tolist() == place
+
+
+@pytest.mark.parametrize("case", ["conv", "dense_vit", "swin"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_autograd_keeps_nothing_of_what_comes_before_the_map(case: str, enabled: bool) -> None:
+    if case == "swin":
+        pytest.importorskip("einops")
+    network, x = Answers(encoder(case)).eval(), torch.rand(1, 1, *SHAPE)
+    kept, before = [0], []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[0] += tensor.numel()
+        return tensor
+
+    layer = network.encoder.get_submodule(network.encoder.gradcam_layer)
+    handle = layer.register_forward_hook(lambda *_: before.append(kept[0]))
+    tasks = ["classes", "value"]
+    with (
+        torch.set_grad_enabled(enabled),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
+    ):
+        gradcam_maps(network, network.encoder, {"t1w": x}, tasks)
+        assert torch.is_grad_enabled() == enabled
+    handle.remove()
+    assert before == [0]
+    assert kept[0] > 0
 
 
 @pytest.mark.parametrize("case", ["conv", "dense_vit"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ import torch
 from neurobridge_people import TASKS, people
 from training_toy import context, toy_people
 
-from benchmark.config import load_profile, method_config
+from benchmark.cli.compose import compose_request
+from benchmark.config import load_profile
 from benchmark.encoders import (
     MaskedAutoencoder,
     MaskedConfig,
@@ -22,6 +23,7 @@ from benchmark.encoders.masked import image_mask
 from benchmark.encoders.transformer import TransformerConfig
 from benchmark.errors import MethodError
 from benchmark.runs.pretraining import resolve_pretraining
+from benchmark.runs.rows import resolve_row
 from benchmark.training.config import TrainerConfig
 from methods.neurobridge.info import NeuroBridgeConfig, paper_config
 from methods.neurobridge.model import NeuroBridge
@@ -130,10 +132,10 @@ def test_recipe_and_method_have_one_encoder(made: NeuroBridgeConfig) -> None:
 
 
 def test_the_papers_settings_come_through_the_command_line_whole() -> None:
-    from dataclasses import asdict
-
-    from benchmark.config import flat_keys
-
+    words = ["method=neurobridge", "profile=mini", "scale=paper", "config.settings.feature_size=24"]
+    request = compose_request(words)
+    row = resolve_row(request.method, request.profile, request.config, scale=request.scale)
     wanted = asdict(paper_config())
-    assert method_config(NeuroBridgeConfig, wanted, "neurobridge") == wanted
-    assert method_config(NeuroBridgeConfig, flat_keys(wanted), "neurobridge") == wanted
+    wanted["settings"]["feature_size"] = 24
+    assert row.config == wanted
+    assert all(wanted[phase]["predict_batch_size"] <= 4 for phase in ("guided", "trainer"))

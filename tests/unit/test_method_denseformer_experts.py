@@ -60,10 +60,10 @@ def test_balance_counts_those_who_have_the_label(kind: str) -> None:
 
     one, two = routing(), routing()
     mask = torch.tensor([1.0, 1, 0, 1, 0, 0])
-    loss = balance_loss([one, two], [mask, 1 - mask], kind)
+    loss = balance_loss([one, two], [mask, 1 - mask], kind, "together")
     unseen = Routing(*(torch.where(mask[:, None] > 0, a, 9.0) for a in one))
-    assert torch.equal(balance_loss([unseen, two], [mask, 1 - mask], kind), loss)
-    assert balance_loss([one, two], [0 * mask, 0 * mask], kind) == 0
+    assert torch.equal(balance_loss([unseen, two], [mask, 1 - mask], kind, "together"), loss)
+    assert balance_loss([one, two], [0 * mask, 0 * mask], kind, "together") == 0
 
 
 def test_without_noise_training_chooses_as_prediction_does() -> None:
@@ -88,10 +88,11 @@ def test_each_task_may_be_held_to_even_use_by_itself(kind: str) -> None:
     """Two tasks with an expert of their own each: even together, uneven by task."""
     one, two = (Routing(*(torch.eye(2)[k].repeat(6, 1) for _ in range(3))) for k in range(2))
     masks = [torch.ones(6), torch.ones(6)]
-    together = balance_loss([one, two], masks, kind)
+    together = balance_loss([one, two], masks, kind, "together")
     apart = balance_loss([one, two], masks, kind, "each")
     least, most = (1.0, 2.0) if kind == "switch" else (0.0, 4.0)
     assert float(together) == pytest.approx(least)
     assert float(apart) == pytest.approx(most)
-    alone = [balance_loss([r], [m], kind) for r, m in zip((one, two), masks, strict=True)]
+    pairs = zip((one, two), masks, strict=True)
+    alone = [balance_loss([r], [m], kind, "together") for r, m in pairs]
     torch.testing.assert_close(apart, torch.stack(alone).mean())

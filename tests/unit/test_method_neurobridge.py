@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from benchmark.errors import MethodError
 from benchmark.runs.rows import resolve_row
 from benchmark.tasks import get_task
 from methods.neurobridge.info import INFO, NeuroBridgeConfig, paper_config
-from methods.neurobridge.model import NeuroBridge
+from methods.neurobridge.model import _MOST_VOXELS, NeuroBridge
 from methods.neurobridge.network import STREAMS, GatedFusion, Network
 
 
@@ -29,7 +30,7 @@ def method(tmp_path_factory: pytest.TempPathFactory) -> NeuroBridge:
 
 
 def test_gates_sum_to_one_in_each_channel_and_start_even() -> None:
-    fusion, streams = GatedFusion(3, 5), torch.randn(4, 3, 5)
+    fusion, streams = GatedFusion(3, 5, "channel", zero_start=True), torch.randn(4, 3, 5)
     z, gate = fusion(streams)
     torch.testing.assert_close(gate, torch.full((4, 3, 5), 1 / 3))
     torch.testing.assert_close(z, streams.mean(dim=1))
@@ -279,6 +280,21 @@ def test_exposed_maps_are_those_of_explain_on_the_coarse_grid(tmp_path: Path) ->
     assert not method.expose(nobody)["hippocampus_map"][3].any()
 
 
+def test_the_hippocampus_found_is_kept_beside_a_run_up_to_a_size(
+    method: NeuroBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 32 * 40 * 32 <= _MOST_VOXELS < 80 * 100 * 80  # 5 mm and 2 mm
+    seen = people(3, 2).without_labels()
+    shown = {}
+    for most in (math.prod(SHAPE), math.prod(SHAPE) - 1):
+        monkeypatch.setattr("methods.neurobridge.model._MOST_VOXELS", most)
+        shown[most] = method.expose(seen)
+    whole, less = shown.values()
+    assert whole.keys() - less.keys() == {"hippocampus_map"}
+    assert all(np.array_equal(values, whole[name]) for name, values in less.items())
+    assert method.hippocampus_map(seen).shape == (3, *SHAPE)
+
+
 def test_a_loaded_method_shows_the_same(method: NeuroBridge, tmp_path: Path) -> None:
     seen = people(4, 2).without_labels()
     method.save(tmp_path)
@@ -306,8 +322,6 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     made.guided.balance.weighting = "pcgrad"
     with pytest.raises(MethodError, match=r"guided\.balance is not used"):
         fitted(tmp_path, made)
-    with pytest.raises(MethodError, match="pyramid"):
-        Network(config(encoder="volume_vit"), {"dx3": 3}, SHAPE, 5.0)
 
 
 PAPER_PARAMETERS = 71.9e6  # no figure is published; SwinUNETR-48 alone has 62.2 million

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from neurobridge_people import SHAPE, TASKS, config, people, prepared
+from neurobridge_people import SHAPE, TASKS, config, learned, people, prepared
 
 from benchmark.errors import MethodError
 from benchmark.tasks import get_task
-from methods.neurobridge.guidance import MASK, AtrophyRule, atrophy_loss, class_weights
+from methods.neurobridge.guidance import MASK, atrophy_loss, class_weights
 from methods.neurobridge.network import GatedFusion, Network, masked_error
 from methods.neurobridge.settings import check
 
@@ -31,8 +31,8 @@ def test_one_gate_a_stream_is_the_same_in_all_channels() -> None:
 
 def test_gates_start_uneven_where_asked() -> None:
     streams = torch.randn(4, 3, 5)
-    assert GatedFusion(3, 5, zero_start=False)(streams)[1].std() > 0.01
-    assert GatedFusion(3, 5, "stream")(streams)[1].std() < 1e-6
+    assert GatedFusion(3, 5, "channel", zero_start=False)(streams)[1].std() > 0.01
+    assert GatedFusion(3, 5, "stream", zero_start=True)(streams)[1].std() < 1e-6
 
 
 def test_the_segmentations_stream_may_be_the_plain_mean() -> None:
@@ -144,7 +144,7 @@ def test_both_classes_of_atrophy_may_weigh_the_same() -> None:
     ]
     assert by_class[0] == pytest.approx(by_class[1])
     train = people(60, 0)
-    rule = AtrophyRule.learn(train, TASKS, -1.5)
+    rule = learned(train, TASKS)
     for balanced in (False, True):
         method, _ = prepared(config(atrophy_balanced=balanced), train=train)
         expected = class_weights(rule.labels(train, TASKS)) if balanced else [1.0, 1.0]
@@ -166,8 +166,12 @@ def test_both_classes_of_atrophy_may_weigh_the_same() -> None:
         ({"encoder": "volume_vit"}, "expected conv or swin"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(settings: dict, message: str) -> None:
+def test_settings_that_cannot_work_are_refused(
+    settings: dict, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(MethodError, match=message):
         check(config(**settings))
+    for module in ("guidance", "model"):  # no mask is read before
+        monkeypatch.setattr(f"methods.neurobridge.{module}.mask_voxels", None)
     with pytest.raises(MethodError, match=message):
         prepared(config(**settings))

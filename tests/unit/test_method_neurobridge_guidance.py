@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from neurobridge_people import TASKS, config, people, prepared, step
+from neurobridge_people import TASKS, config, learned, people, prepared, step
 from training_toy import context
 
 from benchmark.samples import Samples
 from benchmark.tasks import get_task
 from methods.neurobridge.guidance import (
     MASK,
-    AtrophyRule,
     atrophy_loss,
     dice,
     healthy,
@@ -151,7 +150,7 @@ def reference(train: Samples, covariates: np.ndarray, chosen: np.ndarray) -> np.
 
 def test_atrophy_is_measured_against_healthy_training_people() -> None:
     train, tasks = people(60, 0), [get_task("dx3")]
-    rule = AtrophyRule.learn(train, tasks, -1.5)
+    rule = learned(train, tasks)
     known = train.targets(MASK).available
     stage = train.labels("dx3")[0]
     assert rule.covariates == ["head_size_mm3"]
@@ -161,13 +160,13 @@ def test_atrophy_is_measured_against_healthy_training_people() -> None:
     assert expected[stage == 2].mean() > expected[stage == 0].mean()
     # People who are not healthy take no part in the regression.
     sick = np.flatnonzero((stage == 2) & known)
-    again = AtrophyRule.learn(train.subset(np.setdiff1d(np.arange(60), sick)), tasks, -1.5)
+    again = learned(train.subset(np.setdiff1d(np.arange(60), sick)), tasks)
     np.testing.assert_allclose(again.coefficients, rule.coefficients, rtol=1e-6)
 
 
 def test_age_is_adjusted_for_where_it_is_a_label() -> None:
     train, tasks = people(60, 0), [get_task("brain_age")]
-    rule = AtrophyRule.learn(train, tasks, -1.0)
+    rule = learned(train, tasks, -1.0)
     assert rule.covariates == ["head_size_mm3", "age_years"]
     known = train.targets(MASK).available
     ages = train.labels("brain_age")[0]
@@ -189,6 +188,6 @@ def test_without_enough_healthy_people_nobody_is_said_to_have_atrophy() -> None:
     y = np.arange(40) % 2.0
     train = replace(people(40, 0), _labels={"conversion": (y, np.ones(40, dtype=bool))})
     assert not healthy(train, conversion).any()
-    assert set(AtrophyRule.learn(train, conversion, -1.5).labels(train, conversion)) == {-1}
+    assert set(learned(train, conversion).labels(train, conversion)) == {-1}
     few = people(9, 0)
-    assert set(AtrophyRule.learn(few, TASKS[:1], -1.5).labels(few, TASKS[:1])) == {-1}
+    assert set(learned(few, TASKS[:1]).labels(few, TASKS[:1])) == {-1}
