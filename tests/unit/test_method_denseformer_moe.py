@@ -13,10 +13,10 @@ import yaml
 from torch import nn
 from training_toy import TASKS, context, toy_people
 
-from benchmark.api import Batch, MethodError
+from benchmark.api import Batch
 from benchmark.checks import Bench
 from benchmark.cli.compose import compose_request
-from benchmark.config import load_profile, typed
+from benchmark.config import load_profile
 from benchmark.encoders import MaskedAutoencoder, MaskedConfig, build_encoder, over_volumes
 from benchmark.encoders.masked import image_mask
 from benchmark.encoders.transformer import TransformerConfig
@@ -280,23 +280,6 @@ def test_exposed_maps_are_those_of_explain_on_the_stems_grid(method: DenseFormer
 # Rows and scales ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"chosen": 5}, r"chosen must lie in 1\.\.4"),
-        ({"chosen": 0}, r"chosen must lie in 1\.\.4"),
-        ({"kind": "one"}, "mixture, shared"),
-        ({"gate": "hard"}, "noisy-topk"),
-        ({"balance": "cv"}, "switch"),
-        ({"noise": "fixed"}, "learned, none"),
-        ({"balance_over": "all"}, "together, each"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(MethodError, match=message):
-        network(**settings)
-
-
 def test_rows_differ_in_what_their_names_say() -> None:
     profile = load_profile("twins")
     rows = {
@@ -312,25 +295,6 @@ def test_rows_differ_in_what_their_names_say() -> None:
         **rows["moe"].config,
         "experts": {**rows["moe"].config["experts"], "kind": "shared"},
     }
-
-
-@pytest.mark.parametrize(
-    ("scale", "hidden", "shape"),
-    [(None, 384, (32, 40, 32)), ("paper", 8 * 3072, (96, 96, 96))],
-)
-def test_the_shared_expert_is_as_wide_as_all_of_the_scale(
-    scale: str | None, hidden: int, shape: tuple[int, ...]
-) -> None:
-    made, rows = {}, ("denseformer_shared", "denseformer_moe")
-    for name in rows:
-        row = resolve_row(name, load_profile("mini"), scale=scale)
-        with torch.device("meta"):
-            made[name] = Network(typed(DenseFormerConfig, row.config, name), TASKS, 5.0, shape)
-    shared, mixture = (made[name].experts for name in rows)
-    assert [expert[0].out_features for expert in shared.members] == [hidden]
-    assert {gate.chosen for gate in made["denseformer_shared"].gates.values()} == {1}
-    count = [sum(p.numel() for p in experts.parameters()) for experts in (shared, mixture)]
-    assert count[0] == pytest.approx(count[1], rel=0.01)
 
 
 def test_the_papers_settings_come_through_the_command_line_whole() -> None:
