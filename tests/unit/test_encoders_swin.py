@@ -90,6 +90,7 @@ def test_tokens_are_the_coarsest_map() -> None:
     assert torch.equal(encoded.pooled, encoded.tokens.mean(dim=1))
 
 
+@pytest.mark.slow
 def test_neurobridge_starts_from_pretrained_weights_and_from_no_others(tmp_path: Path) -> None:
     run = context(tmp_path / "pretraining")
     shape = (16, 16, 16)
