@@ -272,6 +272,7 @@ def test_volumes_predict_volumes_of_the_same_grid_only(repository: Path, tmp_pat
     assert not methods["few"] & (IMAGED | REGIONAL)
 
 
+@pytest.mark.e2e
 def test_a_bids_folder_enters_by_a_mapping(tmp_path: Path) -> None:
     """Scans that were really prepared, in MNI space, so that they bring no regional volumes."""
     for package in ("SimpleITK", "isal", "deepbet"):

@@ -49,6 +49,7 @@ def changed(home: Path) -> set[str]:
     return set(json.loads(dvc(home, "status", "--json", *STAGES)))
 
 
+@pytest.mark.e2e
 def test_bytecode_is_no_change_and_code_is(workspace: Path) -> None:
     code = workspace.parents[1] / "benchmark"
     assert changed(workspace) == set()
@@ -63,6 +64,7 @@ def test_bytecode_is_no_change_and_code_is(workspace: Path) -> None:
     assert changed(workspace) == set(STAGES)
 
 
+@pytest.mark.e2e
 def test_folders_are_reached_through_the_links_alone(workspace: Path) -> None:
     links = workspace / CODE_LINKS
     assert {link.name for link in links.iterdir()} == set(CODE_PACKAGES)
@@ -81,6 +83,7 @@ def write_pipelines(root: Path, *options: str) -> subprocess.CompletedProcess[st
     return subprocess.run(call, cwd=root, env=there, check=False, capture_output=True, text=True)
 
 
+@pytest.mark.e2e
 def test_the_verb_gives_links_to_workspaces_that_have_none(workspace: Path) -> None:
     root = workspace.parents[1]
     ours = yaml.safe_load((root / "configs" / "profile" / "mine.yaml").read_text())

@@ -34,6 +34,8 @@ from benchmark.store.writer import CohortWriter
 for package in ("SimpleITK", "isal", "deepbet"):
     pytest.importorskip(package, reason="the group `imaging` is not installed")
 
+pytestmark = pytest.mark.e2e  # real scans through real programs: half a minute
+
 BAD = {
     "sub-truncated": "truncated or damaged",
     "sub-fourd": "expected one volume",

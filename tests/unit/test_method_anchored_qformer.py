@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from anchored_people import people, small
+from anchored_settings import small
+from people_without_scans import people
 from torch import Tensor
 
 from benchmark.api import MethodError, RunContext, Samples

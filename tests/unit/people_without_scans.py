@@ -1,25 +1,28 @@
-"""Made-up people with text, fMRI and genotypes, and settings of a short fit."""
+"""Made-up people with clinical records, fMRI and genotypes, and no scans."""
 
 from __future__ import annotations
-
-import copy
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from benchmark.api import Samples, TrainerConfig
+from benchmark.api import Samples
 from benchmark.samples import LazyRows
-from methods.anchored_qformer.info import AnchoredConfig, StageConfig
 
 
-def people(n: int, seed: int) -> Samples:
+def people(n: int, seed: int, records: np.ndarray | None = None) -> Samples:
+    """Text, fMRI and genotypes, some of them missing.
+
+    Args:
+        n: Number of people.
+        seed: Of what they have.
+        records: Who has a clinical record, (N,) bool; everybody by default.
+    """
     g = np.random.default_rng(seed)
     y = np.arange(n) % 3 * 1.0
     has = {
         "fmri": np.arange(n) % 4 != 3,
         "genetic": np.arange(n) % 5 != 4,
-        "clinical": np.ones(n, dtype=bool),
+        "clinical": np.ones(n, dtype=bool) if records is None else records,
     }
     series = g.normal(size=(n, 12, 4)).astype(np.float32)
     series[:, :, 1] += y[:, None] * series[:, :, 0]
@@ -32,7 +35,7 @@ def people(n: int, seed: int) -> Samples:
     return Samples(
         n=n,
         tables={
-            "clinical": pd.DataFrame({"faq_total": 5 * y + 1}),
+            "clinical": pd.DataFrame({"faq_total": np.where(has["clinical"], 5 * y + 1, np.nan)}),
             "genetic": pd.DataFrame({"apoe_e4": np.where(has["genetic"], y % 3, np.nan)}),
         },
         arrays={"fmri": rows(series, has["fmri"]), "snps": rows(snps, has["genetic"])},
@@ -44,14 +47,3 @@ def people(n: int, seed: int) -> Samples:
         },
         _targets={},
     )
-
-
-def small(**fusion: object) -> AnchoredConfig:
-    config = AnchoredConfig()
-    config.text.layers, config.text.max_tokens = 1, 16
-    short = TrainerConfig(epochs=1, batch_size=8, lr=1e-3)
-    for name in ("text", "smri", "fmri", "genetics"):
-        setattr(config, f"{name}_stage", StageConfig(trainer=copy.deepcopy(short)))
-    config.trainer = replace(short, epochs=2)
-    config.fusion = replace(config.fusion, n_queries=2, dim=8, heads=2, **fusion)
-    return config
