@@ -16,6 +16,8 @@ from benchmark.runs.rows import resolve_row
 from benchmark.runs.runner import run_row
 from benchmark.splitting import make_split, write_split
 
+pytestmark = pytest.mark.e2e  # whole runs, a second or more each
+
 N = 240
 FREE, LEAKY, TRUE = "random", "leaky", "true"
 ROWS = (

@@ -20,6 +20,8 @@ from benchmark.results import PlanFilter, rank_workspace, score_workspace
 from benchmark.results.people import Background, people_table
 from benchmark.results.robustness import write_robustness
 
+pytestmark = pytest.mark.e2e  # whole boards, half a second or more each
+
 N = 240
 METHODS = [FakeMethod("cnn", skill=1.2), FakeMethod("weak", skill=0.4)]
 TABLES = ("few_label", "leave_site_out", "left_out_sites")

@@ -29,7 +29,8 @@ from benchmark.splitting import FEW_LABEL_PERCENTS, make_split, read_split, writ
 from benchmark.store import Cohort
 from benchmark.tasks import TASKS
 
-pytestmark = pytest.mark.usefixtures("probe_site")
+# Whole runs, a second or more each.
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("probe_site")]
 FEW = "few-label"
 
 

@@ -12,6 +12,8 @@ from benchmark.results import Ledger, RowFacts, RowKey, rank_workspace, scoring
 from benchmark.results.scoring import score_workspace
 from benchmark.tasks import TASKS
 
+pytestmark = pytest.mark.e2e  # whole boards, half a second or more each
+
 N = 60
 TASK = replace(TASKS["ad_cn"], metrics=("roc_auc", "mcc"))
 CELLS = (("memory", "ad_cn"), ("external", "ad_cn"))

@@ -16,6 +16,8 @@ from benchmark.results.robustness import Before, write_robustness
 from benchmark.results.scoring import score_workspace
 from benchmark.tasks import TASKS
 
+pytestmark = pytest.mark.e2e  # whole boards, half a second or more each
+
 METHODS = ("cnn", "svm", "volumes")
 N = 60
 

@@ -17,6 +17,8 @@ from benchmark.results.planned import Workspace
 from benchmark.results.robustness import Before, tables, write_robustness
 from benchmark.results.scoring import score_workspace
 
+pytestmark = pytest.mark.e2e  # whole runs, a second or more each
+
 N = 90
 METHODS = ("cnn", "copy", "svm", "volumes")
 

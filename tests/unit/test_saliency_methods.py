@@ -29,6 +29,8 @@ from methods.brain_adapter.model import BrainAdapter
 from methods.denseformer_moe.info import BackboneConfig, DenseFormerConfig
 from methods.denseformer_moe.model import DenseFormerMoE
 
+pytestmark = pytest.mark.e2e  # maps of whole networks, half a second or more each
+
 SHAPE = (16, 20, 16)
 TASK = get_task("dx3")
 TRAINER = TrainerConfig(epochs=2, batch_size=10, lr=1e-2, keep="last")

@@ -25,6 +25,8 @@ from benchmark.splitting import read_split
 from benchmark.sweeps import StudyPlan, SweepRequest, freeze, plan_study, run_study
 from benchmark.sweeps.journal import JOURNAL, free_slots, open_study, sampler_for
 
+pytestmark = pytest.mark.e2e  # whole runs, a second or more each
+
 PROFILE = load_profile("smoke")
 
 
