@@ -43,16 +43,9 @@ def run(args: argparse.Namespace) -> int:
     row = resolve_row(
         request.method, request.profile, request.config, request.track, scale=request.scale
     )
-    narrowed = any(
-        value is not None
-        for value in (
-            *(request.cohort, request.task, request.fold),
-            *(request.seed, request.track, request.scale),
-        )
-    )
-    select = None
-    if narrowed or request.config:
-        select = Selection(request.cohort, request.task, request.fold, request.seed)
+    wanted = Selection(request.cohort, request.task, request.fold, request.seed)
+    other_row = bool(request.config) or request.track is not None or request.scale is not None
+    select = wanted if other_row or wanted != Selection() else None
     workspace = workspace_of(request.profile.name)
     started = time.perf_counter()
     console = Console(quiet=not Team.here().leads)

@@ -83,7 +83,7 @@ class CohortTemplate:
         n_resamples: Bootstrap resamples.
         tables: Rows that read tables.
         volumes: Rows that read volumes.
-        series: Networks that read fMRI time series.
+        series: Rows that read fMRI time series alone.
     """
 
     protocol: str = "5fold"
