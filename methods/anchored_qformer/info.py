@@ -95,6 +95,8 @@ class GeneticsConfig:
         encoder: ``own``, or the released ``nucleotide-transformer``, which reads the DNA around
             each SNP and takes none of the sizes below.
         folder: A released one, with the DNA around each SNP beside its weights.
+        log_odds: Published log odds ratio per counted allele by SNP, as the cohort names it
+            (``rs6733839_T``): the weights of the polygenic score. Empty: they are learned.
         width: Features of a token.
         depth: Transformer blocks.
         heads: Attention heads.
@@ -103,6 +105,7 @@ class GeneticsConfig:
 
     encoder: str = "own"
     folder: str = ""
+    log_odds: dict[str, float] = field(default_factory=dict)
     width: int = 32
     depth: int = 1
     heads: int = 4
@@ -114,7 +117,8 @@ class StageConfig:
     """The first stage of one modality: its encoder and a linear head.
 
     Attributes:
-        encoder_rate: Learning rate of the encoder, as a multiple of the head's; 0 freezes it.
+        encoder_rate: Learning rate of the encoder, as a multiple of the head's; 0 freezes it, its
+            dropout and its statistics with it.
         dropout: Share of pooled features dropped before the head.
         trainer: The training loop.
     """
@@ -205,7 +209,8 @@ class AnchoredConfig:
         fusion: The second stage.
         pretrained: Pretraining whose weights the volume encoder starts from, or a folder; "":
             scratch.
-        complete_only: Learn from people who have every modality only, for comparison.
+        complete_only: Learn only from people who have all that is read of them, of what anybody
+            has, for comparison.
         task_weights: By task, the weight of its loss in both stages, 1 where it is not named; a
             task that a fit does not have may be named.
         trainer: The training loop of the second stage.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor, nn
 
-from benchmark.api import Samples
+from benchmark.api import MethodError, Samples
 from benchmark.encoders import (
     ArrayReader,
     ColumnReader,
@@ -38,10 +38,20 @@ from .released import (
     released_volumes,
 )
 
-__all__ = ["FMRI", "GENETICS", "MODALITIES", "SMRI", "TEXT", "TokenReader", "make_readers"]
+__all__ = [
+    "FMRI",
+    "GENETICS",
+    "MODALITIES",
+    "SMRI",
+    "SOURCES",
+    "TEXT",
+    "TokenReader",
+    "make_readers",
+]
 
 TEXT, SMRI, FMRI, GENETICS = "text", "smri", "fmri", "genetics"
 MODALITIES: Final = (TEXT, SMRI, FMRI, GENETICS)
+SOURCES: Final = ("clinical", "report", "t1w", "fmri", "genetic")  # names of the samples
 
 
 class TextReader(Reader):
@@ -106,7 +116,7 @@ def _series(s: SeriesConfig, samples: Samples) -> TokenEncoder:
     frames, regions = samples.arrays["fmri"].shape
     if known("fmri.encoder", s.encoder, ("own", "brain-jepa")) == "brain-jepa":
         return brain_jepa(s, frames, regions)
-    refuse_unread("fmri", "brain-jepa", folder=s.folder, settings=s.settings)
+    refuse_unread("fmri", "own", "brain-jepa", folder=s.folder, settings=s.settings)
     return TimeSeriesEncoder(
         regions,
         width=s.width,
@@ -119,12 +129,36 @@ def _series(s: SeriesConfig, samples: Samples) -> TokenEncoder:
 
 
 def _genotypes(g: GeneticsConfig, samples: Samples, snps: int) -> GenotypeReader:
-    names = ("own", "nucleotide-transformer")
-    if known("genetics.encoder", g.encoder, names) == "nucleotide-transformer":
+    own, released = "own", "nucleotide-transformer"
+    if known("genetics.encoder", g.encoder, (own, released)) == released:
+        refuse_unread("genetics", released, own, log_odds=g.log_odds)
         return SequenceReader(dna_encoder(g, samples))
-    refuse_unread("genetics", "nucleotide-transformer", folder=g.folder)
-    encoder = GeneticsEncoder(snps, width=g.width, depth=g.depth, heads=g.heads, dropout=g.dropout)
+    refuse_unread("genetics", own, released, folder=g.folder)
+    encoder = GeneticsEncoder(
+        snps,
+        width=g.width,
+        depth=g.depth,
+        heads=g.heads,
+        log_odds=_log_odds(g, samples) if g.log_odds and snps else None,
+        dropout=g.dropout,
+    )
     return GenotypeReader(encoder)
+
+
+def _log_odds(g: GeneticsConfig, samples: Samples) -> list[float]:
+    """The published weight of each SNP, in the samples' order; a table may hold others as well.
+
+    Raises:
+        MethodError: A SNP has none.
+    """
+    snps = samples.names["snps"]
+    lacking = [snp for snp in snps if snp not in g.log_odds]
+    if lacking:
+        raise MethodError(
+            f"genetics.log_odds: no weight for {len(lacking)} of {len(snps)} SNPs: "
+            f"{', '.join(lacking[:5])}; give each one, 0 where it should not count"
+        )
+    return [g.log_odds[snp] for snp in snps]
 
 
 def _text(config: AnchoredConfig) -> TextReader:

@@ -28,7 +28,7 @@ from benchmark.api import (
 )
 
 from .info import AnchoredConfig, StageConfig
-from .modalities import SMRI, TEXT, make_readers
+from .modalities import SMRI, SOURCES, TEXT, make_readers
 from .network import Network, Parts, Unimodal
 from .records import cut_share, written
 from .showing import shown
@@ -65,8 +65,8 @@ class AnchoredQFormer(TorchMethod):
         for task in self._tasks:
             labelled |= samples.labels(task)[1]
         if self.config.complete_only:
-            measured = [mask for mask in samples.available.values() if mask.any()]
-            labelled &= np.all(measured, axis=0)
+            masks = [mask for name, mask in samples.available.items() if name in SOURCES]
+            labelled &= np.all([mask for mask in masks if mask.any()], axis=0)
         return labelled
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
@@ -109,8 +109,7 @@ class AnchoredQFormer(TorchMethod):
     ) -> None:
         unimodal.reader.measure(train.inputs)
         stage = self._stage(modality)
-        if stage.encoder_rate:
-            unimodal.thaw()
+        unimodal.begin(learns=stage.encoder_rate > 0)
         learner = FirstStage(self, stage)
         Trainer(unimodal, learner, train, val, stage.trainer, run, modality).fit()
 
@@ -176,7 +175,8 @@ class AnchoredQFormer(TorchMethod):
             over heads, queries and anchors, (N, T); ``cross_mass``, what each modality got from
             the cross path, averaged over the person's anchors, (N, M), in the order of
             ``modalities``; ``votes_<task>``, each anchor's probabilities, (N, M, K). All are 0
-            where a modality is missing.
+            where a modality is missing. Without queries there are votes alone, with concatenated
+            features nothing.
         """
         model = self._fitted().eval()
         rows: dict[str, list[np.ndarray]] = {}

@@ -78,13 +78,17 @@ class Heads(nn.Module):
 
 
 class Unimodal(nn.Module):
-    """The first stage of one modality: its encoder, the mean over tokens, a linear head a task."""
+    """The first stage of one modality: its encoder, the mean over tokens, a linear head a task.
+
+    Of the encoder nothing learns before :meth:`begin`.
+    """
 
     def __init__(
         self, reader: TokenReader, tasks: Sequence[Task], config: FusionConfig, dropout: float
     ) -> None:
         super().__init__()
         self.reader = reader
+        self.reader.requires_grad_(requires_grad=False)
         self.heads = Heads(reader.encoder.width, tasks, config, dropout)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -94,8 +98,11 @@ class Unimodal(nn.Module):
         answers: dict[str, Tensor] = self.heads(masked_mean(out, mask))
         return answers
 
-    def thaw(self) -> None:
-        """Lets the encoder learn, as far as the reader wants it to."""
+    def begin(self, *, learns: bool) -> None:
+        """Lets the encoder learn, as far as the reader wants it to, or freezes it for good."""
+        if not learns:
+            self.reader.encoder.freeze()
+            return
         for parameter in self.reader.learned():
             parameter.requires_grad_(True)
 
@@ -235,8 +242,8 @@ class Network(nn.Module):
             for m, reader in readers.items():
                 others = {other: d for other, d in widths.items() if other != m}
                 self.rounds[m] = Round(reader.encoder, others, tasks, config)
-        joins = any(each.qformer is not None for each in self.rounds.values())
-        self.reads_features = joins or self.concat is not None
+        self.joins = any(each.qformer is not None for each in self.rounds.values())
+        self.reads_features = self.joins or self.concat is not None
         self.register_buffer("learned", torch.ones(len(readers), dtype=torch.bool))
 
     def begin_second_stage(self) -> None:
@@ -272,17 +279,19 @@ class Network(nn.Module):
 
         The latter are named ``<anchor>/<task>``, zeros where the anchor is missing.
         """
-        return self.run(inputs)[0]
+        return self.run(self.parts(inputs))[0]
 
     def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The anchors' vectors side by side, zeros where one is missing; (B, sum of C)."""
-        return self.run(inputs)[1]
+        return self.run(self.parts(inputs))[1]
 
     def run(
-        self, inputs: Mapping[str, Tensor]
+        self, parts: Mapping[str, Parts]
     ) -> tuple[dict[str, Tensor], Tensor, dict[str, Joined]]:
-        """As :meth:`forward` and :meth:`features`, and what was joined to each anchor."""
-        parts = self.parts(inputs)
+        """As :meth:`forward` and :meth:`features`, and what was joined to each anchor.
+
+        An anchor that nobody of these people has is not among the last.
+        """
         if self.concat is not None:
             hidden, answers = self.concat(parts)
             return answers, hidden, {}

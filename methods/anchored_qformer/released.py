@@ -51,12 +51,13 @@ def known(key: str, value: str, names: Sequence[str]) -> str:
     return value
 
 
-def refuse_unread(modality: str, released: str, **given: object) -> None:
-    """Refuses settings of a released encoder where the own one is built.
+def refuse_unread(modality: str, encoder: str, reader: str, **given: object) -> None:
+    """Refuses settings that the chosen encoder does not read.
 
     Args:
         modality: Whose encoder it is.
-        released: The encoder that reads them.
+        encoder: The chosen one.
+        reader: The one that reads them.
         given: Value by setting; empty where it is not set.
 
     Raises:
@@ -65,8 +66,8 @@ def refuse_unread(modality: str, released: str, **given: object) -> None:
     for name, value in given.items():
         if value:
             raise MethodError(
-                f"{modality}.{name} is not read with {modality}.encoder=own; set "
-                f"{modality}.encoder={released}, or leave {modality}.{name} empty"
+                f"{modality}.{name} is not read with {modality}.encoder={encoder}; set "
+                f"{modality}.encoder={reader}, or leave {modality}.{name} empty"
             )
 
 

@@ -9,14 +9,16 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .modalities import TEXT
-from .network import Network
+from .network import Network, Parts
 from .qformer import Joined
 
 __all__ = ["shown"]
 
 
 def shown(model: Network, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Arrays of one row a person; see ``AnchoredQFormer.expose``.
+    """Arrays of one row a person, the same ones whoever is in a batch.
+
+    See ``AnchoredQFormer.expose``.
 
     Args:
         model: The network in eval mode; one that concatenates has nothing to show.
@@ -24,11 +26,13 @@ def shown(model: Network, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     if model.concat is not None:
         return {}
-    outputs, _, joined = model.run(inputs)
-    there = model.present(model.parts(inputs))  # by modality (B,)
+    parts = model.parts(inputs)
+    outputs, _, joined = model.run(parts)
+    there = model.present(parts)  # by modality (B,)
     out = {f"votes_{task}": _votes(outputs, task, there) for task in model.tasks}
-    if joined:
-        out |= _looks(model, joined, there)
+    if model.joins:
+        out |= {f"attention_{m}": _attention(model, m, parts[m], joined, there) for m in parts}
+        out["cross_mass"] = _masses(model, joined, there)
     return out
 
 
@@ -38,35 +42,34 @@ def _votes(outputs: Mapping[str, Tensor], task: str, there: Mapping[str, Tensor]
     return torch.stack(votes, dim=1)
 
 
-def _looks(
-    model: Network, joined: Mapping[str, Joined], there: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    out: dict[str, Tensor] = {}
-    for modality in model.names:
-        looks = [
-            _placed(joined[anchor].attention[modality], there[anchor])
-            for anchor in joined
-            if anchor != modality
-        ]
-        anchors = [there[anchor] for anchor in joined if anchor != modality]
-        attention = _mean(looks, anchors)  # b t
-        if modality == TEXT:
-            longest = model.unimodal[TEXT].reader.encoder.max_tokens
-            attention = pad(attention, (0, longest - attention.shape[1]))
-        out[f"attention_{modality}"] = attention
-    masses = [
-        torch.stack(
-            [_placed(joined[a].mass.get(m, 0 * _any(joined[a])), there[a]) for m in model.names],
-            dim=1,
-        )
-        for a in joined
-    ]
-    out["cross_mass"] = _mean(masses, [there[a] for a in joined])  # b m
-    return out
+def _attention(
+    model: Network,
+    modality: str,
+    part: Parts,
+    joined: Mapping[str, Joined],
+    there: Mapping[str, Tensor],
+) -> Tensor:
+    """What a modality's tokens got from the queries of the anchors that read it, (B, T)."""
+    readers = [anchor for anchor in joined if anchor != modality]
+    looks = [_placed(joined[a].attention[modality], there[a]) for a in readers]
+    nothing = torch.zeros(part.mask.shape, device=part.mask.device)
+    attention = _mean(nothing, looks, [there[a] for a in readers])
+    if modality == TEXT:
+        longest = model.unimodal[TEXT].reader.encoder.max_tokens
+        attention = pad(attention, (0, longest - attention.shape[1]))
+    return attention
 
 
-def _any(joined: Joined) -> Tensor:
-    return next(iter(joined.mass.values()))
+def _masses(model: Network, joined: Mapping[str, Joined], there: Mapping[str, Tensor]) -> Tensor:
+    """What each modality got from the cross path, (B, M)."""
+    masses = []
+    for anchor, written in joined.items():
+        none = torch.zeros_like(next(iter(written.mass.values())))
+        columns = [_placed(written.mass.get(m, none), there[anchor]) for m in model.names]
+        masses.append(torch.stack(columns, dim=1))
+    people = next(iter(there.values()))
+    nothing = torch.zeros(len(people), len(model.names), device=people.device)
+    return _mean(nothing, masses, [there[a] for a in joined])
 
 
 def _placed(values: Tensor, there: Tensor) -> Tensor:
@@ -76,8 +79,16 @@ def _placed(values: Tensor, there: Tensor) -> Tensor:
     return placed
 
 
-def _mean(values: Sequence[Tensor], there: Sequence[Tensor]) -> Tensor:
-    """Mean over the anchors that a person has, each (B, ...) with zeros where it is missing."""
+def _mean(nothing: Tensor, values: Sequence[Tensor], there: Sequence[Tensor]) -> Tensor:
+    """Mean over the anchors that a person has, (B, ...).
+
+    Args:
+        nothing: Zeros, which whoever has none of them gets.
+        values: Of each anchor, with zeros where it is missing.
+        there: Who has each.
+    """
+    if not values:
+        return nothing
     count = torch.stack(list(there)).sum(dim=0).clamp_min(1)
     total = torch.stack(list(values)).sum(dim=0)
     return total / count.view(-1, *[1] * (total.ndim - 1))

@@ -148,7 +148,7 @@ def test_only_anchors_that_are_there_vote() -> None:
 def test_attention_and_mass_are_shares() -> None:
     model, inputs = network(), batch(missing={0: ("other",)})
     with torch.no_grad():
-        joined = model.run(inputs)[2]["fmri"]
+        joined = model.run(model.parts(inputs))[2]["fmri"]
     torch.testing.assert_close(joined.attention["genetics"].sum(1), torch.ones(4))
     mass = torch.stack(list(joined.mass.values()))
     torch.testing.assert_close(mass.sum(0), torch.ones(4))
