@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmark.checks.bench import Bench
+    from benchmark.method_info import MethodInfo
+    from benchmark.samples import Samples
 
 __all__ = ["copes_with_missing", "shows_rows_of_people"]
 
@@ -29,17 +31,7 @@ def copes_with_missing(bench: Bench) -> str:
     n_ways = 0
     for group in bench.main:
         method, samples = bench.fitted(group), bench.unseen(group)
-        everybody = np.ones(samples.n, dtype=bool)
-        optional = [m for m, has in samples.available.items() if has.any()]
-        optional = [m for m in optional if m not in info.requires]
-        if len(optional) + len(info.requires) < 2:
-            continue
-        ways = {f"without {m}": {m: everybody} for m in optional}
-        ways |= {f"half without {m}": {m: np.arange(samples.n) % 2 == 0} for m in optional}
-        ways |= {
-            f"{m} alone": {other: everybody for other in optional if other != m} for m in optional
-        }
-        for way, hidden in ways.items():
+        for way, hidden in _ways(info, samples).items():
             try:
                 bench.answers(method, hide(samples, hidden), group)
             except Exception as error:
@@ -52,11 +44,26 @@ def copes_with_missing(bench: Bench) -> str:
     return f"{n_ways} ways" if n_ways else "sees fewer than two modalities"
 
 
+def _ways(info: MethodInfo, samples: Samples) -> dict[str, dict[str, np.ndarray]]:
+    """From whom which modality is taken, by what it is called; none where there is but one."""
+    everybody = np.ones(samples.n, dtype=bool)
+    measured = [m for m, has in samples.available.items() if has.any()]
+    optional = [m for m in measured if m not in info.requires]
+    if len(optional) + len(info.requires) < 2:
+        return {}
+    ways = {f"without {m}": {m: everybody} for m in optional}
+    ways |= {f"half without {m}": {m: np.arange(samples.n) % 2 == 0} for m in optional}
+    alone = {m: {other: everybody for other in optional if other != m} for m in optional}
+    return ways | {f"{m} alone": hidden for m, hidden in alone.items()}
+
+
 def shows_rows_of_people(bench: Bench) -> str:
     """What is shown has one row a person, in their order, finite; what the card promises is there.
 
-    A variant may show less than the method's own row.
+    A method that copes with missing modalities shows the same arrays whatever is missing. A variant
+    may show less than the method's own row.
     """
+    info = bench.row.info
     names: set[str] = set()
     for group in bench.main:
         method, samples = bench.fitted(group), bench.unseen(group)
@@ -72,9 +79,25 @@ def shows_rows_of_people(bench: Bench) -> str:
                     "another order, or among others, a person has another row"
                 )
         names |= shown.keys()
-        if bench.name == bench.row.info.name:
-            _keeps_promises(bench.row.info.exposes, bench.row.track, shown)
+        for way, hidden in _ways(info, samples).items() if info.copes_with_missing else ():
+            _shows_the_same(way, shown, shown_by(method, hide(samples, hidden), bench.name))
+        if bench.name == info.name:
+            _keeps_promises(info.exposes, bench.row.track, shown)
     return ", ".join(sorted(names)) or "shows nothing of its inner workings"
+
+
+def _shows_the_same(
+    way: str, whole: Mapping[str, np.ndarray], fewer: Mapping[str, np.ndarray]
+) -> None:
+    for name in sorted({*whole, *fewer}):
+        one, two = whole.get(name), fewer.get(name)
+        if one is None or two is None or one.shape != two.shape:
+            found = [str(x.shape) if x is not None else "nothing" for x in (one, two)]
+            raise ContractError(
+                f"{way}: expose() or embed() gave {name!r} as {found[1]}, with everything there as "
+                f"{found[0]}; give zeros for what is missing, since a batch may hold nobody who "
+                "has it"
+            )
 
 
 def _keeps_promises(promised: Sequence[Shown], track: str, shown: Mapping[str, np.ndarray]) -> None:

@@ -254,6 +254,24 @@ def test_what_is_shown_is_named(enter) -> None:
 
 
 @pytest.mark.parametrize(
+    "values",
+    ['{"gate": known} if n else {}', '{"gate": np.stack([known] * (1 + n), axis=1)}'],
+)
+def test_what_is_shown_is_there_whoever_is(enter, values: str) -> None:
+    card = INFO.replace('tracks=("clinical",)', SEES_ALL)
+    model = f"""
+    def features(self, samples):
+        return samples.frame("clinical", "t1w")
+
+    def expose(self, samples):
+        known, n = samples.has("report"), int(samples.has("report").any())
+        return {values}
+"""
+    outcome = run_rule(RULE["shows"], enter(info=card, model=MODEL + model))
+    assert re.search("without report: expose.* gave 'gate' as .*zeros for", outcome.message)
+
+
+@pytest.mark.parametrize(
     ("promised", "named"),
     [
         ('Shown("gate", kind="by_class", title="Gate")', "promises 'gate'.*gives faq, known, text"),
