@@ -59,7 +59,7 @@ perf: .venv/ready-dev     ## side-by-side speed comparisons; writes perf/results
 board: .venv/ready        ## open the leaderboard (PROFILE=smoke|mini|standard, or COHORT=NAME)
 	@$(BIN)/neurodx board --profile $(PROFILE)
 
-clean:                    ## remove what a run made (data, runs, scores, board); the splits stay
+clean:                    ## remove what runs made; splits that git keeps stay
 	rm -rf data truth runs scores reports board profiles/*/data profiles/*/truth profiles/*/splits \
 	  profiles/*/runs profiles/*/scores profiles/*/reports profiles/*/board protocols \
 	  profiles/*/protocols
