@@ -117,7 +117,6 @@ def test_gradnorm_measures_each_phase_by_its_own_first_losses(
                 assert start == pytest.approx(first[name])
                 whole = seen[1.0][k][name][0]
                 assert loss == pytest.approx(whole * (count if name in STREAMS else 1.0))
-                assert 0.3 < loss / start < 3, name
 
 
 HEADS = {
