@@ -80,7 +80,9 @@ class AtrophyRule:
             train: Training people.
             tasks: Tasks of the fit; where brain age is one, its labels tell the age.
             threshold: See :attr:`threshold`.
-            adjusted_for: What to adjust for, if it is known of everybody with a mask.
+            adjusted_for: What to adjust for, if it is known of everybody with a mask. Adjusting
+                some people alone would let the label depend on whose age is known: where brain age
+                is a task, that of the healthy.
             chosen: Whom to fit it to, if they have a mask, (N,) bool.
             least: How many of them there must be.
         """
@@ -103,7 +105,7 @@ class AtrophyRule:
         return AtrophyRule(used, solved.tolist(), sd, threshold)
 
     def labels(self, samples: Samples, tasks: Sequence[Task]) -> np.ndarray:
-        """1 with atrophy, 0 without, -1 where unknown; (N,) int64."""
+        """1 with atrophy, 0 without, -1 without a mask or a covariate; (N,) int64."""
         out = np.full(samples.n, -1, dtype=np.int64)
         if not self.coefficients:
             return out

@@ -31,7 +31,8 @@ class NeuroBridgeConfig:
         fit: How volumes come to that grid: ``pad`` or ``resample``.
         decoder_blocks: Residual blocks of both decoders at each scale but the coarsest, the finest
             first; empty: one each.
-        norm: Norm of decoders and branches: ``group`` or ``batch``.
+        norm: Norm of decoders and branches: ``group`` or ``batch``; with ``group``, branches
+            normalise the channels of each position by themselves.
         width: Features of a stream, d.
         gate: Weights of the streams: one in each ``channel``, or one for a whole ``stream``.
         gate_zero_start: Whether the gate starts at 0, so that all streams count alike.
@@ -58,8 +59,8 @@ class NeuroBridgeConfig:
         reconstruction_loss: Error of a hidden voxel: ``l1`` or ``mse``.
         atrophy_threshold: Below how many standard deviations of the healthy a hippocampus counts
             as atrophied.
-        atrophy_adjusted_for: What the volume is adjusted for where it is known:
-            ``head_size_mm3``, ``age_years``, both or nothing.
+        atrophy_adjusted_for: What the volume is adjusted for where it is known of everybody with a
+            mask in training: ``head_size_mm3``, ``age_years``, both or nothing.
         atrophy_reference: Whose volumes are the standard: those of the ``healthy`` in training, or
             of ``everyone`` there.
         atrophy_least_reference: How many people the standard needs at least; with fewer, nobody is
@@ -124,6 +125,7 @@ def paper_config() -> NeuroBridgeConfig:
         batch_size=4,
         lr=1e-4,
         weight_decay=0.05,
+        schedule="cosine",
         warmup=0.1,
         keep="best",
         predict_batch_size=4,
@@ -146,6 +148,7 @@ def paper_config() -> NeuroBridgeConfig:
             batch_size=4,
             lr=5e-4,
             weight_decay=0.05,
+            schedule="cosine",
             warmup=0.1,
             keep="best",
             predict_batch_size=4,

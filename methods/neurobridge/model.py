@@ -206,8 +206,18 @@ class NeuroBridge(TorchMethod):
             finally:
                 self._in_guided_phase = False
             run.log({"stage": GUIDED, "validation_dice": self._dice(held_back)})
+            self._forget_first_losses()
         Trainer(model, self, people, held_back, self.trainer, run).fit()
         run.log({"stage": "fit", "validation_dice": self._dice(held_back)})
+
+    def _forget_first_losses(self) -> None:
+        """GradNorm measures a phase's losses by the first of that phase.
+
+        Those of the guided phase came without :attr:`NeuroBridgeConfig.guides_in_fusion`.
+        """
+        balance = self._balance()
+        if balance is not None and balance.config.weighting == "gradnorm":
+            balance.first.zero_()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """In the fused phase, what the guided one has trained moves at a rate of its own."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
@@ -20,7 +19,6 @@ from benchmark.encoders import (
 from benchmark.encoders.conv_encoder import Maps
 from benchmark.encoders.masked import image_mask
 from benchmark.encoders.volume import cropped, pad_to_multiple
-from benchmark.encoders.volume_decoders import norm_of
 
 from .info import NeuroBridgeConfig
 
@@ -215,11 +213,23 @@ def masked_error(rebuilt: Tensor, x: Tensor, hidden: Tensor, kind: str) -> Tenso
     return (error * hidden).sum(dim=axes) / hidden.sum(dim=axes).clamp_min(1)
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Normalises the channels of each position by themselves: no position moves another."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the same shape, (B, C, d, h, w)."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 def _branch(channels: int, width: int, norm: str) -> nn.Sequential:
-    """From the coarsest map, (B, C, d, h, w), to what a stream is pooled from, (B, width, ...)."""
+    """From the coarsest map, (B, C, d, h, w), to what a stream is pooled from, (B, width, ...).
+
+    A group norm takes its mean over space, where positions of weight 0 would count, so ``group``
+    stands for a norm of each position here.
+    """
     return nn.Sequential(
         nn.Conv3d(channels, width, kernel_size=1, bias=False),
-        get_norm_layer(name=norm_of(norm, width), spatial_dims=3, channels=width),
+        ChannelNorm(width) if norm == "group" else nn.BatchNorm3d(width),
         nn.ReLU(),
     )
 

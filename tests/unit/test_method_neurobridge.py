@@ -49,8 +49,11 @@ def network(**others: object) -> Network:
     return made.eval()
 
 
-def test_the_first_stream_ignores_voxels_of_probability_zero() -> None:
-    made = network()
+@pytest.mark.parametrize(
+    ("norm", "training"), [("batch", False), ("group", False), ("group", True)]
+)
+def test_the_first_stream_ignores_voxels_of_probability_zero(norm: str, training: bool) -> None:
+    made = network(norm=norm).train(training)
     h = torch.randn(2, 8, 2, 3, 2)
     share = torch.zeros(2, 1, 16, 24, 16)
     share[:, :, :8, :8] = torch.rand(2, 1, 8, 8, 16)  # two of twelve cells
@@ -65,6 +68,22 @@ def test_the_first_stream_ignores_voxels_of_probability_zero() -> None:
 
 def made_weight(share: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.avg_pool3d(share, 8)
+
+
+def test_a_norm_of_positions_is_that_of_the_channels_of_each() -> None:
+    batch, group = network(norm="batch"), network(norm="group")
+    shapes = [{n: p.shape for n, p in made.named_parameters()} for made in (batch, group)]
+    assert {n: s for n, s in shapes[0].items() if n.startswith("branches.")} == {
+        n: s for n, s in shapes[1].items() if n.startswith("branches.")
+    }
+    for name in STREAMS:
+        assert type(batch.branches[name][1]) is torch.nn.BatchNorm3d
+        norm, x = group.branches[name][1], torch.randn(2, 8, 2, 3, 2)
+        torch.nn.init.normal_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+        scaled = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True, correction=0)
+        expected = scaled * norm.weight.view(-1, 1, 1, 1) + norm.bias.view(-1, 1, 1, 1)
+        torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_first_stream_is_the_mean_weighted_by_probability() -> None:
@@ -144,8 +163,13 @@ class KilledError(Exception):
     """Stands for a killed process."""
 
 
-def test_a_fit_that_is_killed_in_either_phase_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    whole = fitted(tmp_path / "whole").model.state_dict()
+@pytest.mark.parametrize("weighting", ["fixed", "gradnorm"])
+def test_a_fit_that_is_killed_in_either_phase_goes_on_to_the_same_bits(
+    weighting: str, tmp_path: Path
+) -> None:
+    made = config()
+    made.trainer.balance.weighting = weighting
+    whole = fitted(tmp_path / "whole", made).model.state_dict()
     for stage in ("guided", "fit"):
 
         def die(record, stage=stage) -> None:
@@ -153,8 +177,8 @@ def test_a_fit_that_is_killed_in_either_phase_goes_on_to_the_same_bits(tmp_path:
                 raise KilledError
 
         with pytest.raises(KilledError):
-            fitted(tmp_path / stage, log=die)
-        again = fitted(tmp_path / stage).model.state_dict()
+            fitted(tmp_path / stage, made, log=die)
+        again = fitted(tmp_path / stage, made).model.state_dict()
         assert all(torch.equal(whole[n], again[n]) for n in whole)
 
 

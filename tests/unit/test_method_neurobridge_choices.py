@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from neurobridge_people import SHAPE, TASKS, config, learned, people, prepared
 
 from benchmark.errors import MethodError
+from benchmark.samples import Samples
 from benchmark.tasks import get_task
 from methods.neurobridge.guidance import MASK, atrophy_loss, class_weights
 from methods.neurobridge.network import GatedFusion, Network, masked_error
@@ -76,6 +79,26 @@ def test_the_atlas_may_be_the_plain_share_of_people() -> None:
     torch.testing.assert_close(made.atlas, expected)
 
 
+def test_the_error_of_hidden_voxels_is_their_mean_distance() -> None:
+    x = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]]).view(2, 1, 1, 2, 2)
+    rebuilt = torch.tensor([[[2.0, 0.0], [3.5, 9.0]], [[1.0, -3.0], [5.0, 7.0]]]).view_as(x)
+    hidden = torch.tensor([[[1, 1], [1, 0]], [[0, 1], [0, 0]]]).view_as(x).bool()
+    by_hand = {"l1": [(1 + 2 + 0.5) / 3, 3.0], "mse": [(1 + 4 + 0.25) / 3, 9.0]}
+    for kind, expected in by_hand.items():
+        assert masked_error(rebuilt, x, hidden, kind).tolist() == pytest.approx(expected)
+    assert masked_error(rebuilt, x, hidden & False, "l1").tolist() == [0.0, 0.0]
+
+
+def test_the_reconstruction_is_judged_by_what_was_hidden() -> None:
+    made, x = network(reconstruct_share=1.0), torch.randn(2, 1, 16, 24, 16)
+    made.reconstruction.forward = lambda h: torch.zeros_like(x)
+    torch.manual_seed(3)
+    hidden = made.hidden_voxels(x)
+    torch.manual_seed(3)
+    expected = [float(x[i][hidden[i]].abs().double().mean()) for i in range(2)]
+    assert made.reconstruction_errors(x).tolist() == pytest.approx(expected)
+
+
 def test_the_error_of_hidden_voxels_may_be_squared() -> None:
     x, rebuilt = torch.randn(2, 1, 4, 4, 4), torch.randn(2, 1, 4, 4, 4)
     hidden = torch.rand(2, 1, 4, 4, 4) < 0.5
@@ -109,6 +132,38 @@ def test_atrophy_is_adjusted_for_what_is_named(wanted: list[str]) -> None:
     method, _ = prepared(config(atrophy_adjusted_for=wanted))
     assert method._rule.covariates == wanted
     assert len(method._rule.coefficients) == 1 + len(wanted)
+
+
+def with_ages(train: Samples, unknown: np.ndarray) -> Samples:
+    """The same people, where nobody knows the age of ``unknown``, (N,) bool."""
+    ages = np.where(unknown, np.nan, train.labels("brain_age")[0])
+    return replace(train, _labels={**train._labels, "brain_age": (ages, ~unknown)})
+
+
+def test_age_is_adjusted_for_in_everybody_or_in_nobody() -> None:
+    train = people(60, 0)
+    known = train.targets(MASK).available
+    someone, masked = np.arange(60) == 7, np.arange(60) == 3
+    assert known[7]
+    assert not known[3]
+    assert learned(with_ages(train, masked), TASKS).covariates == ["head_size_mm3", "age_years"]
+    partly = with_ages(train, someone)
+    rule = learned(partly, TASKS)
+    assert rule.covariates == ["head_size_mm3"]
+    method, _ = prepared(config(atrophy_adjusted_for=["head_size_mm3"]), TASKS, partly)
+    assert rule == method._rule
+    np.testing.assert_array_equal(rule.labels(partly, TASKS) >= 0, known)
+
+
+def test_who_has_no_age_has_no_label_of_a_rule_that_needs_it() -> None:
+    train = people(60, 0)
+    rule = learned(train, TASKS, -0.5)
+    labels = rule.labels(train, TASKS)
+    assert labels[7] >= 0
+    partly = rule.labels(with_ages(train, np.arange(60) == 7), TASKS)
+    assert partly[7] == -1
+    np.testing.assert_array_equal(np.delete(partly, 7), np.delete(labels, 7))
+    assert (rule.labels(train, [get_task("dx3")]) == -1).all()  # nobody's age is told
 
 
 def test_everyone_may_be_the_standard_of_atrophy() -> None:

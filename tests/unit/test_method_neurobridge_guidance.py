@@ -14,6 +14,7 @@ from training_toy import context
 
 from benchmark.samples import Samples
 from benchmark.tasks import get_task
+from benchmark.training.balance import LossBalance
 from methods.neurobridge.guidance import (
     MASK,
     atrophy_loss,
@@ -47,6 +48,75 @@ def test_the_gradient_of_a_log_variance_is_one_minus_the_weighted_loss() -> None
         s = float(balance.log_variance[k].detach())
         expected = 1 - math.exp(-s) * float(losses[name].detach())
         assert float(grads["loss_balance.log_variance"][k]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_guides_count_a_fifth_in_the_fused_phase_and_tasks_nothing_in_the_guided() -> None:
+    method, batch = prepared(config(guides_in_fusion=0.2, reconstruct_share=1.0))
+    out = {n: t.detach() for n, t in method.model(batch.inputs).items()}
+    method._in_guided_phase = True
+    guided = {n: float(v) for n, v in method.losses(out, batch).items()}
+    method._in_guided_phase = False
+    fused = {n: float(v) for n, v in method.losses(out, batch).items()}
+    assert list(guided) == list(fused) == [*STREAMS, "dx3", "brain_age"]
+    assert all(guided[n] > 0 for n in STREAMS)
+    assert guided["reconstruction"] == pytest.approx(float(out["reconstruction"].mean()))
+    assert {n: fused[n] / guided[n] for n in STREAMS} == pytest.approx(dict.fromkeys(STREAMS, 0.2))
+    tasks = {n: float(v) for n, v in method.task_losses(out, batch).items()}
+    assert all(v > 0 for v in tasks.values())
+    assert {n: fused[n] for n in tasks} == tasks
+    assert [guided[n] for n in tasks] == [0.0, 0.0]
+    whole = sum(fused[n] * (0.2 if n == "reconstruction" else 1.0) for n in fused)
+    assert float(method.loss(out, batch)) == pytest.approx(whole)
+
+
+def test_validation_judges_a_phase_by_what_it_is_for() -> None:
+    method, batch = prepared(config())
+    out = {n: t.detach() for n, t in method.model(batch.inputs).items()}
+    method._in_guided_phase = True
+    training = method.losses(out, batch)
+    batch = replace(batch, training=False)
+    guided = method.losses(out, batch)
+    assert set(guided) == {"segmentation", "atrophy", "dx3", "brain_age"}
+    assert all(guided[n] == training[n] for n in guided)
+    assert guided["dx3"] == guided["brain_age"] == 0
+    assert float(method.loss(out, batch)) == float(guided["segmentation"] + guided["atrophy"])
+    method._in_guided_phase = False
+    fused, tasks = method.losses(out, batch), method.task_losses(out, batch)
+    assert set(fused) == {"dx3", "brain_age"}
+    assert all(fused[n] == tasks[n] for n in fused)
+
+
+def test_gradnorm_measures_each_phase_by_its_own_first_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[dict[str, tuple[float, float]]] = []
+    follow = LossBalance._follow
+
+    def watched(self: LossBalance, losses, live, shared) -> None:
+        follow(self, losses, live, shared)
+        names = [(k, self.names[k]) for k in live]
+        steps.append({n: (float(losses[n].detach()), float(self.first[k])) for k, n in names})
+
+    monkeypatch.setattr(LossBalance, "_follow", watched)
+    seen = {}
+    for count in (0.2, 1.0):
+        made = config(guides_in_fusion=count)
+        made.trainer.balance.weighting = "gradnorm"
+        made.guided.epochs = made.trainer.epochs = 1
+        made.guided.lr = made.trainer.lr = 0.0  # what is measured does not move
+        steps.clear()
+        method = NeuroBridge(made)
+        method.fit(people(30, 0), people(12, 1), TASKS, context(tmp_path / str(count)))
+        seen[count] = [s for s in steps if "dx3" in s][1:]  # after the dry run
+    assert len(seen[1.0]) == 3
+    for count, fused in seen.items():
+        first = {n: loss for n, (loss, _) in fused[0].items()}
+        assert len(first) == 5
+        for k, losses in enumerate(fused):
+            for name, (loss, start) in losses.items():
+                assert start == pytest.approx(first[name])
+                whole = seen[1.0][k][name][0]
+                assert loss == pytest.approx(whole * (count if name in STREAMS else 1.0))
 
 
 HEADS = {
