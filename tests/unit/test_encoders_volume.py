@@ -11,8 +11,6 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from benchmark.encoders import (
-    ConvEncoder,
-    ConvEncoderConfig,
     PrepareVolumes,
     ReconstructionDecoder,
     SegmentationDecoder,
@@ -304,28 +302,6 @@ def test_segmentation_uses_skips_and_reconstruction_the_coarsest_map_alone() -> 
     rebuild(coarsest).square().sum().backward()
     assert coarsest.grad.any()
     assert [n for n, p in rebuild.named_parameters() if p.grad is None] == []
-
-
-def test_no_convolution_at_full_resolution_is_wider_than_four_channels() -> None:
-    for name in ("volume_vit", "dense_vit", "conv"):
-        encoder = build_encoder(name, {}, (32, 40, 32)).eval()
-        widest = _widest_at_full_size(encoder, torch.zeros(1, 1, 32, 40, 32))
-        assert widest <= 4, name
-    decoder = ReconstructionDecoder(ConvEncoder(ConvEncoderConfig()).widths)
-    assert _widest_at_full_size(decoder, torch.zeros(1, 64, 4, 5, 4)) <= 4
-
-
-def _widest_at_full_size(module: nn.Module, x: torch.Tensor) -> int:
-    widths = [0]
-
-    def look(part: nn.Module, _: object, out: torch.Tensor) -> None:
-        if isinstance(part, nn.Conv3d) and tuple(out.shape[2:]) == (32, 40, 32):
-            widths.append(out.shape[1])
-
-    for part in module.modules():
-        part.register_forward_hook(look)
-    module(x)
-    return max(widths)
 
 
 @pytest.mark.slow

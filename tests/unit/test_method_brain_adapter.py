@@ -23,7 +23,7 @@ from brain_adapter_people import (
 
 from benchmark.errors import MethodError
 from benchmark.samples.hide import hide
-from benchmark.training.batches import epoch_batches
+from benchmark.training.batches import epoch_batches, label_strata
 from benchmark.training.config import AugmentConfig
 from methods.brain_adapter.adapter import Adapter
 from methods.brain_adapter.contrast import Temperature, clip_loss
@@ -208,8 +208,15 @@ def test_the_temperature_starts_at_its_published_value_and_is_limited() -> None:
     assert temperature().item() == pytest.approx(100.0, rel=1e-5)
 
 
-def test_nobody_is_in_a_batch_twice() -> None:
-    assert all(len(set(rows)) == len(rows) for rows in epoch_batches(50, 8, seed=0, epoch=3))
+@pytest.mark.parametrize("even_labels", [False, True])
+def test_nobody_is_in_a_batch_twice(even_labels: bool) -> None:
+    rows = np.arange(50)
+    labels = {"dx3": np.where(rows % 5 == 4, np.nan, rows % 3)}
+    strata = label_strata(labels, frozenset(labels)) if even_labels else None
+    for epoch in range(4):
+        batches = list(epoch_batches(50, 8, seed=0, epoch=epoch, strata=strata))
+        assert all(len(set(batch.tolist())) == len(batch) <= 8 for batch in batches)
+        assert sorted(np.concatenate(batches)) == rows.tolist()
 
 
 # What is missing ---------------------------------------------------------------------------------
