@@ -263,6 +263,7 @@ def paper_config(text_folder: str = "") -> AnchoredConfig:
         genetics_stage=stage(50),
         fusion=FusionConfig(n_queries=16, dim=1024, heads=8, auxiliary_dropout=0.0),
         pretrained="",
+        task_weights={},
         trainer=TrainerConfig(epochs=50, batch_size=8, lr=1e-4, weight_decay=0.05),
     )
 

@@ -80,6 +80,7 @@ PAPER = {
         "fmri_stage.trainer.lr": 1e-4,
         "genetics_stage.trainer.lr": 1e-4,
         "complete_only": False,
+        "task_weights": {},
     },
     "qformer_late": {"fusion.n_queries": 0},
 }
@@ -100,7 +101,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Settings by dotted key."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        inner = isinstance(value, Mapping)
+        inner = isinstance(value, Mapping) and bool(value)
         found |= flat(value, f"{before}{key}.") if inner else {f"{before}{key}": value}
     return found
 
