@@ -49,6 +49,8 @@ class Claim:
         cohort: Where it is tested.
         tasks: Tasks; one that is derived from a fitted one counts.
         arms: By name, in the claimed order, lowest first.
+        to_first: For ``order``: each arm is claimed to score higher than the first, and the others
+            have no order.
         external: For ``transfer``: the other cohort.
         contrast: For ``order``: two of the tasks, where the gain of the last arm over the first is
             claimed to be larger on the former.
@@ -63,6 +65,7 @@ class Claim:
     cohort: str = MISSING
     tasks: list[str] = field(default_factory=list)
     arms: dict[str, Arm] = field(default_factory=dict)
+    to_first: bool = False
     external: str = ""
     contrast: list[str] = field(default_factory=list)
     protocol: str = ""
@@ -96,6 +99,8 @@ class Claim:
             self.kind != ORDER or len(self.contrast) != 2 or not {*self.contrast} <= {*self.tasks}
         ):
             raise ConfigError(f"{where}: `contrast` names two of the tasks of an {ORDER!r} claim")
+        if self.to_first and self.kind != ORDER:
+            raise ConfigError(f"{where}: `to_first` belongs to {ORDER!r}")
         if (self.kind == TRANSFER) != bool(self.external):
             raise ConfigError(f"{where}: `external` belongs to {TRANSFER!r}, and is needed there")
 

@@ -19,7 +19,7 @@ _HEADER = """\
 # Written by `neurodx pipeline`; change configs/ablation/ and run it again.
 # Run it with `dvc repro profiles/mini/dvc.yaml`, which calls `neurodx ablate`; up to two hours.
 """
-_JUDGE_CODE = ("ablations", "metrics", "results/ablation.py", "results/cell.py", "stats")
+_JUDGE_CODE = ("ablations", "metrics", "results", "stats")
 
 
 def ablation_pipeline_text(profile: Profile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmark.results.ablation import (
     contrast_line,
     order_lines,
     transfer_line,
+    unjudged_line,
 )
 from benchmark.results.derive import derive_binary
 from benchmark.results.ledger import Ledger, RowKey
@@ -34,7 +36,7 @@ from benchmark.runs.watch import Watch
 from benchmark.store.verified import verify_stores
 from benchmark.tasks import get_task
 
-__all__ = ["Study", "plan_study", "record", "run_study", "standing", "study_lines"]
+__all__ = ["Study", "plan_study", "record", "run_study", "standing", "study_lines", "unjudged"]
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,29 @@ def study_lines(
         except ResultError as error:
             yield name, str(error)
         else:
-            facts = {"cohort": claim.cohort, "kind": claim.kind, "seeds": len(claim.seeds)}
+            facts = _facts(claim) | {"commit": _commits(study, name, workspace)}
             yield name, [{**facts, **line} for line in lines]
+
+
+def unjudged(name: str, claim: Claim, why: str) -> list[dict[str, Any]]:
+    """Lines of a claim that cannot be judged, one a task: they take the place of earlier ones."""
+    facts = {"claim": name, "commit": "", **_facts(claim), **unjudged_line(why)}
+    return [facts | {"task": task, "metric": get_task(task).primary_metric} for task in claim.tasks]
+
+
+def _facts(claim: Claim) -> dict[str, Any]:
+    return {"cohort": claim.cohort, "kind": claim.kind, "seeds": len(claim.seeds)}
+
+
+def _commits(study: Study, name: str, workspace: Workspace) -> str:
+    """The code that a claim's runs were fitted by: short commits, ``+`` where files differed."""
+    found = set()
+    for (claim, _, _), ids in study.runs.items():
+        for identity in ids if claim == name else ():
+            folder = record(identity, study.jobs[identity], workspace)
+            commit = str(json.loads((folder / "result.json").read_text())["commit"] or "")
+            found.add(commit[:10] + commit[40:])
+    return ", ".join(sorted(found - {""}))
 
 
 def _lines(
@@ -164,7 +187,7 @@ def _lines(
         lines = confidence_lines(home, facts, n_resamples=n)
         return [{**line, "metric": "accuracy"} for line in lines]
     ledgers = {arm: ledger(arm, claim.cohort, v.TEST) for arm in claim.arms}
-    return order_lines(ledgers, facts, n_resamples=n)
+    return order_lines(ledgers, facts, to_first=claim.to_first, n_resamples=n)
 
 
 def _contrast(

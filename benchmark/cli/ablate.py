@@ -50,7 +50,13 @@ def run(args: argparse.Namespace) -> int:
 
     from benchmark.ablations.claims import load_claims
     from benchmark.ablations.report import markdown, write_lines
-    from benchmark.ablations.study import plan_study, run_study, standing, study_lines
+    from benchmark.ablations.study import (
+        plan_study,
+        run_study,
+        standing,
+        study_lines,
+        unjudged,
+    )
     from benchmark.cli.progress import JobProgress
     from benchmark.config import load_profile
     from benchmark.registry import ROOT
@@ -75,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     judged = []
     for name, found in study_lines(study, profile, workspace):
         if isinstance(found, str):
-            console.print(f"[red]{name}[/]: cannot be judged: {found}", soft_wrap=True)
+            lines += unjudged(name, study.claims[name], found)
             status = 1
             continue
         lines += found
@@ -84,9 +90,11 @@ def run(args: argparse.Namespace) -> int:
     folders = [workspace.ablations, *([workspace.board] if workspace.board.is_dir() else [])]
     table = write_lines(lines, every, *folders)
     for row in table[table["claim"].isin(list(claims))].to_dict("records") if len(table) else ():
-        interval = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-        arms = f"{row['higher']} over {row['lower']}"
-        console.print(f"{row['verdict']:10} {row['claim']} {row['task']}: {arms}: {interval}")
+        said = row["note"]
+        if not said:
+            interval = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            said = f"{row['higher']} over {row['lower']}: {interval}"
+        console.print(f"{row['verdict']:10} {row['claim']} {row['task']}: {said}", soft_wrap=True)
     insides, embeddings = _insides(study, judged, every, workspace, folders)
     for note, rows in insides[insides["note"] != ""].groupby("note"):
         console.print(f"inside: {note}: {', '.join(rows['row'].unique())}", soft_wrap=True)
@@ -109,7 +117,7 @@ def _insides(
     from benchmark.ablations.insides import study_insides
 
     found = study_insides(study, judged, workspace)
-    return write_insides(*found, judged, claims, *folders)
+    return write_insides(*found, study.claims, claims, *folders)
 
 
 def _section(insides: pd.DataFrame, embeddings: pd.DataFrame, docs: Path) -> str:

@@ -7,6 +7,7 @@ the one place where input is validated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -37,6 +38,7 @@ class Metric:
         kernel: (y_true (N,), prediction (N, K) or (N,), folds (N,), weights (N, B)) -> (B,).
         binary_only: Not defined for more than two classes.
         min_classes: Not defined for fewer classes.
+        bounds: Least and greatest value that it can have; intervals end there.
         descriptive: Chosen on the test data itself (such as a threshold); never a claim.
         ranks: May serve as a primary metric.
         no_interval: Why no interval is given; empty where one is.
@@ -52,6 +54,7 @@ class Metric:
     ranks: bool = True
     no_interval: str = ""
     min_classes: int = 2
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     def compute(
         self,

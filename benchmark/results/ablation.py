@@ -18,8 +18,7 @@ from benchmark.results.cell import build_cell
 from benchmark.results.ledger import Ledger
 from benchmark.results.score_cell import ScoredEntry, score_cell
 from benchmark.stats import draw_resamples, paired_gain
-from benchmark.stats.candidate import replicates_with_seed_noise
-from benchmark.stats.resamples import seeded_generator
+from benchmark.stats.candidate import widened_by_seeds
 from benchmark.tasks import Task
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "contrast_line",
     "order_lines",
     "transfer_line",
+    "unjudged_line",
     "verdict",
 ]
 
@@ -36,34 +36,44 @@ Array = NDArray[Any]
 SHOWN: Final = "shown"
 NOT_SHOWN: Final = "not shown"
 REVERSED: Final = "reversed"
-VERDICTS: Final = (SHOWN, NOT_SHOWN, REVERSED)
+NOT_JUDGED: Final = "not judged"
+CONTRAST: Final = "contrast"  # the kind of a line that is a difference of two gains
+VERDICTS: Final = (SHOWN, NOT_SHOWN, REVERSED, NOT_JUDGED)
 _THIRDS: Final = ("least confident third", "middle third", "most confident third")
 
 
 def verdict(low: float, high: float) -> str:
-    """What an interval of a claimed gain says.
+    """What an interval of a claimed gain says; without one nothing is judged.
 
     >>> verdict(0.01, 0.05), verdict(-0.02, 0.05), verdict(-0.05, -0.01)
     ('shown', 'not shown', 'reversed')
     """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NOT_JUDGED
     if low > 0:
         return SHOWN
     return REVERSED if high < 0 else NOT_SHOWN
 
 
 def order_lines(
-    ledgers: Mapping[str, Ledger], task: Task, *, n_resamples: int = 2000
+    ledgers: Mapping[str, Ledger],
+    task: Task,
+    *,
+    to_first: bool = False,
+    n_resamples: int = 2000,
 ) -> list[dict[str, Any]]:
     """Differences between successive arms, and between the last and the first where there are more.
 
     Args:
         ledgers: By arm, in the claimed order, lowest first; each method's key is its arm.
         task: The task.
+        to_first: Instead between each arm and the first, where the others have no order.
         n_resamples: Bootstrap resamples of participants, shared by all arms.
 
     Returns:
-        Lines of ``lower higher score_lower score_higher difference low high n``: positive where the
-        claim holds. The seeds' spread is part of the interval.
+        Lines of ``lower higher score_lower score_higher difference low high n n_lower n_higher``:
+        positive where the claim holds. The seeds' spread is part of the interval. ``n_lower`` and
+        ``n_higher`` are the people behind each side, here those that both arms predicted.
 
     Raises:
         ResultError: An arm cannot be scored.
@@ -71,7 +81,9 @@ def order_lines(
     scored = _scored(ledgers, task, n_resamples)
     names = list(ledgers)
     pairs = list(itertools.pairwise(names))
-    if len(names) > 2:
+    if to_first:
+        pairs = [(names[0], name) for name in names[1:]]
+    elif len(names) > 2:
         pairs.append((names[0], names[-1]))
     better = METRICS[task.primary_metric].higher_is_better
     lines = []
@@ -89,6 +101,8 @@ def order_lines(
                 "low": low,
                 "high": high,
                 "n": on_both.n,
+                "n_lower": on_both.n,
+                "n_higher": on_both.n,
             }
         )
     return lines
@@ -97,15 +111,18 @@ def order_lines(
 def transfer_line(
     home: Ledger, away: Ledger, task: Task, *, n_resamples: int = 2000
 ) -> dict[str, Any]:
-    """The score at home minus that on an external cohort; the two bootstraps are independent."""
+    """The score at home minus that on an external cohort; the two bootstraps are independent.
+
+    So are the seeds' parts, although the same models predict both: where their scores rise and fall
+    together the interval is rather too wide.
+    """
     (inside,) = _scored({home.key.method: home}, task, n_resamples).values()
     (outside,) = _scored({away.key.method: away}, task, n_resamples).values()
     sign = 1.0 if METRICS[task.primary_metric].higher_is_better else -1.0
     ours, theirs = inside.candidate, outside.candidate
-    replicates = sign * (
-        replicates_with_seed_noise(ours, ours.own) - replicates_with_seed_noise(theirs, theirs.own)
-    )
-    low, high = _limits(replicates)
+    replicates = sign * (ours.own.replicates - theirs.own.replicates)
+    seeds = [ours.seed_part, theirs.seed_part]
+    low, high = _limits(widened_by_seeds(replicates, seeds, home.key.cohort, away.key.cohort))
     return {
         "lower": away.key.cohort,
         "higher": home.key.cohort,
@@ -115,6 +132,8 @@ def transfer_line(
         "low": low,
         "high": high,
         "n": ours.own.n + theirs.own.n,
+        "n_lower": theirs.own.n,
+        "n_higher": ours.own.n,
     }
 
 
@@ -140,24 +159,24 @@ def contrast_line(
     if len({task.primary_metric for task in tasks}) > 1:
         raise ResultError(f"gains on {' and '.join(t.name for t in tasks)} have different metrics")
     sign = 1.0 if METRICS[tasks[0].primary_metric].higher_is_better else -1.0
-    gains, replicates, noise, people = [], [], 0.0, set[str]()
+    gains, replicates, sizes = [], [], []
+    seeds: list[tuple[float, int]] = []
+    people: set[str] = set()
     for task in tasks:
         scored = _scored(ledgers[task.name], task, n_resamples)
         first, last = (scored[list(ledgers[task.name])[k]].candidate for k in (0, -1))
         ours, theirs = last.against(first), first.against(last)
         gains.append(sign * (ours.score - theirs.score))
         replicates.append(sign * (ours.replicates - theirs.replicates))
-        noise += sum(
-            c.seed_sd**2 / c.seeds for c in (first, last) if c.seeds >= 3 and c.seed_sd > 0
-        )
+        sizes.append(ours.n)
+        seeds += [first.seed_part, last.seed_part]
         people |= {
             str(who) for one in ledgers[task.name].values() for who in one.frame[v.PARTICIPANT_ID]
         }
     more, less = (f"gain on {task.name}" for task in tasks)
-    draws = seeded_generator("seed noise of a contrast", more, less, n_resamples)
-    spread = draws.standard_normal(n_resamples) * math.sqrt(noise)
-    low, high = _limits(replicates[0] - replicates[1] + spread)
+    low, high = _limits(widened_by_seeds(replicates[0] - replicates[1], seeds, more, less))
     return {
+        "kind": CONTRAST,
         "lower": less,
         "higher": more,
         "score_lower": gains[1],
@@ -166,6 +185,8 @@ def contrast_line(
         "low": low,
         "high": high,
         "n": len(people),
+        "n_lower": sizes[1],
+        "n_higher": sizes[0],
     }
 
 
@@ -199,13 +220,15 @@ def confidence_lines(
             np.divide(hits, total, out=share[k], where=total > 0)
             share[k][total == 0] = np.nan
     means = shares.mean(axis=0)
+    sizes = np.bincount(third, minlength=len(_THIRDS)).tolist()  # the same in every replica
     lines = []
     for lower, higher in ((0, 1), (1, 2), (0, 2)):
         by_seed = shares[:, higher] - shares[:, lower]
         difference = by_seed.mean(axis=0)
-        draws = seeded_generator("seed noise of confidence", lower, higher, n_resamples)
-        sd = by_seed[:, 0].std(ddof=1) / math.sqrt(len(by_seed)) if len(by_seed) >= 3 else 0.0
-        low, high = _limits(difference[1:] + sd * draws.standard_normal(n_resamples))
+        n_seeds = len(by_seed)
+        variance = float(by_seed[:, 0].var(ddof=1)) / n_seeds if n_seeds >= 3 else 0.0
+        names = (_THIRDS[lower], _THIRDS[higher])
+        low, high = _limits(widened_by_seeds(difference[1:], [(variance, n_seeds - 1)], *names))
         lines.append(
             {
                 "lower": _THIRDS[lower],
@@ -216,6 +239,8 @@ def confidence_lines(
                 "low": low,
                 "high": high,
                 "n": len(entry.rows),
+                "n_lower": sizes[lower],
+                "n_higher": sizes[higher],
             }
         )
     return lines
@@ -249,6 +274,17 @@ def _scored(ledgers: Mapping[str, Ledger], task: Task, n_resamples: int) -> dict
     return {name: by_name[ledger.key.method] for name, ledger in ledgers.items()}
 
 
+def unjudged_line(note: str) -> dict[str, Any]:
+    """The line of a claim or task that cannot be judged, and why."""
+    numbers = ("score_lower", "score_higher", "difference", "low", "high")
+    line: dict[str, Any] = {"lower": "", "higher": "", **dict.fromkeys(numbers, math.nan)}
+    return line | {"n": 0, "n_lower": 0, "n_higher": 0, "note": note}
+
+
 def ablation_table(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The lines of all claims as one table, each with its verdict."""
-    return pd.DataFrame([{**line, "verdict": verdict(line["low"], line["high"])} for line in lines])
+    """The lines of all claims as one table, each with its verdict and why there is none."""
+    table = [{"note": "", **line, "verdict": verdict(line["low"], line["high"])} for line in lines]
+    for line in table:
+        if line["verdict"] == NOT_JUDGED and not line["note"]:
+            line["note"] = "undefined in more than 5 % of resamples"
+    return pd.DataFrame(table)

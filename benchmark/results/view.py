@@ -106,7 +106,7 @@ class EntryView:
         by_seed = [values[self.seeds == s].mean() for s in np.unique(self.seeds)]
         seed_sd = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else math.nan
         widened = with_seed_variance(interval, score, seed_sd, len(by_seed))
-        return MetricScore(metric.name, score, widened, seed_sd)
+        return MetricScore(metric.name, score, widened.within(*metric.bounds), seed_sd)
 
     def _delong(self, score: float) -> Interval:
         influence = np.mean(

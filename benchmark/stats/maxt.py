@@ -82,6 +82,7 @@ def max_t_of_pairs(
     *,
     moments: Moments | None = None,
     floor: Array | float = 0.0,
+    widened: Callable[[Array], Array] = lambda error: error,
     alpha: float = ALPHA,
 ) -> MaxT:
     """The same without the whole (P, B) matrix: replicates are asked for by block.
@@ -91,6 +92,8 @@ def max_t_of_pairs(
         replicates_of: Takes indices of differences, returns their replicates (len, B).
         moments: Of the replicates, where known; None takes another pass over them.
         floor: As in ``max_t``.
+        widened: From the standard errors (P,) to those that differences are divided by; ratios of
+            replicates keep the former.
         alpha: As in ``max_t``.
     """
     found = moments or _moments(differences, replicates_of)
@@ -98,17 +101,18 @@ def max_t_of_pairs(
     difference = np.where(comparable, differences, 0.0)
     error = np.maximum(np.where(comparable, found.spread, 0.0), floor)
     error = np.where(error > 1e-7 * (1e-30 + found.largest), error, 0.0)
-    t = _ratio(difference, error)
+    used = widened(error)
+    t = _ratio(difference, used)
     p_adjusted, separated, critical = _step_down(
         np.abs(t), comparable, _Centred(difference, error, replicates_of), alpha
     )
     return MaxT(
-        standard_error=np.where(comparable, error, np.nan),
+        standard_error=np.where(comparable, used, np.nan),
         t=t,
         p_adjusted=p_adjusted,
         separated=separated,
-        low=differences - critical * error,
-        high=differences + critical * error,
+        low=differences - critical * used,
+        high=differences + critical * used,
         critical=critical,
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.stats.candidate import Candidate, SetScore, replicates_with_seed_noise
+from benchmark.stats.interval import few_seeds_factor
 
 __all__ = ["Moments", "Pairs", "blocks", "pair_candidates"]
 
@@ -52,6 +53,8 @@ class Pairs:
         rows: Distinct rows of replicates, (R, B).
         row_first: Row of the first candidate in each pair.
         row_second: Row of the second.
+        seed_variance: Variance of each candidate's score by its seeds, (M,).
+        seed_df: Its degrees of freedom, (M,).
     """
 
     n_candidates: int
@@ -63,6 +66,20 @@ class Pairs:
     rows: Array
     row_first: Array
     row_second: Array
+    seed_variance: Array
+    seed_df: Array
+
+    def widened(self, error: Array) -> Array:
+        """Standard errors (P,) as they are to be used where the seeds' part is estimated from few.
+
+        Each is multiplied by :func:`few_seeds_factor`, so that what is compared with a normal
+        quantile holds at that of Student's t.
+        """
+        if not self.seed_variance.any():
+            return error
+        parts = [(self.seed_variance[k], self.seed_df[k]) for k in (self.first, self.second)]
+        by_seeds = sum(variance for variance, _ in parts)
+        return error * few_seeds_factor(np.maximum(np.square(error) - by_seeds, 0.0), parts)
 
     def replicates(self, which: Array) -> Array:
         """Replicates of the difference of some pairs, (len(which), B)."""
@@ -119,6 +136,8 @@ def pair_candidates(candidates: Sequence[Candidate]) -> Pairs:
         rows=table.rows,
         row_first=ours,
         row_second=theirs,
+        seed_variance=np.array([c.seed_part[0] for c in candidates]),
+        seed_df=np.array([c.seed_part[1] for c in candidates]),
     )
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import ResultError
-from benchmark.stats.candidate import Candidate, replicates_with_seed_noise
+from benchmark.stats.candidate import Candidate, difference_with_seed_noise
 from benchmark.stats.maxt import ALPHA, MaxT, max_t_of_pairs
 from benchmark.stats.pairs import Pairs, blocks, pair_candidates
 from benchmark.stats.power import more_to_separate
@@ -147,7 +147,12 @@ def rank_methods(
     pairs = pair_candidates(candidates)
     floor = 1.0 / np.maximum(1, pairs.n_smallest_class) if rates else 0.0
     test = max_t_of_pairs(
-        pairs.differences, pairs.replicates, moments=pairs.moments(), floor=floor, alpha=alpha
+        pairs.differences,
+        pairs.replicates,
+        moments=pairs.moments(),
+        floor=floor,
+        widened=pairs.widened,
+        alpha=alpha,
     )
     sign = 1.0 if higher_is_better else -1.0
     gains = pairs.square(sign * pairs.differences)
@@ -169,9 +174,7 @@ def paired_gain(
     """
     sign = 1.0 if higher_is_better else -1.0
     ours, theirs = candidate.against(reference), reference.against(candidate)
-    difference = sign * (
-        replicates_with_seed_noise(candidate, ours) - replicates_with_seed_noise(reference, theirs)
-    )
+    difference = sign * difference_with_seed_noise(candidate, reference)
     difference = difference[np.isfinite(difference)]
     if len(difference) < 0.95 * len(ours.replicates):
         return sign * (ours.score - theirs.score), math.nan, math.nan

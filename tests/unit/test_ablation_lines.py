@@ -14,6 +14,7 @@ from benchmark.results.ablation import (
     contrast_line,
     order_lines,
     transfer_line,
+    unjudged_line,
     verdict,
 )
 from benchmark.results.ledger import Ledger, RowKey
@@ -85,7 +86,18 @@ def test_a_claim_that_goes_the_other_way_is_reversed_and_noise_is_not_shown() ->
 
 
 def test_an_interval_that_cannot_be_had_shows_nothing() -> None:
-    assert verdict(float("nan"), float("nan")) == "not shown"
+    assert verdict(float("nan"), float("nan")) == "not judged"
+    (row,) = ablation_table([{"low": np.nan, "high": np.nan}]).to_dict("records")
+    assert row["note"] == "undefined in more than 5 % of resamples"
+    (row,) = ablation_table([unjudged_line("a run failed")]).to_dict("records")
+    assert (row["verdict"], row["note"], row["n"]) == ("not judged", "a run failed", 0)
+
+
+def test_arms_without_an_order_are_set_against_the_first() -> None:
+    arms = {name: ledger(name, s) for name, s in (("none", 0.0), ("some", 1.0), ("much", 2.5))}
+    lines = order_lines(arms, TASK, to_first=True, n_resamples=300)
+    assert [(x["lower"], x["higher"]) for x in lines] == [("none", "some"), ("none", "much")]
+    assert all(x["n"] == x["n_lower"] == x["n_higher"] == N for x in lines)
 
 
 def repeated(arm: str, signal: float) -> Ledger:
@@ -139,7 +151,20 @@ def test_transfer_takes_two_independent_bootstraps() -> None:
     )
     assert line["difference"] == pytest.approx(expected, abs=1e-9)
     assert (line["lower"], line["higher"], line["n"]) == ("external", "memory", 2 * N)
+    assert (line["n_lower"], line["n_higher"]) == (N, N)
     assert verdict(line["low"], line["high"]) == "shown"
+
+
+def test_the_spread_of_seeds_counts_at_home_and_away() -> None:
+    def width(signals: tuple[float, ...]) -> float:
+        frames = [ledger("net", s, seeds=(k,)).frame for k, s in enumerate(signals)]
+        home = Ledger(RowKey("memory", "ad_cn", "arm", "3fold", "net"), pd.concat(frames))
+        away = pd.concat(frames).assign(fold=0)
+        there = Ledger(RowKey("external", "ad_cn", "arm", "external", "net"), away)
+        line = transfer_line(home, there, TASK, n_resamples=500)
+        return line["high"] - line["low"]
+
+    assert width((-1.0, 1.0, 3.0)) > 2 * width((1.0, 1.0, 1.0))
 
 
 def sure_and_right() -> pd.DataFrame:
@@ -167,7 +192,7 @@ def test_accuracy_by_thirds_of_confidence_is_counted_by_hand() -> None:
     ends = [(names[0], names[1]), (names[1], names[2]), (names[0], names[2])]
     assert found == [(low, high, share[low], share[high]) for low, high in ends]
     assert [x["difference"] for x in lines] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
-    assert [x["n"] for x in lines] == [9, 9, 9]
+    assert [(x["n"], x["n_lower"], x["n_higher"]) for x in lines] == [(9, 3, 3)] * 3
 
 
 def test_the_spread_of_seeds_is_part_of_accuracy_by_confidence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tiny_cohort import EXTERNAL, TINY
 
 from benchmark.ablations.claims import Arm, Claim, load_claims
 from benchmark.ablations.report import markdown, publish, read_lines, write_lines
-from benchmark.ablations.study import plan_study, run_study, standing, study_lines
+from benchmark.ablations.study import plan_study, run_study, standing, study_lines, unjudged
 from benchmark.config import Profile
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.registry import registry
@@ -81,6 +82,13 @@ def test_a_claim_is_fitted_once_and_judged(
         ("ad_cn", "low", "high"),
         ("ad_cn - dx3", "gain on dx3", "gain on ad_cn"),
     ]
+    assert found["one"][-1]["kind"] == "contrast"
+    commits = {
+        json.loads(path.read_text())["commit"]
+        for path in fresh_workspace.for_ablations().runs.rglob("result.json")
+    }
+    (commit,) = commits
+    assert found["one"][0]["commit"] == commit[:10] + commit[40:]
     assert found["two"][0]["lower"] == EXTERNAL
     assert found["three"][0]["metric"] == "accuracy"
 
@@ -150,7 +158,8 @@ def test_lines_of_other_claims_stay_and_pages_say_what_is_missing(tmp_path: Path
     line = {
         "claim": "two", "task": "dx3", "metric": "roc_auc", "cohort": TINY, "kind": "order",
         "seeds": 3, "lower": "low", "higher": "high", "score_lower": 0.6, "score_higher": 0.7,
-        "difference": 0.1, "low": 0.02, "high": 0.18, "n": 40,
+        "difference": 0.1, "low": 0.02, "high": 0.18, "n": 40, "n_lower": 40, "n_higher": 40,
+        "commit": "abc1234567",
     }  # fmt: skip
     write_lines([line], claims, tmp_path / "a")
     table = write_lines([line | {"claim": "one"}], claims, tmp_path / "a", tmp_path / "board")
@@ -160,6 +169,13 @@ def test_lines_of_other_claims_stay_and_pages_say_what_is_missing(tmp_path: Path
     assert again["verdict"].tolist() == ["not shown", "shown"]
     page = markdown(again, claims | {"three": claim(title="Not yet")}, "mini")
     assert "+0.100 | +0.020 to +0.180 | 40 | shown |" in page
+    assert f"{TINY}, 3 seeds, fitted by the code of abc1234567." in page
+    assert "2 differences, and nothing is corrected" in page
     assert "Not run yet: `neurodx ablate --only three`" in page
     publish(tmp_path / "a", tmp_path / "board")
     assert read_lines(tmp_path / "board")["verdict"].tolist() == ["not shown", "shown"]
+    gone = write_lines(unjudged("two", claims["two"], "a run failed"), claims, tmp_path / "a")
+    assert gone["verdict"].tolist() == ["not shown", "not judged", "not judged"]
+    assert "|  | not judged: a run failed |" in markdown(gone, claims, "mini")
+    gone.drop(columns="note").to_parquet(tmp_path / "board" / "ablations.parquet")
+    assert read_lines(tmp_path / "board").empty

@@ -179,9 +179,39 @@ def test_seed_variance_widens_from_three_seeds_on():
     given = Interval(0.7, 0.9, "x")
     assert with_seed_variance(given, 0.8, 0.05, 2) is given
     wide = with_seed_variance(given, 0.8, 0.05, 4)
-    assert wide.high - 0.8 == pytest.approx(math.hypot(0.1, 1.959964 * 0.05 / 2))
+    people, seeds = (0.1 / 1.959964) ** 2, 0.05**2 / 4
+    df = (people + seeds) ** 2 / (seeds**2 / 3)
+    expected = stats.t.ppf(0.975, df) * math.sqrt(people + seeds)
+    assert wide.high - 0.8 == pytest.approx(expected)
     assert wide.low == pytest.approx(1.6 - wide.high)
     assert "seed variance" in wide.method
+
+
+def test_three_seeds_alone_take_students_quantile():
+    point = Interval(0.8, 0.8, "x")
+    wide = with_seed_variance(point, 0.8, 0.03, 3)
+    assert wide.high - 0.8 == pytest.approx(stats.t.ppf(0.975, 2) * 0.03 / math.sqrt(3))
+
+
+@pytest.mark.parametrize("people_sd", [0.0, 0.5, 2.0])
+def test_an_interval_with_few_seeds_covers(people_sd):
+    """The mean of three seeds (sd 1 each), known but for an error of the people."""
+    rng = np.random.default_rng(1)
+    side = 1.959964 * people_sd
+    covered = 0
+    for values in rng.normal(size=(4000, 3)) + people_sd * rng.normal(size=(4000, 1)):
+        mean = values.mean()
+        given = Interval(mean - side, mean + side, "x")
+        wide = with_seed_variance(given, mean, values.std(ddof=1), 3)
+        covered += wide.low <= 0.0 <= wide.high
+    assert 0.94 <= covered / 4000 <= 0.975
+
+
+def test_an_interval_ends_where_its_metric_does():
+    given = Interval(-0.1, 1.2, "x")
+    assert given.within(0.0, 1.0) == Interval(0.0, 1.0, "x")
+    assert given.within(-1.0, math.inf) is given
+    assert math.isnan(Interval(math.nan, math.nan, "x").within(0.0, 1.0).low)
 
 
 def test_delong_interval_covers_at_small_prevalence():

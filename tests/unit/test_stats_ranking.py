@@ -246,11 +246,21 @@ def test_ranking_many_equals_pair_by_pair_reference():
     floor = np.array([1 / a.against(b).n_smallest_class for a, b in pairs])
     test = max_t(differences, replicates, floor=floor)
     assert ranking.critical == test.critical
+    # sd 0.01 between three seeds: variance 1e-4 / 3 with two degrees of freedom, of either or both
+    error = np.maximum(replicates.std(axis=1, ddof=1), floor)
+    seeds = np.array([(a.seeds == 3) + (b.seeds == 3) for a, b in pairs])
+    with np.errstate(divide="ignore"):
+        df = error**4 / (seeds * (1e-4 / 3) ** 2 / 2)
+    wider = np.where(seeds > 0, stats.t.ppf(0.975, df) / stats.norm.ppf(0.975), 1.0)
+    error *= wider
+    wide = max_t_of_pairs(
+        differences, lambda which: replicates[which], floor=floor, widened=lambda se: se * wider
+    )
     for i, found in enumerate(ranking.comparisons):
         assert (found.key_a, found.key_b) == (pairs[i][0].key, pairs[i][1].key)
         assert found.n_common == pairs[i][0].against(pairs[i][1]).n
-        assert found.t == pytest.approx(differences[i] / max(replicates[i].std(ddof=1), floor[i]))
-        assert found.separated == test.separated[i]
+        assert found.t == pytest.approx(differences[i] / error[i])
+        assert found.separated == wide.separated[i]
     losses = np.zeros((15, 2000))
     for (a, b), values in zip(combinations(range(15), 2), replicates, strict=True):
         losses[a] += values < -1e-7
@@ -308,6 +318,19 @@ def test_variance_between_seeds_can_undo_a_separation():
     moved = [_candidate("a", 0.90, seeds=3, seed_sd=0.06), _candidate("b", 0.85)]
     assert _rows(calm)["b"].tie_group == 2
     assert _rows(moved)["b"].tie_group == 1
+
+
+def test_a_gain_between_two_methods_of_three_seeds_covers():
+    rng = np.random.default_rng(2)
+    covered = 0
+    for values in rng.normal(size=(1000, 2, 3)):
+        pair = [
+            _candidate(name, own.mean(), 1e-9, seeds=3, seed_sd=own.std(ddof=1))
+            for name, own in zip("ab", values, strict=True)
+        ]
+        _, low, high = paired_gain(*pair, higher_is_better=True)
+        covered += low <= 0.0 <= high
+    assert 0.935 <= covered / 1000 <= 0.98
 
 
 def test_gain_over_a_floor_is_positive_when_better():
