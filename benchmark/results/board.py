@@ -127,7 +127,8 @@ def without_formulas(frame: pd.DataFrame, keep: Collection[str] = ()) -> pd.Data
     """Puts an apostrophe before each text that a spreadsheet would take for a formula.
 
     These begin with ``= + - @``, a tab or the end of a line. Numbers and intervals stay, as in
-    ``-0.1 to 0.2``, and so do columns of numbers.
+    ``-0.1 to 0.2``, and so do columns of numbers. Ends of lines become ``\\n``: others end a row of
+    the file, and the next one would begin with what follows.
 
     Args:
         frame: Any table.
@@ -138,8 +139,11 @@ def without_formulas(frame: pd.DataFrame, keep: Collection[str] = ()) -> pd.Data
 
 
 def _no_formula(value: object) -> object:
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    return f"'{value}" if risky and not _NUMBERS.fullmatch(str(value)) else value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    risky = text.startswith(("=", "+", "-", "@", "\t", "\n")) and not _NUMBERS.fullmatch(text)
+    return f"'{text}" if risky else text
 
 
 def _comparison_table(families: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -112,10 +112,14 @@ def write_ablations(board: Path) -> Path:
 
 # claim, kind, task, lower, higher, scores, people behind each side
 NEWER = (
-    ("guided_over_single", "contrast", "mci_cn - ad_cn", "gain on ad_cn", "gain on mci_cn")
-    + (0.005, 0.019, 259, 345),
-    ("more_modalities", "confidence", "dx3", "least confident third", "most confident third")
-    + (0.6, 0.8, 162, 161),
+    (
+        *("guided_over_single", "contrast", "mci_cn - ad_cn", "gain on ad_cn", "gain on mci_cn"),
+        *(0.005, 0.019, 259, 345),
+    ),
+    (
+        *("more_modalities", "confidence", "dx3", "least confident third"),
+        *("most confident third", 0.6, 0.8, 162, 161),
+    ),
     ("more_modalities", "order", "dx3", "text", "no such arm", np.nan, np.nan, np.nan, np.nan),
 )
 COMMIT = "abc1234"
@@ -138,10 +142,10 @@ def write_newer(board: Path) -> Path:
         own = table[table["claim"] == line["claim"]].iloc[0].to_dict()
         gain = line["score_higher"] - line["score_lower"]
         line |= {"difference": gain, "low": gain - 0.05, "high": gain + 0.05, "n": 485}
-        judged = (
-            {"verdict": "not shown"} if gain == gain else {"verdict": "not judged", "n": np.nan}
-        )
-        lines.append(own | line | judged | {"note": "" if gain == gain else REASON})
+        line |= {"verdict": "not shown", "note": ""}
+        if np.isnan(gain):
+            line |= {"verdict": "not judged", "note": REASON, "n": np.nan}
+        lines.append(own | line)
     pd.concat([table, pd.DataFrame(lines)], ignore_index=True).to_parquet(path)
     return board
 

@@ -11,6 +11,7 @@ import pytest
 from benchmark.results import compare_reference, rank_workspace, write_reference
 from benchmark.results.board import without_formulas
 from leaderboard import exports
+from leaderboard.rows import CELL
 
 FORMULAS = [
     "=HYPERLINK(1)",
@@ -45,7 +46,8 @@ def test_without_a_method_places_in_a_file_are_those_of_the_methods_left(open_pa
     own = saved[0].loc[saved[0]["track"] == "t1w"].query("method != 'oracle' and status == 'done'")
     assert sorted(own["position"]) == [1, 2]
     assert own["first_place_share"].sum() == pytest.approx(1)
-    assert own["n_more_to_separate"].nunique() == 1, "two methods need the same people"
+    (needed,) = set(own["n_more_to_separate"])
+    assert needed > 0, "two methods need the same people"
     alone = ["resnet3d", "voxel_svm", "regional_linear"]
     open_page("ranking", board, cohort="phantom-memory", task="ad_cn", without=alone[:2])
     (last,) = saved[1].loc[saved[1]["method"] == alone[2]].to_dict("records")
@@ -59,25 +61,24 @@ def test_a_file_of_the_matrix_holds_the_ranks_of_the_page_alone(open_page, board
     stale = {"rank_low", "rank_high", "tie_group", "rank_all_low", "rank_all_high", "tie_group_all"}
     stale |= {"position", "first_place_share", "n_more_to_separate"}
     assert not stale & set(rows.columns)
-    best = rows.loc[rows["shown_position"] == 1]
-    assert (
-        len(best)
-        == rows.loc[rows["shown_low"].notna(), ["cohort", "task", "protocol"]]
-        .drop_duplicates()
-        .shape[0]
-    )
+    ranked = rows.loc[rows["shown_low"].notna()]
+    first = ranked.loc[ranked["shown_position"] == 1]
+    assert len(first) == len(ranked[CELL].drop_duplicates())
 
 
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe_and_numbers_stay():
     texts = [*FORMULAS, *PLAIN, None]
     frame = pd.DataFrame({"title": texts, "method": texts, "score": -0.5, "n": -1, "good": True})
     found = without_formulas(frame, keep=("method",))
-    assert found["title"].tolist()[:-1] == [*(f"'{text}" for text in FORMULAS), *PLAIN]
+    guarded = ["'" + text.replace("\r", "\n") for text in FORMULAS]
+    assert found["title"].tolist()[:-1] == [*guarded, *PLAIN]
     assert pd.isna(found["title"].iloc[-1])
     kept = ["method", "score", "n", "good"]
     pd.testing.assert_frame_equal(found[kept], frame[kept])
     typed = frame.astype({"title": "string", "n": "Int64", "good": "boolean"})
     assert without_formulas(typed)["title"].iloc[0] == "'=HYPERLINK(1)"
+    inside = pd.DataFrame({"title": ["a\r=1", "b\r\n=1"]})
+    assert exports.as_csv(inside) == 'title\n"a\n=1"\n"b\n=1"\n'
     read = pd.read_csv(io.StringIO(exports.as_csv(frame[["title", "score"]])))
     assert read["title"][2] == "'-1+1"
     assert read["score"].tolist() == [-0.5] * len(frame)
