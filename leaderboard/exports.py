@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from benchmark.results.board import without_formulas
 from benchmark.results.latex import escape_latex
 from leaderboard import formats
 from leaderboard.rows import UNSCORED, records
@@ -19,8 +20,9 @@ _INTERNAL: Final = ("key", "label")
 
 
 def as_csv(rows: pd.DataFrame) -> str:
-    """Every column of the rows shown, unrounded."""
-    return rows.drop(columns=list(_INTERNAL), errors="ignore").to_csv(index=False)
+    """Every column of the rows shown, unrounded; no cell is a formula to a spreadsheet."""
+    table = rows.drop(columns=list(_INTERNAL), errors="ignore")
+    return without_formulas(table).to_csv(index=False)
 
 
 def as_json(rows: pd.DataFrame, facts: Mapping[str, Any]) -> str:

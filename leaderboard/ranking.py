@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from benchmark.results import CellCandidates
 from benchmark.stats import RankRow, rank_methods
 from leaderboard.rows import CELL, is_ranked
 
-__all__ = ["Families", "input_families", "ranked", "ranked_by_inputs"]
+__all__ = ["BY_INPUTS", "Families", "input_families", "ranked", "ranked_by_inputs"]
 
 Families = Mapping[str, frozenset[str]]
 
@@ -22,12 +23,20 @@ _SHOWN = {
     "shown_first_share": "first_place_share",
     "shown_more": "n_more_to_separate",
 }
-_SAME = {name: name for name in ("rank_low", "rank_high", "tie_group")}
+_SAME = {
+    name: name
+    for name in (
+        *("rank_low", "rank_high", "tie_group"),
+        *("position", "first_place_share", "n_more_to_separate"),
+    )
+}
 _WIDER = {
     "rank_all_low": "rank_low",
     "rank_all_high": "rank_high",
     "tie_group_all": "tie_group",
 }
+# Columns of the board that hold for its own choice of rows alone.
+BY_INPUTS: Final = (*_SAME, *_WIDER)
 
 
 def ranked(rows: pd.DataFrame, cell: CellCandidates | None) -> pd.DataFrame:
@@ -38,10 +47,14 @@ def ranked(rows: pd.DataFrame, cell: CellCandidates | None) -> pd.DataFrame:
         cell: What the board stored for ranking; None where nothing was scored.
 
     Returns:
-        The rows with the ``shown_*`` columns; NaN for rows that are not ranked.
+        The rows with the ``shown_*`` columns; NaN for rows that are not ranked. ``shown_oracle`` is
+        the difference from the oracle, positive where the row is better whatever the metric.
     """
     places = _places(list(rows.loc[is_ranked(rows), "key"]), cell)
-    return rows.assign(**_columns(rows, places, _SHOWN))
+    sign = -1.0 if cell is not None and not cell.higher_is_better else 1.0
+    return rows.assign(
+        **_columns(rows, places, _SHOWN), shown_oracle=sign * rows["oracle_gap"].astype("float64")
+    )
 
 
 def ranked_by_inputs(
@@ -55,8 +68,7 @@ def ranked_by_inputs(
         families: For each track, the keys of the rows whose inputs it includes.
 
     Returns:
-        The rows with the columns ``rank_*``, ``tie_group`` and ``rank_all_*``, ``tie_group_all``
-        replaced.
+        The rows with the columns ``BY_INPUTS`` replaced.
     """
     shown = rows.loc[is_ranked(rows), ["key", "track"]]
     every = list(shown["key"])

@@ -98,31 +98,36 @@ def keyed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``label``: the title, and what tells rows of one title apart."""
+    """Adds ``label``: the title, and what tells rows of one title apart.
+
+    That is the track, then the task a row is derived from, and at last the method's name.
+    """
     title = rows["title"].where(rows["title"] != "", rows["method"])
     for column, before in (("track", ""), ("derived_from", "from ")):
         different = rows[column].groupby(title).transform("nunique") > 1
         mark = " (" + before + rows[column] + ")"
         title = title.where(~different | (rows[column] == ""), title + mark)
-    return rows.assign(label=title)
+    different = rows["method"].groupby(title).transform("nunique") > 1
+    return rows.assign(label=title.where(~different, title + " (" + rows["method"] + ")"))
 
 
-def transfer_rows(rows: pd.DataFrame, task: str, home: str, abroad: str) -> pd.DataFrame:
-    """In-domain and external rows of the methods that have both, for one task.
+def transfer_rows(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """In-domain and external rows of the methods that were trained on the one cohort.
 
     Args:
         rows: Scored rows with ``key`` and ``label``.
-        task: The task.
-        home: The cohort that the models were trained on.
-        abroad: The external cohort.
+        lines: Lines of the table ``external_drop`` with ``key``, all of one cohort, task, protocol
+            and external cohort: they alone know where an external row was trained.
 
     Returns:
-        Two rows a method with ``where``, ordered by label.
+        Two rows a method with ``where``, ordered by label; empty where none of the rows has both.
     """
-    scored = rows.loc[(rows["task"] == task) & is_scored(rows)]
-    inside = scored.loc[(scored["cohort"] == home) & (scored["protocol"] != EXTERNAL)]
-    outside = scored.loc[(scored["cohort"] == abroad) & (scored["protocol"] == EXTERNAL)]
-    both = set(inside["key"]) & set(outside["key"])
+    pair = lines.iloc[0]
+    scored = rows.loc[(rows["task"] == pair["task"]) & is_scored(rows)]
+    home = (scored["cohort"] == pair["cohort"]) & (scored["protocol"] == pair["protocol"])
+    abroad = (scored["cohort"] == pair["external_cohort"]) & (scored["protocol"] == EXTERNAL)
+    inside, outside = scored.loc[home], scored.loc[abroad]
+    both = set(inside["key"]) & set(outside["key"]) & set(lines["key"])
     pairs = pd.concat([inside.assign(where="in-domain"), outside.assign(where="external")])
     return pairs.loc[pairs["key"].isin(both)].sort_values(["label", "where"]).reset_index(drop=True)
 
@@ -130,16 +135,24 @@ def transfer_rows(rows: pd.DataFrame, task: str, home: str, abroad: str) -> pd.D
 def in_display_order(rows: pd.DataFrame, sort: str, *, higher_is_better: bool) -> pd.DataFrame:
     """Orders rows: scored ones by the chosen column, then failed, then missing ones.
 
-    Sorting by score follows the ranking's own positions where rows are ranked.
+    By ``score`` means by ``shown_position``, which counts pairwise losses on common people, so that
+    scores need not descend; a row that is not ranked stands before the first ranked one that scores
+    worse. Where no row is ranked, and between equals, the score decides.
     """
-    down = -1.0 if higher_is_better else 1.0
+    worse = rows["score"] * (-1.0 if higher_is_better else 1.0)
     keys = {
-        "score": down * rows["score"],
+        "score": _places(rows["shown_position"], worse),
         "gain": -rows["floor_gain"],
         "cost": rows["cpu_seconds"].fillna(rows["fit_seconds"]),
         "name": rows["label"].str.lower(),
     }
     unscored = rows["status"].map({FAILED: 1, MISSING: 2}).fillna(0)
-    ordered = rows.assign(_last=unscored, _key=keys[sort], _tie=rows["label"])
-    ordered = ordered.sort_values(["_last", "_key", "_tie"], na_position="last")
-    return ordered.drop(columns=["_last", "_key", "_tie"]).reset_index(drop=True)
+    by = {"_last": unscored, "_key": keys[sort], "_worse": worse, "_tie": rows["label"]}
+    ordered = rows.assign(**by).sort_values([*by], na_position="last")
+    return ordered.drop(columns=[*by]).reset_index(drop=True)
+
+
+def _places(position: pd.Series[float], worse: pd.Series[float]) -> pd.Series[float]:
+    """Positions; rows without one half a place before the first with one that scores worse."""
+    before = [position[worse > value].min() - 0.5 for value in worse]  # NaN where there is none
+    return position.where(position.notna(), before)

@@ -46,7 +46,7 @@ FIT: Final = "fit"
 
 ANY: Final = "any"
 SORTS: Final = {
-    "score": "Score",
+    "score": "Rank, then score",
     "gain": "Gain over the confound floor",
     "cost": "Cost, cheapest first",
     "name": "Name",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from leaderboard import formats
 from leaderboard.rows import FAILED, MISSING
 
-__all__ = ["headline", "plain_list", "unscored_note"]
+__all__ = ["headline", "plain_list", "unscored_note", "why_unscored"]
 
 SHOWN_AT_MOST = 5
 
@@ -69,3 +71,10 @@ def unscored_note(rows: pd.DataFrame) -> str:
         if count:
             parts.append(f"{count} {word}")
     return f"Not scored: {' and '.join(parts)}; the table says why." if parts else ""
+
+
+def why_unscored(row: Any) -> str:
+    """Why a failed or missing row has no score: what the board recorded, if anything."""
+    if isinstance(row.error, str) and row.error:
+        return row.error
+    return "not run on this cohort and task" if row.status == MISSING else "no reason recorded"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from benchmark.results.schema import (
 )
 from benchmark.tracks import TRACKS
 
-__all__ = ["COMPARISON_COLUMNS", "rank_workspace"]
+__all__ = ["COMPARISON_COLUMNS", "rank_workspace", "without_formulas"]
 
 COMPARISON_COLUMNS: Final = (
     *CELL,
@@ -51,6 +52,8 @@ COMPARISON_COLUMNS: Final = (
 
 
 _CELLS_AT_ONCE: Final = 2
+_NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBERS: Final = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?")
 
 
 def rank_workspace(
@@ -100,7 +103,8 @@ def rank_workspace(
     leaderboard = _finished(leaderboard, updates)
     with replaced_folder(board) as fresh:
         write_table(leaderboard, fresh / "leaderboard.parquet")
-        leaderboard.to_csv(fresh / "leaderboard.csv", index=False, float_format="%.6f")
+        plain = without_formulas(leaderboard, keep=ROW_KEY)
+        plain.to_csv(fresh / "leaderboard.csv", index=False, float_format="%.6f")
         write_table(metrics, fresh / "metrics.parquet", *ROW_KEY, "metric")
         write_table(
             _comparison_table(comparisons),
@@ -117,6 +121,29 @@ def rank_workspace(
         write_json(_board_facts(scores, leaderboard, facts or {}), fresh / "board.json")
         write_exports(leaderboard, metrics, fresh)
     return leaderboard
+
+
+def without_formulas(frame: pd.DataFrame, keep: Collection[str] = ()) -> pd.DataFrame:
+    """Puts an apostrophe before each text that a spreadsheet would take for a formula.
+
+    These begin with ``= + - @``, a tab or the end of a line. Numbers and intervals stay, as in
+    ``-0.1 to 0.2``, and so do columns of numbers. Ends of lines become ``\\n``: others end a row of
+    the file, and the next one would begin with what follows.
+
+    Args:
+        frame: Any table.
+        keep: Columns to leave as they are, since rows are found by them.
+    """
+    texts = frame.select_dtypes(exclude=["number", "bool", "boolean"]).columns.difference([*keep])
+    return frame.assign(**{str(c): frame[c].map(_no_formula, na_action="ignore") for c in texts})
+
+
+def _no_formula(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    risky = text.startswith(("=", "+", "-", "@", "\t", "\n")) and not _NUMBERS.fullmatch(text)
+    return f"'{text}" if risky else text
 
 
 def _comparison_table(families: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -7,22 +7,27 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
-from benchmark.results.ablation import VERDICTS
 from leaderboard.charts.axes import AXIS_AND_LEGEND, looks, score_axis
 from leaderboard.charts.palette import Palette
 from leaderboard.formats import interval, signed
 from leaderboard.rows import records
 
-__all__ = ["MARKS", "claim_forest", "claim_forest_alt_text"]
+__all__ = ["MARKS", "claim_forest", "claim_forest_alt_text", "mark"]
 
 _LINES: Final = "split(datum.label, '|')"
 ROW_HEIGHT: Final = 54
-# By verdict: sign in a table, shape in a chart.
+# By verdict that has a number: sign in a table, shape in a chart.
 MARKS: Final = {
     "shown": ("\N{BLACK UP-POINTING TRIANGLE}", "triangle-up"),
     "not shown": ("\N{BLACK CIRCLE}", "circle"),
     "reversed": ("\N{BLACK DOWN-POINTING TRIANGLE}", "triangle-down"),
 }
+_OTHER: Final = ("\N{WHITE CIRCLE}", "diamond")
+
+
+def mark(verdict: str) -> tuple[str, str]:
+    """Sign and shape of a verdict, of one not known here too."""
+    return MARKS.get(verdict, _OTHER)
 
 
 def claim_forest(
@@ -31,7 +36,8 @@ def claim_forest(
     """Draws each difference with its interval; positive where the claim holds.
 
     Args:
-        rows: Columns ``name task lower higher difference low high verdict n`` in display order.
+        rows: Columns ``name task lower higher difference low high verdict people`` in display
+            order, lines with a difference alone.
         title: Title of the horizontal axis.
         palette: Colours of the theme.
         digits: Digits after the point in tooltips.
@@ -46,12 +52,13 @@ def claim_forest(
             interval(a, b, digits, sign=True) for a, b in zip(rows.low, rows.high, strict=True)
         ],
     )
-    columns = ["label", "arms", "difference", "low", "high", "interval", "verdict", "n"]
+    columns = ["label", "arms", "difference", "low", "high", "interval", "verdict", "people"]
     axis = alt.Axis(
         labelLimit=190, ticks=False, domain=False, labelPadding=8, labelExpr=_LINES, labelOffset=-14
     )
-    scale = alt.Scale(domain=list(VERDICTS), range=_colours(palette))
-    shapes = alt.Scale(domain=list(VERDICTS), range=[MARKS[name][1] for name in VERDICTS])
+    verdicts = list(dict.fromkeys([*MARKS, *data["verdict"]]))
+    scale = alt.Scale(domain=verdicts, range=_colours(verdicts, palette))
+    shapes = alt.Scale(domain=verdicts, range=[mark(name)[1] for name in verdicts])
     legend = alt.Legend(title="Verdict", orient="top", labelLimit=300)
     base = alt.Chart(data[columns]).encode(
         y=alt.Y("label:N", sort=data["label"].tolist(), title=None, axis=axis),
@@ -61,7 +68,7 @@ def claim_forest(
             alt.Tooltip("difference:Q", title=title, format=f"+.{digits}f"),
             alt.Tooltip("interval:N", title="95 % interval"),
             alt.Tooltip("verdict:N", title="Verdict"),
-            alt.Tooltip("n:Q", title="n"),
+            alt.Tooltip("people:N", title="n"),
         ],
     )
     zero = (
@@ -77,9 +84,9 @@ def claim_forest(
     return alt.LayerChart(layer=[zero, bars, points], height=height, config=looks(palette))
 
 
-def _colours(palette: Palette) -> list[str]:
-    found = {"shown": palette.groups[0], "not shown": palette.muted, "reversed": palette.groups[1]}
-    return [found[name] for name in VERDICTS]
+def _colours(verdicts: list[str], palette: Palette) -> list[str]:
+    found = {"shown": palette.groups[0], "reversed": palette.groups[1]}
+    return [found.get(name, palette.muted) for name in verdicts]
 
 
 def claim_forest_alt_text(rows: pd.DataFrame, title: str, digits: int = 3) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from leaderboard import formats
 from leaderboard.components.markup import Markup, chip, element, join
 from leaderboard.rows import UNSCORED, records
+from leaderboard.wording import why_unscored
 
 __all__ = ["card_table"]
 
@@ -56,8 +57,8 @@ def _row(row: Any, digits: Mapping[str, int]) -> Markup:
 
 def _score(row: Any, digits: int) -> Markup:
     if row.status in UNSCORED:
-        reason = row.error if isinstance(row.error, str) else ""
-        return join(chip(row.status, "bad"), element("span", reason, class_="quiet line"))
+        reason = element("span", why_unscored(row), class_="quiet line")
+        return join(chip(row.status, "bad"), reason)
     spread = formats.interval(row.ci_low, row.ci_high, digits)
     value = element("strong", f"{formats.score(row.score, digits)} {row.metric}")
     return join(value, element("span", spread, class_="quiet line"))

@@ -8,7 +8,8 @@ import pandas as pd
 
 from leaderboard import formats
 from leaderboard.components.markup import Markup, chip, element, join
-from leaderboard.rows import FAILED, ORACLE, UNSCORED, records
+from leaderboard.rows import ORACLE, UNSCORED, records
+from leaderboard.wording import why_unscored
 
 __all__ = ["Heading", "matrix_table"]
 
@@ -95,8 +96,7 @@ def _cell(row: Any, digits: int) -> Markup:
     if row is None:
         return element("span", "missing", class_="quiet")
     if row.status in UNSCORED:
-        reason = str(row.error or "") if row.status == FAILED else "not run here"
-        return chip(row.status, "bad", reason)
+        return chip(row.status, "bad", why_unscored(row))
     spread = element("span", formats.interval(row.ci_low, row.ci_high, digits), class_="quiet line")
     value = element("strong", formats.score(row.score, digits))
     if not formats.is_known(row.shown_low):

@@ -10,7 +10,8 @@ import pandas as pd
 
 from leaderboard import formats
 from leaderboard.components.markup import Markup, chip, element, join
-from leaderboard.rows import FAILED, MISSING, ORACLE, UNSCORED, is_scored, records
+from leaderboard.rows import ORACLE, UNSCORED, is_scored, records
+from leaderboard.wording import why_unscored
 
 __all__ = ["TableOptions", "ranking_table"]
 
@@ -78,7 +79,7 @@ def _columns(options: TableOptions) -> list[_Column]:
         _Column(f"Gain over {options.floor}", _gain_cell, "number"),
     ]
     if options.oracle:
-        columns.append(_Column("Against the oracle", _oracle_cell, "number"))
+        columns.append(_Column("Against the oracle (+ is better)", _oracle_cell, "number"))
     if options.by_inputs:
         columns.append(_Column("Rank, same inputs", _track_rank_cell, "number"))
         columns.append(_Column("Rank, same or fewer", _subset_rank_cell, "number"))
@@ -104,16 +105,12 @@ def _row(
 
 
 def _unscored(row: Row, columns: list[_Column]) -> Markup:
-    reason = row.error if isinstance(row.error, str) and row.error else "no reason recorded"
-    absent = reason if reason.startswith("omitted") else "missing: not run on this cohort and task"
-    what = {FAILED: f"failed: {reason}", MISSING: absent}
+    what = f"{row.status}: {why_unscored(row)}"
     return element(
         "tr",
         element("td", chip(row.status, "bad"), class_="rank", data_label="Rank"),
         element("th", _method_name(row), class_="method", scope="row", data_label="Method"),
-        element(
-            "td", what.get(row.status, row.status), class_="reason", colspan=str(len(columns) - 2)
-        ),
+        element("td", what, class_="reason", colspan=str(len(columns) - 2)),
         class_="unscored",
     )
 
@@ -187,7 +184,9 @@ def _gain_cell(row: Row, options: TableOptions) -> str:
 
 
 def _oracle_cell(row: Row, options: TableOptions) -> str:
-    return formats.DASH if row.method == ORACLE else formats.signed(row.oracle_gap, options.digits)
+    return (
+        formats.DASH if row.method == ORACLE else formats.signed(row.shown_oracle, options.digits)
+    )
 
 
 def _track_rank_cell(row: Row, _: TableOptions) -> str:

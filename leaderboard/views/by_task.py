@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
 from leaderboard import exports
-from leaderboard.board_data import Board, load_cell
+from leaderboard.aspects import why_empty
+from leaderboard.board_data import Board, load_cell, load_robustness
 from leaderboard.charts.palette import palette_for
 from leaderboard.charts.transfer import transfer, transfer_alt_text
 from leaderboard.components.chart import show_chart
 from leaderboard.components.export_buttons import export_buttons
 from leaderboard.components.filters import matrix_filters
 from leaderboard.components.matrix_table import Heading, matrix_table
-from leaderboard.ranking import ranked
+from leaderboard.ranking import BY_INPUTS, ranked
 from leaderboard.rows import (
     CELL,
     EXTERNAL,
@@ -27,6 +28,8 @@ from leaderboard.rows import (
     transfer_rows,
 )
 from leaderboard.titles import metric_digits, metric_title, task_titles
+
+NO_PAIR: Final = "No row shown has both an in-domain score and one on a cohort outside of it."
 
 
 def show(board: Board) -> None:
@@ -52,10 +55,11 @@ def show(board: Board) -> None:
     st.html(
         matrix_table(rows, _headings(rows), "Score, 95 % interval, rank and tie group by cell.")
     )
-    _external(rows, task_titles(board))
+    _external(board, rows)
+    saved = rows.drop(columns=list(BY_INPUTS))  # of the board's choice of rows, not of this page's
     files = {
-        "csv": (exports.as_csv(rows), "text/csv"),
-        "json": (exports.as_json(rows, board.facts), "application/json"),
+        "csv": (exports.as_csv(saved), "text/csv"),
+        "json": (exports.as_json(saved, board.facts), "application/json"),
     }
     export_buttons(files, "by-cohort-and-task")
 
@@ -68,21 +72,24 @@ def _headings(rows: pd.DataFrame) -> list[Heading]:
     ]
 
 
-def _external(rows: pd.DataFrame, task_title: Callable[[str], str]) -> None:
-    scored = labelled(rows.loc[is_scored(rows) & (rows["method"] != ORACLE)])
-    abroad = scored.loc[scored["protocol"] == EXTERNAL, ["cohort", "task"]].drop_duplicates()
-    inside = scored.loc[scored["protocol"] != EXTERNAL, ["cohort", "task"]].drop_duplicates()
-    pairs = inside.merge(abroad, on="task", suffixes=("_home", "_abroad"))
-    if pairs.empty:
+def _external(board: Board, rows: pd.DataFrame) -> None:
+    scored = rows.loc[is_scored(rows) & (rows["method"] != ORACLE)]
+    if not (scored["protocol"] == EXTERNAL).any():
         return
     st.header("In-domain against external")
     st.caption("The models of the training cohort, scored on people of another cohort.")
-    for pair in records(pairs):
-        data = transfer_rows(scored, pair.task, pair.cohort_home, pair.cohort_abroad)
+    found = load_robustness(board)
+    drops, drawn = found.tables["external_drop"], False
+    for place, lines in drops.groupby(["task", "cohort", "protocol", "external_cohort"]):
+        data = transfer_rows(scored, lines)
         if data.empty:
             continue
+        drawn = True
+        task, home, protocol, abroad = map(str, place)
         metric = str(data["metric"].iloc[0])
         title, digits = metric_title(metric), metric_digits(metric)
-        st.subheader(f"{task_title(pair.task)}: {pair.cohort_home} to {pair.cohort_abroad}")
+        st.subheader(f"{task_titles(board)(task)}: {home} ({protocol}) to {abroad}")
         chart = transfer(data, title, palette_for(st.context.theme.type), digits=digits)
         show_chart(chart, transfer_alt_text(data, title, digits))
+    if not drawn:
+        st.info(why_empty(found.says, ["external_drop"]) if drops.empty else NO_PAIR)

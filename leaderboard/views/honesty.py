@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 import streamlit as st
 
 from leaderboard import formats
 from leaderboard.aspects import as_differences, interval_cell
-from leaderboard.board_data import Board, load_robustness
+from leaderboard.board_data import Board, load_cell, load_robustness
 from leaderboard.components.facts_table import facts_table
 from leaderboard.components.filters import cell_filters
 from leaderboard.components.shown import Shown
+from leaderboard.ranking import ranked
 from leaderboard.rows import chosen_rows, in_display_order, labelled, records, split_quoted
 from leaderboard.titles import cohort_titles, higher_is_better, task_titles
+
+HOW: Final = (
+    "Selection happens on validation people; each look at a test fold by the runs of this board is "
+    "counted. Claims tested by `neurodx ablate` predict the same test folds and are not in these "
+    "counts."
+)
 
 
 def show(board: Board) -> None:
@@ -21,15 +30,16 @@ def show(board: Board) -> None:
     if board.rows.empty:
         st.info("The board holds no rows yet. Run `make repro`, then reload this page.")
         return
-    st.markdown("Selection happens on validation people; each look at a test fold is counted.")
+    st.markdown(HOW)
     selection = cell_filters(board.rows, cohort_titles(board), task_titles(board))
     own, _ = split_quoted(chosen_rows(board.rows, selection))
     if own.empty:
         st.info("No row fits these choices. Choose other inputs, or leave fewer methods out.")
         return
     metric = str(own["metric"].iloc[0])
+    cell = load_cell(board, selection.cohort, selection.task, selection.protocol)
     rows = in_display_order(
-        labelled(own), selection.sort, higher_is_better=higher_is_better(metric)
+        labelled(ranked(own, cell)), selection.sort, higher_is_better=higher_is_better(metric)
     )
     shown = Shown(load_robustness(board), rows, selection, metric)
     lines = shown.lines("honesty")

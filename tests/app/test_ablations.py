@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from ablation_tables import write_ablations
+from ablation_tables import READING, REASON, write_ablations, write_newer
 from test_explore import cells
 from test_pages import text
 
@@ -25,6 +25,7 @@ from leaderboard.charts.insides import (
     routing_map,
 )
 from leaderboard.charts.palette import palette_for
+from leaderboard.claims import NOT_JUDGED, completed
 from leaderboard.components import insides_section as section
 
 PALETTE = palette_for("light")
@@ -67,6 +68,53 @@ def test_each_claim_has_its_verdict_in_words_with_arms_n_seeds_and_source(open_p
     assert "Missing for single task (neurobridge_single), dx3: 'gate'" in missing.value
 
 
+def test_kinds_reasons_readings_and_commits_of_a_newer_board_are_said(open_page, tested, tmp_path):
+    newer = write_newer(Path(shutil.copytree(tested, tmp_path / "board")))
+    page = open_page("ablations", newer, claim="guided_over_single")
+    assert not page.exception
+    said = text(page)
+    assert "5 claims, 10 differences: 4 shown, 4 not shown, 1 reversed, 1 not judged." in said
+    assert "no interval is corrected for their number" in said
+    assert READING in said
+    tested_on = "Tested on phantom-memory (synthetic), 3 seeds"
+    assert f"{tested_on}, fitted by the code of commit abc1234." in said
+    own = cells(page, "Differences that this claim")
+    assert own[0][0] == "dx3"
+    assert own[2] == [
+        *("mci_cn - ad_cn contrast", "● not shown", "gain on mci_cn (gain in AUROC +0.019)"),
+        *("gain on ad_cn (+0.005)", "+0.014 (−0.036 to +0.064)", "259 + 345"),
+    ]
+    every = cells(page, "Every claim")
+    (third,) = [line for line in every if "confidence" in line[1]]
+    assert third[6] == "162 + 161"
+    (unjudged,) = [line for line in every if "not judged" in line[2]]
+    assert unjudged[1:7] == ["dx3", "○ not judged", "no such arm", "text", REASON, "–"]
+    page = open_page("ablations", newer, claim="tlp_over_fpm")
+    assert f"{tested_on}." in text(page)
+    assert READING not in text(page)
+
+
+def test_a_board_with_nothing_judged_and_a_verdict_not_known_here_open_too(open_page, own_board):
+    path = write_newer(write_ablations(own_board)) / "ablations.parquet"
+    table = pd.read_parquet(path)
+    table.assign(verdict="undecided").to_parquet(path)
+    page = open_page("ablations", own_board)
+    assert "0 shown, 0 not shown, 0 reversed, 10 undecided." in text(page)
+    assert "◇" not in text(page)
+    assert cells(page, "Every claim")[0][2] == "○ undecided"
+    table.query("verdict == 'not judged'").to_parquet(path)
+    page = open_page("ablations", own_board)
+    assert not page.exception
+    assert "1 claim, 1 difference: 0 shown, 0 not shown, 0 reversed, 1 not judged." in text(page)
+
+
+def test_gains_of_an_older_board_are_a_contrast_though_it_calls_them_an_order(tested):
+    table = pd.read_parquet(tested / "ablations.parquet")
+    table.loc[0, ["lower", "higher"]] = ["gain on ad_cn", "gain on mci_cn"]
+    assert completed(table)["kind"].tolist() == ["contrast", *["order"] * 6]
+    assert completed(table.drop(columns="kind"))["people"].tolist() == ["300"] * 7
+
+
 def test_the_fit_whose_routing_is_shown_is_in_the_address(open_page, tested):
     page = open_page("ablations", tested, claim="experts_over_shared", fit="1-0")
     assert not page.exception
@@ -95,10 +143,10 @@ def test_without_tables_the_page_says_what_to_run(open_page, board, own_board):
 
 
 def test_verdicts_differ_by_colour_and_shape(tested):
-    claims = pd.read_parquet(tested / "ablations.parquet").assign(name="a claim")
+    claims = completed(pd.read_parquet(tested / "ablations.parquet"))
     own = claims[claims["metric"] == "roc_auc"]
     points = claim_forest(own, "Difference", PALETTE).to_dict()["layer"][2]["encoding"]
-    assert points["color"]["scale"]["domain"] == list(VERDICTS)
+    assert points["color"]["scale"]["domain"] == list(MARKS)
     assert len(set(points["color"]["scale"]["range"])) == 3
     assert points["shape"]["scale"]["range"] == ["triangle-up", "circle", "triangle-down"]
     assert len(points["y"]["sort"]) == len(set(points["y"]["sort"])) == len(own)
@@ -129,7 +177,7 @@ def test_insides_are_drawn_by_class_with_numbers_and_in_words(insides, tested):
 
 
 def test_names_are_those_of_the_package_that_writes_the_tables():
-    assert tuple(MARKS) == VERDICTS
+    assert set(MARKS) == set(VERDICTS) - {NOT_JUDGED}
     assert (section.BY_CLASS, section.ROUTING) == (method_info.BY_CLASS, method_info.ROUTING)
     own = (section.OVERLAP, section.NEIGHBOURS)
     assert own == (inside_tables.OVERLAP, inside_tables.NEIGHBOURS)

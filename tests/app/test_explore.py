@@ -263,6 +263,10 @@ def test_honesty_counts_evaluations_shows_optimism_and_names_copies(open_page, r
     assert cells(page, "Rows that say the same") == [
         ["cnn (t1w)", "copied (t1w)", "identical", "1.0000", "240"]
     ]
+    said = (
+        "Claims tested by `neurodx ablate` predict the same test folds and are not in these counts."
+    )
+    assert said in text(page)
     without = open_page("honesty", robust, cohort="external")
     assert "No two rows of this cell" in text(without) or cells(without, "Rows that say the same")
 

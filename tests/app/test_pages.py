@@ -98,6 +98,7 @@ def test_by_default_ranks_by_inputs_are_those_the_board_stores(board):
         )
         columns = ["rank_low", "rank_high", "tie_group"]
         columns += ["rank_all_low", "rank_all_high", "tie_group_all"]
+        columns += ["position", "first_place_share", "n_more_to_separate"]
         pd.testing.assert_frame_equal(found[columns], stored[columns])
 
 
@@ -126,7 +127,7 @@ def test_a_metric_where_lower_is_better_puts_the_smallest_first(open_page, board
     page = open_page("ranking", board, cohort="phantom-memory", task="brain_age")
     assert methods_in(page)[2:] == ["Linear SVM on voxels", "Brain-Adapter"]
     assert "MAE (lower is better)" in text(page)
-    assert "missing: not run on this cohort and task" in text(page)
+    assert "missing: 3 runs are missing" in text(page)
 
 
 def test_sorting_changes_the_order_and_no_rank(open_page, board):
@@ -154,6 +155,71 @@ def test_the_matrix_shows_missing_and_failed_cells_and_keeps_external_apart(open
     assert " missing " in said
     assert " failed " in said
     assert "In-domain against external" in [e.value for e in page.header]
+
+
+def stored(folder: Path) -> tuple[Path, pd.DataFrame]:
+    """A board's own table, to be changed."""
+    path = folder / "leaderboard.parquet"
+    return path, pd.read_parquet(path)
+
+
+def test_the_reason_of_a_missing_row_is_the_one_that_the_board_recorded(open_page, own_board):
+    path, table = stored(own_board)
+    absent = table["status"] == "missing"
+    for error, said in (
+        ("models of several trainings predict this cohort", None),
+        ("", "not run on this cohort and task"),
+    ):
+        table.assign(error=table["error"].mask(absent, error)).to_parquet(path)
+        reason = said or error
+        page = open_page("ranking", own_board, cohort="phantom-memory", task="brain_age")
+        assert f"missing: {reason}" in text(page)
+        assert said or "not run" not in text(page)
+        matrix = " ".join(e.proto.body for e in open_page("by_task", own_board).html)
+        assert f'title="{reason}">missing<' in matrix
+        assert reason in text(open_page("cards", own_board, method="brain_adapter"))
+
+
+def test_against_the_oracle_is_positive_where_the_row_is_better(open_page, own_board):
+    path, table = stored(own_board)
+    table.assign(
+        oracle_gap=table["oracle_gap"].mask(table["task"] == "brain_age", 0.25)
+    ).to_parquet(path)
+    gap = table.query("task == 'ad_cn' and protocol == '3fold' and method == 'resnet3d'")
+    assert gap["oracle_gap"].item() < 0
+    for task, said in (("ad_cn", f"−{-gap['oracle_gap'].item():.3f}"), ("brain_age", "−0.25")):
+        page = open_page("ranking", own_board, cohort="phantom-memory", task=task)
+        html = " ".join(e.proto.body for e in page.html)
+        line = re.search(r'method=resnet3d"(.*?)</tr>', html)[1]
+        assert re.search(r'"Against the oracle \(\+ is better\)">([^<]*)<', line)[1] == said
+
+
+def in_domain_pairs(page) -> list[str]:
+    """Headings of the charts of transfer."""
+    return [e.value for e in page.subheader if " to " in e.value]
+
+
+def test_external_scores_stand_beside_the_cohort_that_their_models_saw(open_page, own_board):
+    path, table = stored(own_board)
+    home = table.query("cohort == 'phantom-memory' and task == 'ad_cn'")
+    pd.concat([table, home.assign(cohort="ad-csf")], ignore_index=True).to_parquet(path)
+    page = open_page("by_task", own_board)
+    assert not page.exception
+    assert in_domain_pairs(page) == ["ad_cn: phantom-memory (3fold) to phantom-external"]
+    drops = own_board / "external_drop.parquet"
+    pd.read_parquet(drops).query("method != 'resnet3d'").to_parquet(drops)
+    shown = in_domain_pairs(open_page("by_task", own_board, without=["age_sex", "regional_linear"]))
+    assert shown == [], "nothing says where this external row was trained"
+
+
+def test_without_the_table_of_sources_the_page_says_so(open_page, own_board):
+    (own_board / "external_drop.parquet").unlink()
+    page = open_page("by_task", own_board)
+    assert not page.exception
+    assert in_domain_pairs(page) == []
+    assert "written before this table was known" in page.info[0].value
+    without = ["age_sex", "regional_linear", "resnet3d"]
+    assert not open_page("by_task", own_board, without=without).info
 
 
 def test_the_matrix_ranks_anew_without_a_method(open_page, board):

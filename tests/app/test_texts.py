@@ -15,7 +15,7 @@ from benchmark.cli import board as board_verb
 from leaderboard import exports, formats, titles, wording
 from leaderboard.components.markup import Markup, chip, element
 from leaderboard.components.notices import first_line_text
-from leaderboard.rows import labelled
+from leaderboard.rows import in_display_order, labelled
 from leaderboard.wording import headline
 
 NAN = float("nan")
@@ -84,6 +84,47 @@ def test_rows_of_one_title_are_told_apart():
         }
     )
     assert labelled(rows)["label"].tolist() == ["A (t1w)", "A (report)", "B", "B (from dx3)", "C"]
+
+
+def test_two_methods_of_one_title_are_told_apart_by_their_names():
+    rows = pd.DataFrame(
+        {
+            "title": ["CNN", "CNN", "CNN", "CNN"],
+            "method": ["ours", "theirs", "theirs", "ours"],
+            "track": ["t1w", "t1w", "report", "t1w"],
+            "derived_from": ["", "", "", ""],
+        }
+    )
+    assert labelled(rows)["label"].tolist() == [
+        *("CNN (t1w) (ours)", "CNN (t1w) (theirs)", "CNN (report)", "CNN (t1w) (ours)"),
+    ]
+
+
+def test_the_order_is_that_of_the_positions_and_then_of_the_scores():
+    rows = pd.DataFrame(
+        {
+            "label": ["second", "first", "reference", "failed", "third", "chance"],
+            "status": ["done", "done", "done", "failed", "done", "done"],
+            "score": [0.82, 0.80, 0.81, NAN, 0.7, 0.5],
+            "shown_position": [2.0, 1.0, NAN, NAN, 3.0, NAN],
+            "floor_gain": [0.0, 0.0, 0.0, NAN, 0.2, NAN],
+            "cpu_seconds": NAN,
+            "fit_seconds": [3.0, 2.0, NAN, NAN, 1.0, 4.0],
+        }
+    )
+
+    def order(sort: str, *, higher_is_better: bool = True) -> list[str]:
+        found = in_display_order(rows, sort, higher_is_better=higher_is_better)
+        assert list(found.columns) == list(rows.columns)
+        return found["label"].tolist()
+
+    assert order("score") == ["reference", "first", "second", "third", "chance", "failed"]
+    assert order("gain")[0] == "third"
+    assert order("cost")[:4] == ["third", "first", "second", "chance"]
+    rows["score"] = -rows["score"]
+    assert order("score", higher_is_better=False)[:4] == ["reference", "first", "second", "third"]
+    rows["shown_position"] = NAN
+    assert order("score")[:3] == ["chance", "third", "first"]
 
 
 @pytest.fixture
