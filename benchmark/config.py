@@ -144,19 +144,20 @@ def rebuilt(schema: type, resolved: Mapping[str, Any], where: str) -> Any:
         ConfigError: As :func:`typed`.
     """
     defaults = OmegaConf.structured(schema)
-    _clear_free(defaults, resolved)
+    _empty_free(defaults)
     return _filled(defaults, resolved, where)
 
 
-def _clear_free(defaults: DictConfig, resolved: Mapping[str, Any]) -> None:
-    """Empties the mappings without fixed keys that the values have."""
-    for key, given in resolved.items():
-        part = defaults[key] if key in defaults else None  # noqa: SIM401 - a DictConfig raises
-        if isinstance(part, DictConfig) and isinstance(given, Mapping):
-            if is_dataclass(OmegaConf.get_type(part)):
-                _clear_free(part, given)
-            else:
-                OmegaConf.update(defaults, key, {}, merge=False)
+def _empty_free(defaults: DictConfig) -> None:
+    """Empties the mappings without fixed keys."""
+    for key in list(defaults):
+        part = None if OmegaConf.is_missing(defaults, key) else defaults[key]
+        if not isinstance(part, DictConfig):
+            continue
+        if is_dataclass(OmegaConf.get_type(part)):
+            _empty_free(part)
+        else:
+            OmegaConf.update(defaults, str(key), {}, merge=False)
 
 
 def _filled(defaults: DictConfig, values: Mapping[str, Any], where: str) -> Any:
@@ -316,21 +317,11 @@ def method_config(
             raise ConfigError(f"{where}: has no settings, got {', '.join(sorted(settings))}")
         return {}
     nested = OmegaConf.create()
-    for key, value in settings.items():
+    for key, value in stacked([default_settings(schema, base), settings]).items():
         OmegaConf.update(nested, key, value, force_add=True)
     values = OmegaConf.to_container(nested)
-    known = values if isinstance(values, dict) else {}
-    defaults = OmegaConf.structured(schema if base is None else base)
-    for key, value in settings.items():
-        owner = _owner(key)
-        if owner is not None and OmegaConf.select(defaults, key) not in (None, value):
-            _clear(defaults, f"{owner}settings")
-    instance = _filled(defaults, {str(k): v for k, v in known.items()}, where)
+    known = {str(k): v for k, v in values.items()} if isinstance(values, dict) else {}
+    instance = rebuilt(schema, known, where)
     if not is_dataclass(instance) or isinstance(instance, type):
         raise ConfigError(f"{where}: MethodInfo.config must be a dataclass, got {schema!r}")
     return asdict(instance)
-
-
-def _clear(defaults: DictConfig, key: str) -> None:
-    if isinstance(OmegaConf.select(defaults, key), DictConfig):
-        OmegaConf.update(defaults, key, {}, merge=False)
