@@ -124,8 +124,12 @@ def transfer_rows(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     """
     pair = records(lines)[0]
     scored = rows.loc[(rows["task"] == pair.task) & is_scored(rows)]
-    home = (scored["cohort"] == pair.cohort) & (scored["protocol"] == pair.protocol)
-    abroad = (scored["cohort"] == pair.external_cohort) & (scored["protocol"] == EXTERNAL)
+    home: pd.Series[bool] = (scored["cohort"] == pair.cohort) & (
+        scored["protocol"] == pair.protocol
+    )
+    abroad: pd.Series[bool] = (scored["cohort"] == pair.external_cohort) & (
+        scored["protocol"] == EXTERNAL
+    )
     inside, outside = scored.loc[home], scored.loc[abroad]
     both = set(inside["key"]) & set(outside["key"]) & set(lines["key"])
     pairs = pd.concat([inside.assign(where="in-domain"), outside.assign(where="external")])
