@@ -122,14 +122,11 @@ def transfer_rows(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Two rows a method with ``where``, ordered by label; empty where none of the rows has both.
     """
-    pair = records(lines)[0]
-    scored = rows.loc[(rows["task"] == pair.task) & is_scored(rows)]
-    home: pd.Series[bool] = (scored["cohort"] == pair.cohort) & (
-        scored["protocol"] == pair.protocol
-    )
-    abroad: pd.Series[bool] = (scored["cohort"] == pair.external_cohort) & (
-        scored["protocol"] == EXTERNAL
-    )
+    columns = ["task", "cohort", "protocol", "external_cohort"]
+    task, cohort, protocol, elsewhere = map(str, lines[columns].iloc[0])
+    scored = rows.loc[(rows["task"] == task) & is_scored(rows)]
+    home = (scored["cohort"] == cohort) & (scored["protocol"] == protocol)
+    abroad = (scored["cohort"] == elsewhere) & (scored["protocol"] == EXTERNAL)
     inside, outside = scored.loc[home], scored.loc[abroad]
     both = set(inside["key"]) & set(outside["key"]) & set(lines["key"])
     pairs = pd.concat([inside.assign(where="in-domain"), outside.assign(where="external")])
