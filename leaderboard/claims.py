@@ -14,7 +14,7 @@ from leaderboard.titles import metric_digits
 
 __all__ = ["HEADS", "NOT_JUDGED", "claim_cells", "commits_of", "completed", "counted"]
 
-# Values that the board's tables hold; a test checks them against the package that writes them.
+# Values that the board's tables hold.
 NOT_JUDGED: Final = "not judged"
 ORDER: Final = "order"
 CONTRAST: Final = "contrast"

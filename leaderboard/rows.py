@@ -122,10 +122,11 @@ def transfer_rows(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Two rows a method with ``where``, ordered by label; empty where none of the rows has both.
     """
-    pair = lines.iloc[0]
-    scored = rows.loc[(rows["task"] == pair["task"]) & is_scored(rows)]
-    home = (scored["cohort"] == pair["cohort"]) & (scored["protocol"] == pair["protocol"])
-    abroad = (scored["cohort"] == pair["external_cohort"]) & (scored["protocol"] == EXTERNAL)
+    columns = ["task", "cohort", "protocol", "external_cohort"]
+    task, cohort, protocol, elsewhere = map(str, lines[columns].iloc[0])
+    scored = rows.loc[(rows["task"] == task) & is_scored(rows)]
+    home = (scored["cohort"] == cohort) & (scored["protocol"] == protocol)
+    abroad = (scored["cohort"] == elsewhere) & (scored["protocol"] == EXTERNAL)
     inside, outside = scored.loc[home], scored.loc[abroad]
     both = set(inside["key"]) & set(outside["key"]) & set(lines["key"])
     pairs = pd.concat([inside.assign(where="in-domain"), outside.assign(where="external")])
@@ -155,4 +156,4 @@ def in_display_order(rows: pd.DataFrame, sort: str, *, higher_is_better: bool) -
 def _places(position: pd.Series[float], worse: pd.Series[float]) -> pd.Series[float]:
     """Positions; rows without one half a place before the first with one that scores worse."""
     before = [position[worse > value].min() - 0.5 for value in worse]  # NaN where there is none
-    return position.where(position.notna(), before)
+    return position.fillna(pd.Series(before, index=position.index))

@@ -127,8 +127,8 @@ def without_formulas(frame: pd.DataFrame, keep: Collection[str] = ()) -> pd.Data
     """Puts an apostrophe before each text that a spreadsheet would take for a formula.
 
     These begin with ``= + - @``, a tab or the end of a line. Numbers and intervals stay, as in
-    ``-0.1 to 0.2``, and so do columns of numbers. Ends of lines become ``\\n``: others end a row of
-    the file, and the next one would begin with what follows.
+    ``-0.1 to 0.2``, and so do columns of numbers. Carriage returns become line feeds: alone they
+    would end a row of the file, and the next one would begin with what follows.
 
     Args:
         frame: Any table.

@@ -12,9 +12,10 @@ from test_explore import cells
 from test_pages import text
 
 from benchmark import method_info
+from benchmark.ablations import claims as benchmark_claims
 from benchmark.ablations import inside_tables
 from benchmark.results.ablation import VERDICTS
-from leaderboard import state
+from leaderboard import claims, state
 from leaderboard.charts.claims import MARKS, claim_forest, claim_forest_alt_text
 from leaderboard.charts.insides import (
     class_map,
@@ -143,8 +144,8 @@ def test_without_tables_the_page_says_what_to_run(open_page, board, own_board):
 
 
 def test_verdicts_differ_by_colour_and_shape(tested):
-    claims = completed(pd.read_parquet(tested / "ablations.parquet"))
-    own = claims[claims["metric"] == "roc_auc"]
+    table = completed(pd.read_parquet(tested / "ablations.parquet"))
+    own = table[table["metric"] == "roc_auc"]
     points = claim_forest(own, "Difference", PALETTE).to_dict()["layer"][2]["encoding"]
     assert points["color"]["scale"]["domain"] == list(MARKS)
     assert len(set(points["color"]["scale"]["range"])) == 3
@@ -177,6 +178,7 @@ def test_insides_are_drawn_by_class_with_numbers_and_in_words(insides, tested):
 
 
 def test_names_are_those_of_the_package_that_writes_the_tables():
+    assert claims.ORDER == benchmark_claims.ORDER
     assert set(MARKS) == set(VERDICTS) - {NOT_JUDGED}
     assert (section.BY_CLASS, section.ROUTING) == (method_info.BY_CLASS, method_info.ROUTING)
     own = (section.OVERLAP, section.NEIGHBOURS)

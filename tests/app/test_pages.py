@@ -213,7 +213,8 @@ def test_external_scores_stand_beside_the_cohort_that_their_models_saw(open_page
 
 
 def test_without_the_table_of_sources_the_page_says_so(open_page, own_board):
-    (own_board / "external_drop.parquet").unlink()
+    for name in ("external_drop", "robustness"):
+        (own_board / f"{name}.parquet").unlink()
     page = open_page("by_task", own_board)
     assert not page.exception
     assert in_domain_pairs(page) == []
