@@ -124,7 +124,7 @@ def rank_workspace(
 
 
 def without_formulas(frame: pd.DataFrame, keep: Collection[str] = ()) -> pd.DataFrame:
-    """Puts an apostrophe before each text that a spreadsheet would take for a formula.
+    r"""Puts an apostrophe before each text that a spreadsheet would take for a formula.
 
     These begin with ``= + - @``, a tab or the end of a line. Numbers and intervals stay, as in
     ``-0.1 to 0.2``, and so do columns of numbers. Carriage returns become line feeds: alone they
