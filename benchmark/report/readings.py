@@ -189,9 +189,9 @@ def _decision_sheet(content: Content) -> Sheet:
 def _selective(content: Content) -> Reading:
     says = (
         "Error among the people of each fold about whom the row is surest, by the share that is "
-        "answered; dashed: among all. A curve that rises to the right says that the row knows where it is "
-        "unsure. Left of a third few people decide, there is no interval, and a share chosen by "
-        "looking at this curve promises nothing for others."
+        "answered; dashed: among all. A curve that rises to the right says that the row knows "
+        "where it is unsure. Left of a third few people decide, there is no interval, and a share "
+        "chosen by looking at this curve promises nothing for others."
     )
     figures = tuple(selective_figure(content, row) for row in content.best)
     return Reading("Selective prediction", says, figures, tuple(_tables(content, _selective_sheet)))

@@ -181,12 +181,12 @@ def _settings(side: Side) -> dict[str, str]:
     for method, text in side.configs.items():
         try:
             settings = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            settings = error
+        except yaml.YAMLError:
+            settings = None
         if not isinstance(settings, Mapping):
             raise ResultError(
-                f"{side.path}: the settings of {method} are no YAML mapping ({settings}); make the "
-                "board anew with `neurodx rank`"
+                f"{side.path}: the settings of {method} are no YAML mapping; make the board anew "
+                "with `neurodx rank`"
             )
         found |= {f"{method}: {name}": value for name, value in _flat(settings).items()}
     return found
