@@ -127,7 +127,9 @@ def across_cohorts(
         scores=scores,
         pairs=_pairs(cells, names, trained_on),
         wins=pd.DataFrame(_win_rates(gains), index=names, columns=names),
-        agreement=_agreement(gains[:, common][:, :, common], list(cells), list(whole)),
+        agreement=_agreement(
+            gains[:, common][:, :, common], list(cells), [names[k] for k in common]
+        ),
         diagram=diagram,
         no_diagram=why,
     )
@@ -247,14 +249,15 @@ def _win_rates(gains: Array) -> Array:
     known = np.isfinite(gains)
     won = known * (0.5 * (gains > _TIE) + 0.5 * (gains >= -_TIE))
     n = known.sum(axis=0)
-    return np.divide(won.sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+    rate: Array = np.divide(won.sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+    return rate
 
 
 def _diagram(
     cells: Mapping[str, CellCandidates], scores: pd.DataFrame, *, higher_is_better: bool
 ) -> tuple[CriticalDifference | None, str]:
     """The diagram of rows with a score in every cohort, or None and why not."""
-    names = list(scores)
+    names = [str(name) for name in scores]
     if len(names) < 2:
         return (
             None,
@@ -284,7 +287,7 @@ def _agreement(gains: Array, cohorts: Sequence[str], names: Sequence[str]) -> pd
     known = np.nan_to_num(gains)
     lost = (0.5 * (known < -_TIE) + 0.5 * (known <= _TIE)).sum(axis=2)  # c m
     positions = pd.DataFrame(lost, index=list(cohorts), columns=list(names)).rank(axis=1)
-    rules = {str(cohort): positions.loc[cohort] for cohort in cohorts}
+    rules: dict[str, Any] = {str(cohort): positions.loc[cohort] for cohort in cohorts}
     mean_gain = pd.Series(known.mean(axis=(0, 2)), index=list(names))
     rules["mean gain"] = mean_gain.round(9).rank(ascending=False)
     rules["mean rank"] = positions.mean().rank()
