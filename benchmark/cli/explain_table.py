@@ -33,7 +33,11 @@ def show(folder: Path, console: Console) -> dict[str, str]:
         console.print("beside the maps: hippocampus_map.npy, where the method finds it")
     for kind, known in facts["kinds"].items():
         check = known.get("sanity")
-        if check:
+        if check and check["passed"] is None:
+            console.print(
+                f"randomisation check without verdict: {kind}: {check['reason']}", soft_wrap=True
+            )
+        elif check:
             word = "passed" if check["passed"] else "failed"
             console.print(
                 f"randomisation check {word}: {kind}: rank correlation {check['spearman']:.2f} "

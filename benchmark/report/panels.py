@@ -31,6 +31,7 @@ __all__ = [
     "first_replica",
     "labels_and_answers",
     "row_bins",
+    "selective_errors",
     "selective_figure",
 ]
 
@@ -42,7 +43,7 @@ _WIDTH: Final = 220
 _HEIGHT: Final = 248
 _BARS: Final = 20.0  # height of the bar of the fullest bin
 _THRESHOLDS: Final = np.round(np.arange(0.01, 0.605, 0.01), 2)
-_FEWEST_DRAWN: Final = 0.1  # coverage from which on an error rate is drawn
+_SHARES: Final = np.round(np.arange(0.1, 1.005, 0.01), 2)  # for which an error rate is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +178,42 @@ def decision_figure(content: Content, row: Row) -> Figure:
     return _figure("decision", "Decision curve", row, said, marks)
 
 
+def selective_errors(content: Content, own: pd.DataFrame, shares: Array) -> Array:
+    """Error among the surest people, for shares of people that are answered.
+
+    As for AURC, people are ordered within the folds of a replica, since other models are sure on
+    other scales; those of equal confidence enter in proportion; folds count by their people,
+    replicas alike.
+
+    Args:
+        content: The cell.
+        own: Stored predictions of one row, all replicas.
+        shares: Above 0 and up to 1, (S,).
+
+    Returns:
+        Shape (S,).
+    """
+    found = []
+    for _, one in own.groupby("replica"):
+        wrong = np.zeros(len(shares))
+        for _, fold in one.groupby("fold"):
+            curve = risk_coverage(*labels_and_answers(content, fold))
+            known = np.append(0.0, curve.coverage), np.append(0.0, curve.risk * curve.coverage)
+            wrong += len(fold) * np.interp(shares, *known)
+        found.append(wrong / (len(one) * shares))
+    mean: Array = np.mean(found, axis=0)
+    return mean
+
+
 def selective_figure(content: Content, row: Row) -> Figure:
-    """Error among the surest people by their share; folds and replicas pooled."""
-    labels, answers = labels_and_answers(content, content.said_by(row))
-    curve = risk_coverage(labels, answers)
-    drawn = (curve.coverage >= _FEWEST_DRAWN) | (curve.coverage == 1.0)
-    overall = float(curve.risk[-1])
-    top = 0.1 * math.ceil(10 * max(float(curve.risk[drawn].max()), 0.05))
+    """Error among the surest people of each fold, by their share."""
+    errors = selective_errors(content, content.said_by(row), _SHARES)
+    overall, half = float(errors[-1]), float(errors[_SHARES == 0.5][0])
+    top = 0.1 * math.ceil(10 * max(float(errors.max()), 0.05))
     axes = _Axes((0.0, 1.0), (0.0, top), ("share answered, surest first", "error among them"))
     marks = axes.marks()
     marks.append(line(_LEFT, axes.y(overall), _LEFT + _SIDE, axes.y(overall), "other dashed"))
-    marks.append(axes.curve(curve.coverage[drawn], curve.risk[drawn], "mark"))
+    marks.append(axes.curve(_SHARES, errors, "mark"))
     marks.append(circle(axes.x(1.0), axes.y(overall), 3.5))
-    half = float(curve.risk[np.searchsorted(curve.coverage, 0.5)])
     said = f"Error {overall:.3f} among all, {half:.3f} among the surest half."
     return _figure("selective", "Selective prediction", row, said, marks)

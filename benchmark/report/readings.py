@@ -14,7 +14,6 @@ from benchmark.metrics import (
     NET_BENEFIT_THRESHOLDS,
     brier_decomposition,
     decision_curve,
-    risk_coverage,
 )
 from benchmark.report.content import Content, number, row_name, what_intervals_hold_for
 from benchmark.report.cross_checks import cross_checks
@@ -23,6 +22,7 @@ from benchmark.report.panels import (
     decision_figure,
     labels_and_answers,
     row_bins,
+    selective_errors,
     selective_figure,
 )
 from benchmark.report.score_sheets import value_with_interval
@@ -188,10 +188,10 @@ def _decision_sheet(content: Content) -> Sheet:
 
 def _selective(content: Content) -> Reading:
     says = (
-        "Error among the people about whom the row is surest, by the share that is answered; "
-        "dashed: among all. A curve that rises to the right says that the row knows where it is "
-        "unsure. Left of a third few people decide, there is no interval, and a share chosen by "
-        "looking at this curve promises nothing for others."
+        "Error among the people of each fold about whom the row is surest, by the share that is "
+        "answered; dashed: among all. A curve that rises to the right says that the row knows "
+        "where it is unsure. Left of a third few people decide, there is no interval, and a share "
+        "chosen by looking at this curve promises nothing for others."
     )
     figures = tuple(selective_figure(content, row) for row in content.best)
     return Reading("Selective prediction", says, figures, tuple(_tables(content, _selective_sheet)))
@@ -201,14 +201,13 @@ def _selective_sheet(content: Content) -> Sheet:
     lines = []
     for row in content.best:
         own = content.said_by(row)
-        curve = risk_coverage(*labels_and_answers(content, own))
-        places = np.searchsorted(curve.coverage, np.array(_COVERAGES) - 1e-12)
-        errors = [number(curve.risk[k]) for k in places]
-        lines.append((row_name(row), *errors, *_areas(content, own)))
+        errors = selective_errors(content, own, np.array(_COVERAGES))
+        lines.append((row_name(row), *map(number, errors), *_areas(content, own)))
     shares = (f"error at {100 * c:.0f} %" for c in _COVERAGES)
     note = (
-        "Share of wrong decisions. AURC: mean error over all shares, within folds; excess: above "
-        "the best order of the same errors. Both are best at 0 and descriptive."
+        "Share of wrong decisions among the surest people of each fold. AURC: mean over all "
+        "shares; excess: above the best order of the same errors. Both are best at 0 and "
+        "descriptive."
     )
     columns = ("row", *shares, "AURC", "excess AURC")
     return Sheet("selective", "Error by share answered", columns, tuple(lines), note)

@@ -4,6 +4,9 @@ Data sets are cohorts, which hold different people. A cohort counts once: where 
 own these are taken, otherwise the answers of models fitted elsewhere. Where these were fitted on
 another cohort of the pool, people differ and the models are the same ones: trainings are counted
 beside cohorts.
+
+Within a cohort rows are compared on the people that both predicted, as on the board: everything but
+the table of scores is made from the gains of pairs on their common people.
 """
 
 from __future__ import annotations
@@ -30,7 +33,6 @@ from benchmark.stats import (
     holm,
     pool_random_effects,
     rank_agreement,
-    win_rates,
 )
 from benchmark.stats.candidate import replicates_with_seed_noise
 
@@ -38,6 +40,7 @@ __all__ = ["Across", "across_cohorts"]
 
 Array = NDArray[Any]
 _LEAST_KNOWN = 0.95  # share of resamples in which a difference must be defined
+_TIE = 1e-9  # gains up to this size are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,19 @@ class Across:
         trained_on: By cohort, whose models answer: itself, the cohorts that they were fitted on, or
             ``elsewhere`` where the board does not tell.
         metric: The primary metric.
-        scores: A line per cohort, a column per row; NaN where a row has no score.
+        scores: A line per cohort, a column per row; NaN where a row has no score. Each on the row's
+            own people, so two of a line need not be of the same people.
         pairs: A line per pair that two cohorts or more compare: ``a b n_cohorts n_trainings
             difference low high p_holm tau i_squared new_low new_high``. Positive: a is better. With
             fewer trainings than cohorts the interval is too narrow.
-        wins: Share of common cohorts in which the line is better than the column.
-        agreement: Kendall's tau of every two orders (each cohort's, by mean score, by mean rank) of
-            the rows that all cohorts have: ``first second tau flips n_pairs``; none below two.
-        diagram: The critical-difference diagram of these rows; None where it may not be drawn.
+        wins: Share of common cohorts in which the line is better than the column on the people
+            that both predicted, a tie counting one half.
+        agreement: Kendall's tau of every two orders (each cohort's, by mean gain, by mean rank) of
+            the rows that all cohorts have: ``first second tau flips n_pairs``; none below two. A
+            cohort's order is by the number of rows that are better on common people, as on the
+            board, ties shared; the mean gain is over cohorts and other rows, on common people.
+        diagram: The critical-difference diagram of these rows; None where it may not be drawn, as
+            where they did not predict the same people.
         no_diagram: Why not.
     """
 
@@ -105,30 +113,23 @@ def across_cohorts(
     cells = {c: _cell(board, c, task, p, rows) for c, p in sorted(protocols.items())}
     trained_on = _trained_on(board, task, protocols)
     metric = next(iter(cells.values())).metric
-    better = METRICS[metric].higher_is_better
     names = sorted({key for cell in cells.values() for key in cell.candidates})
     table = {c: {k: x.own.score for k, x in cell.candidates.items()} for c, cell in cells.items()}
     scores = pd.DataFrame.from_dict(table, orient="index").reindex(columns=names)
-    rate = win_rates(scores.to_numpy(), higher_is_better=better).rate
+    gains = _gains(cells, names)
     whole = scores.dropna(axis=1)
-    diagram, why = None, ""
-    if whole.shape[1] < 2:
-        why = "fewer than two rows have a score in every cohort, so there is no order to compare"
-    else:
-        try:
-            diagram = critical_difference(
-                whole.to_numpy(), list(whole.columns), higher_is_better=better
-            )
-        except ResultError as error:
-            why = str(error)
+    diagram, why = _diagram(cells, whole, higher_is_better=METRICS[metric].higher_is_better)
+    common = np.flatnonzero(scores.notna().all())
     return Across(
         cohorts={c: str(protocols[c]) for c in cells},
         trained_on=trained_on,
         metric=metric,
         scores=scores,
         pairs=_pairs(cells, names, trained_on),
-        wins=pd.DataFrame(rate, index=names, columns=names),
-        agreement=_agreement(whole, better),
+        wins=pd.DataFrame(_win_rates(gains), index=names, columns=names),
+        agreement=_agreement(
+            gains[:, common][:, :, common], list(cells), [names[k] for k in common]
+        ),
         diagram=diagram,
         no_diagram=why,
     )
@@ -218,7 +219,7 @@ def _difference(cell: CellCandidates, a: Candidate, b: Candidate) -> tuple[float
     ours, theirs = a.against(b), b.against(a)
     replicates = replicates_with_seed_noise(a, ours) - replicates_with_seed_noise(b, theirs)
     finite = np.isfinite(replicates)
-    gain = (1.0 if cell.higher_is_better else -1.0) * (ours.score - theirs.score)
+    gain = _gain(cell, a, b)
     if not np.isfinite(gain) or finite.mean() < _LEAST_KNOWN:
         return None
     error = float(replicates[finite].std(ddof=1))
@@ -226,13 +227,69 @@ def _difference(cell: CellCandidates, a: Candidate, b: Candidate) -> tuple[float
     return (gain, error) if error > 0.0 else None
 
 
-def _agreement(scores: pd.DataFrame, higher_is_better: bool) -> pd.DataFrame:
+def _gain(cell: CellCandidates, a: Candidate, b: Candidate) -> float:
+    """Gain of a over b on the people both predicted; positive: a is better."""
+    sign = 1.0 if cell.higher_is_better else -1.0
+    return sign * (a.against(b).score - b.against(a).score)
+
+
+def _gains(cells: Mapping[str, CellCandidates], names: Sequence[str]) -> Array:
+    """Gain of every row over every other in each cohort, (C, M, M); NaN where one is not there."""
+    gains = np.full((len(cells), len(names), len(names)), np.nan)
+    for table, cell in zip(gains, cells.values(), strict=True):
+        there = [(k, cell.candidates[n]) for k, n in enumerate(names) if n in cell.candidates]
+        for (i, a), (j, b) in combinations(there, 2):
+            table[i, j] = _gain(cell, a, b)
+            table[j, i] = -table[i, j]
+    return gains
+
+
+def _win_rates(gains: Array) -> Array:
+    """Share of cohorts with a known gain in which it is one, ties one half, (M, M)."""
+    known = np.isfinite(gains)
+    won = known * (0.5 * (gains > _TIE) + 0.5 * (gains >= -_TIE))
+    n = known.sum(axis=0)
+    rate: Array = np.divide(won.sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+    return rate
+
+
+def _diagram(
+    cells: Mapping[str, CellCandidates], scores: pd.DataFrame, *, higher_is_better: bool
+) -> tuple[CriticalDifference | None, str]:
+    """The diagram of rows with a score in every cohort, or None and why not."""
+    names = [str(name) for name in scores]
+    if len(names) < 2:
+        return (
+            None,
+            "fewer than two rows have a score in every cohort: there is no order to compare",
+        )
+    try:
+        diagram = critical_difference(scores.to_numpy(), names, higher_is_better=higher_is_better)
+    except ResultError as error:
+        return None, str(error)
+    differ = [c for c, x in cells.items() if len({x.candidates[n].own_set for n in names}) > 1]
+    if differ:
+        return None, (
+            f"critical difference: the rows did not predict the same people in {', '.join(differ)}"
+            ", and it compares one score a row; choose rows that did with --track or --method"
+        )
+    return diagram, ""
+
+
+def _agreement(gains: Array, cohorts: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """Of rows that all cohorts have; a gain that is not defined counts as a tie, as on the board.
+
+    Where all rows predicted the same people these are the orders by score and by mean score.
+    """
     columns = ["first", "second", "tau", "flips", "n_pairs"]
-    if scores.shape[1] < 2:
+    if len(names) < 2:
         return pd.DataFrame(columns=columns)
-    positions = scores.rank(axis=1, ascending=not higher_is_better)
-    rules = {str(cohort): positions.loc[cohort] for cohort in scores.index}
-    rules["mean score"] = scores.mean().rank(ascending=not higher_is_better)
+    known = np.nan_to_num(gains)
+    lost = (0.5 * (known < -_TIE) + 0.5 * (known <= _TIE)).sum(axis=2)  # c m
+    positions = pd.DataFrame(lost, index=list(cohorts), columns=list(names)).rank(axis=1)
+    rules: dict[str, Any] = {str(cohort): positions.loc[cohort] for cohort in cohorts}
+    mean_gain = pd.Series(known.mean(axis=(0, 2)), index=list(names))
+    rules["mean gain"] = mean_gain.round(9).rank(ascending=False)
     rules["mean rank"] = positions.mean().rank()
     lines = []
     for first, second in combinations(rules, 2):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
+import yaml
 
 from benchmark.diff.changes import Change, mapping_changes
 from benchmark.errors import ResultError
@@ -122,7 +123,11 @@ def read_side(path: Path) -> Side:
 
 
 def diff_boards(old: Side, new: Side) -> BoardDiff:
-    """Compares two boards; only what both sides hold is compared."""
+    """Compares two boards; only what both sides hold is compared.
+
+    Raises:
+        ResultError: A board holds settings that are no YAML.
+    """
     by_intervals = old.comparisons is None or new.comparisons is None
     before, after = (_conclusions(side, by_intervals=by_intervals) for side in (old, new))
     flips = [_flip(key, before[key], after.get(key)) for key in sorted(before)]
@@ -147,7 +152,7 @@ def _changes(old: Side, new: Side) -> list[Change]:
                 pair = (_flat(side.facts[name]) for side in (old, new))
                 changes += mapping_changes(kind, *pair)
     if old.configs and new.configs:
-        changes += mapping_changes("config", *(_config_lines(x.configs) for x in (old, new)))
+        changes += mapping_changes("config", *(_settings(x) for x in (old, new)))
     labels = [_labels(side.rows) for side in (old, new)]
     both = labels[0].keys() & labels[1].keys()
     changes += mapping_changes("labels", *({k: x[k] for k in both} for x in labels))
@@ -160,26 +165,31 @@ def _only(facts: Mapping[str, Any], name: str) -> dict[str, str]:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, str]:
-    """Nested values by dotted name, as text."""
+    """Nested values by dotted name, as text; lists and empty mappings whole."""
     flat: dict[str, str] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             flat |= {f"{name}.{inner}": text for inner, text in _flat(value).items()}
         else:
-            flat[name] = str(value)
+            flat[str(name)] = str(value)
     return flat
 
 
-def _config_lines(configs: Mapping[str, str]) -> dict[str, str]:
-    """Settings by ``method: name``; a line without a colon belongs to the one before."""
-    lines: dict[str, str] = {}
-    for method, text in configs.items():
-        for line in text.splitlines():
-            name, colon, value = line.partition(":")
-            lines[f"{method}: {name.strip()}" if colon else f"{method}: {line.strip()}"] = (
-                value.strip()
+def _settings(side: Side) -> dict[str, str]:
+    """Settings of all methods by ``method: dotted.name``, lists whole."""
+    found: dict[str, str] = {}
+    for method, text in side.configs.items():
+        try:
+            settings = yaml.safe_load(text) or {}
+        except yaml.YAMLError:
+            settings = None
+        if not isinstance(settings, Mapping):
+            raise ResultError(
+                f"{side.path}: the settings of {method} are no YAML mapping; make the board anew "
+                "with `neurodx rank`"
             )
-    return lines
+        found |= {f"{method}: {name}": value for name, value in _flat(settings).items()}
+    return found
 
 
 def _labels(rows: pd.DataFrame) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from benchmark.errors import ResultError
 from benchmark.results.schema import ROW_KEY
+from benchmark.store.atomic import write_text
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -64,7 +65,7 @@ class ReferenceReport:
 
 
 def write_reference(board: Path, reference: Path) -> None:
-    """Writes a board's leaderboard as the reference, with a tolerance for each row.
+    """Writes a board's leaderboard as the reference, whole or not at all, with tolerances.
 
     The tolerance is three standard deviations between seeds where the row has three seeds or
     more (at least a tenth of the default), otherwise ``DEFAULT_TOLERANCE`` of its metric or 0.6 of
@@ -76,9 +77,8 @@ def write_reference(board: Path, reference: Path) -> None:
     """
     rows = _read(_csv(board), "neurodx rank")
     rows["tolerance"] = [_tolerance(row) for row in rows.to_dict("records")]
-    reference.parent.mkdir(parents=True, exist_ok=True)
     ordered = rows.sort_values(_KEY, kind="stable")[_STORED]
-    ordered.to_csv(reference, index=False, float_format="%.6f")
+    write_text(reference, ordered.to_csv(index=False, float_format="%.6f"))
 
 
 def compare_reference(board: Path, reference: Path) -> ReferenceReport:

@@ -73,8 +73,8 @@ def _fresh_network(fold: FittedFold) -> nn.Module:
     """The network as it is before it has learned anything, from another seed.
 
     Matrices that start at zero, as heads and low-rank updates may, are drawn with the spread that
-    they were trained to: a network that answers everybody alike has constant maps, and any method
-    would pass.
+    they were trained to: a network that answers everybody alike has constant maps, and there would
+    be nothing to compare.
     """
     method: Any = copy.copy(fold.method)
     train = fold.train.subset(method.usable(fold.train))

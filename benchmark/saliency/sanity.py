@@ -26,6 +26,7 @@ from torch import nn
 from benchmark.stats.resamples import seeded_generator
 
 __all__ = [
+    "MOST_CONSTANT",
     "MOST_SPEARMAN",
     "STAGES",
     "executed_modules",
@@ -39,6 +40,7 @@ __all__ = [
 Array = NDArray[Any]
 STAGES: Final = ("top", "half", "all")
 MOST_SPEARMAN: Final = 0.5  # inferred: a quarter of the rank variance; no source gives a figure
+MOST_CONSTANT: Final = 0.5  # share of people; inferred
 _PAIRS = 50  # Arun et al. 2021, figure 3
 _WINDOW = 7
 
@@ -109,11 +111,12 @@ def similarity(first: Array, second: Array, within: Array) -> tuple[float, float
 
     Returns:
         Spearman's rank correlation within those voxels, and the structural similarity of the whole
-        maps, each divided by its maximum. Both are 0 where one map is constant: it shares nothing.
+        maps, each divided by its maximum. Both are NaN where one map is constant within those
+        voxels: there is nothing to compare.
     """
     a, b = np.abs(first).astype(np.float32), np.abs(second).astype(np.float32)
-    if a[within].std() == 0 or b[within].std() == 0:
-        return 0.0, 0.0
+    if np.ptp(a[within]) == 0 or np.ptp(b[within]) == 0:
+        return float("nan"), float("nan")
     rank = float(spearmanr(a[within], b[within]).statistic)
     window = min(_WINDOW, *a.shape)
     window -= 1 - window % 2
@@ -134,8 +137,8 @@ def judged(
         people: Participant ids.
 
     Returns:
-        ``stage participant_id spearman ssim``; the stage ``other person`` holds pairs of maps of
-        different people, up to fifty, and names the first of them.
+        ``stage participant_id spearman ssim``, NaN where a map is constant; the stage ``other
+        person`` holds pairs of maps of different people, up to fifty, and names the first of them.
     """
     rows: list[tuple[str, str, float, float]] = []
     for stage, found in mixed.items():
@@ -157,19 +160,42 @@ def verdict(table: pd.DataFrame) -> dict[str, Any]:
     :data:`MOST_SPEARMAN`. The second part is there because brains are alike: maps of different
     people may be nearly equal, and the first bound is then no bound.
 
+    Constant maps are not compared and enter no mean. Where more than :data:`MOST_CONSTANT` of the
+    people have one at the stage ``all`` there is no verdict: GradCAM, whose negative parts are cut
+    off, may be empty for a network that has learned nothing, and an empty map is like no other.
+
     Args:
         table: As :func:`judged` gives it, of one kind.
+
+    Returns:
+        ``passed`` (None: no verdict), the ``reason`` if there is none, ``people`` and how many of
+        them have a ``constant`` map, the two means and their bounds (NaN where none is compared).
     """
     after = table[table["stage"] == "all"]
-    pairs = table.loc[table["stage"] == "other person", "ssim"].to_numpy(dtype=np.float64)
-    spearman, ssim = (
-        float(after[name].to_numpy(dtype=np.float64).mean()) for name in ("spearman", "ssim")
-    )
-    bound = float(pairs.mean()) if len(pairs) else 1.0
+    others = table[table["stage"] == "other person"]
+    people, constant = len(after), int(after["ssim"].isna().sum())
+    spearman, ssim, bound = _mean(after["spearman"]), _mean(after["ssim"]), _mean(others["ssim"])
+    bound = 1.0 if np.isnan(bound) else bound
+    passed: bool | None = spearman <= MOST_SPEARMAN and ssim < bound
+    reason = ""
+    if constant > MOST_CONSTANT * people:
+        passed = None
+        reason = (
+            f"for {constant} of {people} people the map, or that of the randomised network, is one "
+            "value everywhere in the head, which leaves too little to compare"
+        )
     return {
-        "passed": spearman <= MOST_SPEARMAN and ssim < bound,
+        "passed": passed,
+        "reason": reason,
+        "people": people,
+        "constant": constant,
         "spearman": spearman,
         "most_spearman": MOST_SPEARMAN,
         "ssim": ssim,
         "below_ssim": bound,
     }
+
+
+def _mean(values: pd.Series) -> float:
+    known = values.dropna().to_numpy(dtype=np.float64)
+    return float(known.mean()) if len(known) else float("nan")

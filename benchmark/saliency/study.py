@@ -35,6 +35,8 @@ __all__ = ["SCHEMA_VERSION", "Listener", "Request", "explain_fold", "explanation
 
 SCHEMA_VERSION: Final = 1
 FACTS: Final = "explanation.json"
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+_LIBRARIES: Final = ("captum", "monai", "scikit-learn", "scipy")  # that make and score maps
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def _facts(
         "hippocampus_map": made.hippocampus is not None,
         "truth": scored.facts,
         "commit": commit(),
-        "versions": dict(library_versions()) | {"captum": importlib.metadata.version("captum")},
+        "versions": dict(library_versions()) | _versions(),
     }
 
 
@@ -209,8 +211,7 @@ def _identity(job: Job, point: Point, request: Request, workspace: Workspace) ->
     """Hash of everything that could change an explanation."""
     identity = run_id(job, workspace)
     truth = workspace.truth / point.cohort
-    package = Path(__file__).resolve().parent
-    code = [path for path in package.glob("*.py") if path.name != "figure.py"]
+    code = [path for path in (PACKAGE / "saliency").glob("*.py") if path.name != "figure.py"]
     return canonical_sha256(
         {
             "schema": SCHEMA_VERSION,
@@ -219,11 +220,15 @@ def _identity(job: Job, point: Point, request: Request, workspace: Workspace) ->
             "inputs": input_hashes(job, workspace),
             "request": asdict(request) | {"without_run": False},
             "task": [point.cohort, point.task],
-            "code": tree_sha256(code),
-            "captum": importlib.metadata.version("captum"),
+            "code": tree_sha256([*code, PACKAGE / "stats", PACKAGE / "metrics"]),
+            "versions": _versions(),
             "truth": Cohort(truth).content_hash if truth.is_dir() else "",
         }
     )
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def _stored_identity(folder: Path) -> str:

@@ -101,6 +101,77 @@ def test_wins_and_orders_by_hand(board):
     assert "allowed from 10 data sets on, got 3" in found.no_diagram
 
 
+def _some(method, cohort, easy, hard, *, everybody=True):
+    """Answers that separate most people by ``easy`` and the others by ``hard`` deviations."""
+    rng = np.random.default_rng([*method.encode(), *cohort.encode()])
+    y, is_hard = np.arange(N) % 2, np.arange(N) % 10 < 4
+    p1 = 1 / (1 + np.exp(-(rng.normal(size=N) + np.where(is_hard, hard, easy) * (y - 0.5))))
+    frame = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{i:02d}" for i in range(N)],
+            "y_true": y,
+            "fold": np.arange(N) // 20,
+            "prob_0": 1 - p1,
+            "prob_1": p1,
+        }
+    )
+    frame = frame if everybody else frame[~is_hard].reset_index(drop=True)
+    return Ledger(RowKey(cohort, "ad_cn", "t1w", "3fold", method), frame)
+
+
+def _auc(frame):
+    """Within folds, pairs of all folds together."""
+    parts = [(x.loc[x["y_true"] == 1, "prob_1"], x.loc[x["y_true"] == 0, "prob_1"])
+             for _, x in frame.groupby("fold")]  # fmt: skip
+    wins = [np.greater.outer(a.to_numpy(), b.to_numpy()).ravel() for a, b in parts]
+    return np.concatenate(wins).mean()
+
+
+def test_rows_are_compared_on_the_people_that_both_predicted(tmp_path):
+    """``part`` looks better where it leaves out the people who are hard for all."""
+    ledgers = []
+    for cohort in ("one", "two"):
+        ledgers += [_some("whole", cohort, 4.0, -2.0), _some("low", cohort, 0.2, 0.2)]
+        ledgers.append(_some("part", cohort, 2.0, -2.0, everybody=cohort == "two"))
+    score_workspace(Workspace(), tmp_path / "scores", extra=ledgers, n_resamples=200)
+    rank_workspace(tmp_path / "scores", tmp_path / "board")
+    found = across_cohorts(tmp_path / "board", "ad_cn")
+    low, part, whole = "low|t1w|", "part|t1w|", "whole|t1w|"
+    assert found.scores.loc["one", part] > found.scores.loc["one", whole]  # of other people
+    frames = {(x.key.cohort, f"{x.key.method}|t1w|"): x.frame for x in ledgers}
+    for a, b in combinations((low, part, whole), 2):
+        won = []
+        for cohort in ("one", "two"):
+            ours, theirs = frames[cohort, a], frames[cohort, b]
+            common = set(ours["participant_id"]) & set(theirs["participant_id"])
+            both = (x[x["participant_id"].isin(common)] for x in (ours, theirs))
+            won.append(_auc(next(both)) > _auc(next(both)))
+        assert found.wins.loc[a, b] == np.mean(won)
+        assert found.wins.loc[b, a] == 1 - np.mean(won)
+    assert found.wins.loc[whole, part] == 1.0
+    assert found.agreement["tau"].tolist() == [1.0] * 6  # whole, part, low in every order
+    assert found.agreement["flips"].tolist() == [0.0] * 6
+
+
+def test_one_diagram_needs_the_same_people(tmp_path, capsys):
+    ledgers = []
+    for k in range(10):
+        ledgers += [_some(m, f"c{k}", SKILL[m], SKILL[m]) for m in SKILL if m != "weak"]
+        ledgers.append(_some("weak", f"c{k}", 0.2, 0.2, everybody=k != 3))
+    score_workspace(Workspace(), tmp_path / "scores", extra=ledgers, n_resamples=50)
+    rank_workspace(tmp_path / "scores", tmp_path / "board")
+    found = across_cohorts(tmp_path / "board", "ad_cn")
+    assert found.diagram is None
+    assert "did not predict the same people in c3," in found.no_diagram
+    asked = ["across", "--task", "ad_cn", "--board", str(tmp_path / "board")]
+    assert main(asked) == 0
+    assert "choose rows that did with --track or --method" in capsys.readouterr().out
+    assert {"mean gain", "mean rank"} <= set(found.agreement["second"])
+    some = across_cohorts(tmp_path / "board", "ad_cn", methods=["cnn", "svm"])
+    assert some.diagram is not None
+    assert not some.no_diagram
+
+
 def test_another_choice_is_another_family(board):
     every = across_cohorts(board, "ad_cn")
     some = across_cohorts(board, "ad_cn", tracks=["t1w"], cohorts=["one", "two"])
@@ -182,6 +253,12 @@ def test_from_ten_cohorts_on_there_is_a_diagram(tmp_path, capsys):
     ranks = found.scores.rank(axis=1, ascending=False).mean()
     assert dict(zip(found.diagram.names, found.diagram.mean_ranks, strict=True)) == dict(ranks)
     assert found.diagram.names[-1] == "weak|demographic|"
+    orders = found.agreement.set_index(["first", "second"])["tau"]  # all predicted everybody
+    by_score = found.scores.mean()
+    assert orders["mean gain", "mean rank"] == kendalltau(by_score, -ranks).statistic
+    for cohort in names:
+        expected = kendalltau(found.scores.loc[cohort], by_score).statistic
+        assert orders[cohort, "mean gain"] == pytest.approx(expected)
     out = tmp_path / "across.json"
     asked = ["across", "--task", "ad_cn", "--board", str(tmp_path / "board"), "--json", str(out)]
     drawn = tmp_path / "ranks.svg"

@@ -78,6 +78,51 @@ def test_what_a_board_was_made_from(board, tmp_path):
     assert found.unchanged  # the same predictions
 
 
+STAGES = """\
+guided:
+  lr: 0.01
+  epochs: 3
+  balance:
+    weights: {}
+trainer:
+  lr: 0.02
+  epochs: 6
+  widths:
+  - 8
+  - 16
+"""
+
+
+def with_settings(board: Path, place: Path, text: str) -> Path:
+    copy = shutil.copytree(board, place)
+    table = pd.read_parquet(copy / "methods.parquet")
+    table.loc[table["method"] == "good", "config_yaml"] = text
+    table.to_parquet(copy / "methods.parquet")
+    return copy
+
+
+def test_settings_of_every_stage_are_compared(board, tmp_path):
+    old = with_settings(board, tmp_path / "old", STAGES)
+    changed = STAGES.replace("lr: 0.01", "lr: 0.05").replace("  epochs: 3\n", "")
+    changed = changed.replace("{}", "{dx3: 2.0}").replace("- 8\n  - 16", "- 16\n  - 8")
+    new = with_settings(board, tmp_path / "new", changed)
+    found = diff_boards(read_side(old), read_side(new))
+    assert [(c.kind, c.name, c.old, c.new) for c in found.changes] == [
+        ("config", "good: guided.balance.weights", "{}", "absent"),
+        ("config", "good: guided.balance.weights.dx3", "absent", "2.0"),
+        ("config", "good: guided.epochs", "3", "absent"),
+        ("config", "good: guided.lr", "0.01", "0.05"),
+        ("config", "good: trainer.widths", "[8, 16]", "[16, 8]"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["lr: 0.1: 0.2", "- lr"])
+def test_settings_that_are_no_yaml_mapping_are_refused(board, tmp_path, text):
+    other = with_settings(board, tmp_path / "board", text)
+    with pytest.raises(ResultError, match=r"settings of good are no YAML mapping.*neurodx rank"):
+        diff_boards(read_side(board), read_side(other))
+
+
 def test_labels_by_class_are_compared(board, tmp_path):
     other = make_board(tmp_path, METHODS, sizes={"memory": 120})
     found = diff_boards(read_side(board), read_side(other))

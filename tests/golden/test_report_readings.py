@@ -19,6 +19,7 @@ from board_fixture import EXTERNAL, MEMORY, write_board
 
 from benchmark.report import read_content
 from benchmark.report.content import number, row_name
+from benchmark.report.panels import selective_errors
 from benchmark.report.readings import readings
 from benchmark.report.sheets import all_sheets
 
@@ -97,14 +98,35 @@ def test_decision_curves_have_the_boards_net_benefit_and_both_references(board, 
         assert f"{number(gain, sign=True)} at 0.3" in figure.description
 
 
-def test_selective_prediction_ends_at_the_error_of_all(content):
+def test_selective_prediction_takes_the_surest_of_each_fold(content):
     for row, line in zip(content.best, _sheet(content, "selective").rows, strict=True):
         own = content.said_by(row)
         wrong = (own["prob_1"] > 0.5) != (own["y_true"] == 1)
         assert line[3] == number(wrong.mean())
-        sure = np.argsort(-np.maximum(own["prob_0"], own["prob_1"]).to_numpy(), kind="stable")[:90]
         if row["method"] != "chance":  # which is equally sure of everybody
-            assert line[1] == number(wrong.to_numpy()[sure].mean())
+            sure = own.assign(wrong=wrong, sure=own[["prob_0", "prob_1"]].max(axis=1))
+            half = [x.nlargest(len(x) // 2, "sure") for _, x in sure.groupby("fold")]
+            assert [len(x) for x in half] == [30, 30, 30]
+            assert line[1] == number(pd.concat(half)["wrong"].mean())
+
+
+@pytest.mark.parametrize("cohort", [MEMORY, EXTERNAL])
+def test_the_mean_of_the_errors_by_share_is_the_aurc_beside_them(board, cohort):
+    content = read_content(board, cohort, "ad_cn")
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    for row, line in zip(content.best, _sheet(content, "selective").rows, strict=True):
+        errors = selective_errors(content, content.said_by(row), shares)
+        assert errors.mean() == pytest.approx(float(line[4]), abs=7e-4)  # rounded
+
+
+def test_a_fold_that_is_sure_on_another_scale_changes_no_error(content):
+    answers = ["prob_0", "prob_1"]
+    other = content.predictions.astype(dict.fromkeys(answers, float))
+    other.loc[other["fold"] == 0, answers] = 0.5 + 0.2 * (other[answers] - 0.5)
+    sections = [_sections(x) for x in (content, replace(content, predictions=other))]
+    first, second = (section["Selective prediction"] for section in sections)
+    assert [sheet.rows for sheet in first.sheets] == [sheet.rows for sheet in second.sheets]
+    assert [figure.marks for figure in first.figures] == [figure.marks for figure in second.figures]
 
 
 def test_tasks_have_the_sections_that_fit_them(board, content):

@@ -138,6 +138,18 @@ def _board(path, **changes):
     return path
 
 
+def test_a_reference_is_replaced_whole(tmp_path):
+    """Whoever reads the old one meanwhile has it as it was."""
+    reference = tmp_path / "leaderboard.csv"
+    write_reference(_board(tmp_path / "old", first={}), reference)
+    before = reference.read_bytes()
+    (tmp_path / "kept.csv").hardlink_to(reference)
+    write_reference(_board(tmp_path / "new", first={}, second={}), reference)
+    assert (tmp_path / "kept.csv").read_bytes() == before
+    assert reference.read_bytes() != before
+    assert sorted(p.name for p in tmp_path.glob("*.csv")) == ["kept.csv", "leaderboard.csv"]
+
+
 def test_reference_outcomes(tmp_path):
     spread = {"seeds": 3, "seed_sd": 0.02}
     published = _board(

@@ -1,7 +1,9 @@
 """A fold is explained once, from a fit that equals the run, and scored against the truth."""
 
 import dataclasses
+import importlib.metadata
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,10 @@ from benchmark.runs.execute import execute
 from benchmark.runs.identity import run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.rows import resolve_row
+from benchmark.saliency import study
 from benchmark.saliency.fold import Point, job_of
 from benchmark.saliency.maps import MapSettings
+from benchmark.saliency.sanity import verdict
 from benchmark.saliency.study import Request, explain_fold
 from benchmark.store import Cohort, CohortWriter
 
@@ -108,6 +112,34 @@ def test_the_same_fold_gives_the_same_maps(workspace: Workspace, job: Job) -> No
     (folder / "explanation.json").unlink()
     explain_fold(job, POINT, request, workspace)
     assert (folder / "gradcam.npy").read_bytes() == first
+
+
+def test_an_explanation_rests_on_the_code_and_libraries_that_make_and_score_it(
+    workspace: Workspace, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("saliency", "stats", "metrics"):
+        shutil.copytree(study.PACKAGE / part, tmp_path / part)
+    monkeypatch.setattr(study, "PACKAGE", tmp_path)
+
+    def identity() -> str:
+        return study._identity(job, POINT, QUICK, workspace)
+
+    found = [identity()]
+    for name in ("saliency/sanity.py", "stats/bootstrap.py", "metrics/probabilities.py"):
+        with (tmp_path / name).open("a") as file:
+            file.write("# changed\n")
+        found.append(identity())
+    with (tmp_path / "saliency/figure.py").open("a") as file:
+        file.write("# changed\n")
+    assert identity() == found[-1], "a drawing is no part of it"
+    real = importlib.metadata.version
+    for library in ("captum", "monai", "scikit-learn", "scipy"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                importlib.metadata, "version", lambda n, w=library: "0" if n == w else real(n)
+            )
+            found.append(identity())
+    assert len(set(found)) == len(found)
 
 
 def test_without_its_run_a_fold_is_refused_with_the_command(workspace: Workspace, job: Job) -> None:
@@ -220,6 +252,30 @@ def test_the_table_names_maps_controls_and_checks(
     for text in ("no run vouches", "synthetic cohort tiny", "gradcam", "group_t (control)"):
         assert text in shown
     assert "randomisation check" in shown
+
+
+def test_a_check_without_verdict_is_printed_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from benchmark.cli.explain_table import show
+
+    rows = [("all", f"sub-{i}", np.nan, np.nan) for i in range(3)]
+    check = verdict(
+        pd.DataFrame(
+            [*rows, ("other person", "sub-1", 0.1, 0.2)],
+            columns=["stage", "participant_id", "spearman", "ssim"],
+        )
+    )
+    facts = {
+        "explained": "age", "verified": True, "refused": {}, "hippocampus_map": False,
+        "kinds": {"gradcam": {"sanity": check}}, "truth": {"known": False},
+    }  # fmt: skip
+    (tmp_path / "explanation.json").write_text(json.dumps(study._plain(facts), allow_nan=False))
+    show(tmp_path, Console(width=200))
+    shown = capsys.readouterr().out
+    assert "randomisation check without verdict: gradcam: for 3 of 3 people the map" in shown
 
 
 def test_a_figure_is_drawn_of_a_synthetic_cohort(

@@ -75,6 +75,49 @@ def test_a_map_of_edges_fails(trained, volumes) -> None:
     assert (found["spearman"], found["ssim"]) == pytest.approx((1.0, 1.0), abs=1e-3)
 
 
+def test_an_empty_map_of_the_randomised_network_does_not_pass(trained, volumes) -> None:
+    """As of GradCAM, whose negative parts are cut off."""
+
+    def emptied(net: nn.Module) -> np.ndarray:
+        return volumes if net is trained else np.zeros_like(volumes)
+
+    found = check(trained, volumes, emptied)
+    assert found["passed"] is None
+    assert (found["constant"], found["people"]) == (10, 10)
+    assert found["reason"].startswith("for 10 of 10 people the map, or that of the randomised")
+    assert np.isnan(found["spearman"])
+
+
+@pytest.mark.parametrize(("empty", "passed"), [(5, False), (6, None)])
+def test_empty_maps_do_not_soften_those_that_stay(trained, volumes, empty, passed) -> None:
+    """Half of the people have a map that ignores the weights, which fails by itself."""
+
+    def some(net: nn.Module) -> np.ndarray:
+        kept = volumes.copy()
+        if net is not trained:
+            kept[:empty] = 0.3
+        return kept
+
+    found = check(trained, volumes, some)
+    assert found["passed"] is passed
+    assert found["constant"] == empty
+    assert (found["spearman"], found["ssim"]) == pytest.approx((1.0, 1.0), abs=1e-3)
+
+
+def test_people_without_a_map_are_not_compared(trained, volumes) -> None:
+    """Nor when the map that the trained network gives is the empty one."""
+    rng = np.random.default_rng(2)
+
+    def other(net: nn.Module) -> np.ndarray:
+        kept = rng.random(volumes.shape).astype(np.float32)
+        if net is trained:
+            kept[:7] = 0.0
+        return kept
+
+    found = check(trained, volumes, other)
+    assert (found["passed"], found["constant"]) == (None, 7)
+
+
 def test_alike_maps_of_different_people_do_not_open_the_door(trained, volumes) -> None:
     """Nearly the same map for everybody, moved a little by the weights, still fails."""
     shared = np.random.default_rng(1).random(SHAPE)
@@ -109,4 +152,5 @@ def test_similarity_of_equal_unrelated_and_empty_maps() -> None:
     assert similarity(first, first, every) == pytest.approx((1.0, 1.0), abs=1e-5)
     assert similarity(first, -first, every) == pytest.approx((1.0, 1.0), abs=1e-5)
     assert abs(similarity(first, second, every)[0]) < 0.15
-    assert similarity(first, np.zeros(SHAPE), every) == (0.0, 0.0)
+    for value in (0.0, 0.1):
+        assert np.isnan(similarity(first, np.full(SHAPE, value), every)).all()
