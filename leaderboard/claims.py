@@ -7,17 +7,15 @@ from typing import Any, Final
 import pandas as pd
 
 from benchmark.metrics import get_metric
+from benchmark.results.ablation import CONTRAST, NOT_JUDGED
 from leaderboard.charts.claims import MARKS, mark
 from leaderboard.components.markup import Markup, chip, element, join
 from leaderboard.formats import DASH, interval, is_known, score, signed
 from leaderboard.titles import metric_digits
 
-__all__ = ["HEADS", "NOT_JUDGED", "claim_cells", "commits_of", "completed", "counted"]
+__all__ = ["HEADS", "claim_cells", "commits_of", "completed", "counted"]
 
-# Values that the board's tables hold.
-NOT_JUDGED: Final = "not judged"
-ORDER: Final = "order"
-CONTRAST: Final = "contrast"
+ORDER: Final = "order"  # a value that the board's tables hold
 HEADS: Final = ("Task", "Verdict", "Higher arm", "Lower arm", "Difference, 95 % interval", "n")
 
 _TEXTS: Final = {"kind": ORDER, "reading": "", "note": "", "commit": ""}

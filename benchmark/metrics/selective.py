@@ -38,7 +38,7 @@ class RiskCoverage:
 
 
 def risk_coverage(y_true: Array, y_prob: Array) -> RiskCoverage:
-    """The risk-coverage curve of one fold, or of folds pooled for a drawing.
+    """The risk-coverage curve of one fold.
 
     Args:
         y_true: Class index, shape (N,).

@@ -34,7 +34,7 @@ from benchmark.stats import (
     pool_random_effects,
     rank_agreement,
 )
-from benchmark.stats.candidate import replicates_with_seed_noise
+from benchmark.stats.candidate import difference_with_seed_noise
 
 __all__ = ["Across", "across_cohorts"]
 
@@ -216,14 +216,13 @@ _PAIR_COLUMNS = [
 
 def _difference(cell: CellCandidates, a: Candidate, b: Candidate) -> tuple[float, float] | None:
     """Gain of a over b on the people both predicted, and its error, held to one person as ranks."""
-    ours, theirs = a.against(b), b.against(a)
-    replicates = replicates_with_seed_noise(a, ours) - replicates_with_seed_noise(b, theirs)
+    replicates = difference_with_seed_noise(a, b)
     finite = np.isfinite(replicates)
     gain = _gain(cell, a, b)
     if not np.isfinite(gain) or finite.mean() < _LEAST_KNOWN:
         return None
     error = float(replicates[finite].std(ddof=1))
-    error = max(error, 1.0 / max(1, ours.n_smallest_class)) if cell.rates else error
+    error = max(error, 1.0 / max(1, a.against(b).n_smallest_class)) if cell.rates else error
     return (gain, error) if error > 0.0 else None
 
 

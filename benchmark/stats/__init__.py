@@ -40,7 +40,6 @@ from benchmark.stats.resamples import (
     strata_codes,
 )
 from benchmark.stats.wilson import wilson_interval
-from benchmark.stats.win_rates import WinRates, win_rates
 
 __all__ = [
     "AurocComponents",
@@ -57,7 +56,6 @@ __all__ = [
     "RankRow",
     "Ranking",
     "SetScore",
-    "WinRates",
     "auroc_components",
     "auroc_correlation",
     "auroc_difference_power",
@@ -85,6 +83,5 @@ __all__ = [
     "sign_flip_test",
     "strata_codes",
     "wilson_interval",
-    "win_rates",
     "with_seed_variance",
 ]

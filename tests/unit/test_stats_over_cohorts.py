@@ -18,7 +18,6 @@ from benchmark.stats import (
     pool_random_effects,
     rank_agreement,
     wilson_interval,
-    win_rates,
 )
 
 RNG = np.random.default_rng(13)
@@ -53,26 +52,6 @@ def test_rules_over_other_methods_or_without_a_position_are_refused():
         rank_agreement({"a": 1, "c": 2}, {"a": 1, "d": 2})
     with pytest.raises(ResultError, match="a position under both"):
         rank_agreement({"a": 1, "c": math.nan}, {"a": 1, "c": 2})
-
-
-def test_win_rates_by_brute_force_with_missing_scores():
-    scores = np.round(RNG.random((9, 4)), 1)
-    scores[RNG.random((9, 4)) < 0.2] = np.nan
-    found = win_rates(scores, higher_is_better=False)
-    for i in range(4):
-        for j in range(4):
-            both = np.isfinite(scores[:, [i, j]]).all(axis=1)
-            assert found.n_common[i, j] == both.sum()
-            if i != j and both.any():
-                a, b = scores[both, i], scores[both, j]
-                assert found.rate[i, j] == pytest.approx(np.mean((a < b) + 0.5 * (a == b)))
-    assert np.isnan(np.diag(found.rate)).all()
-    off = ~np.eye(4, dtype=bool) & (found.n_common > 0)
-    np.testing.assert_allclose((found.rate + found.rate.T)[off], 1.0)
-    nothing = win_rates(np.array([[0.5, np.nan]]), higher_is_better=True)
-    assert np.isnan(nothing.rate).all()
-    with pytest.raises(ResultError, match="data sets by methods"):
-        win_rates(np.ones(3), higher_is_better=True)
 
 
 @pytest.mark.parametrize(
