@@ -14,7 +14,7 @@ YOUNGEST, OLDEST, MEAN, SD = 50.0, 90.0, 70.0, 10.0
 
 
 def truncated_mean(age: float, least: float, sigma: float) -> float:
-    """Mean of a Gaussian about ``age`` cut off below ``least``: its mean plus sigma phi / (1 - Phi)."""
+    """Of a Gaussian about ``age``, cut off below ``least``: age + sigma phi / (1 - Phi)."""
     z = (least - age) / sigma
     density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return age + sigma * density / (0.5 * math.erfc(z / math.sqrt(2)))
