@@ -79,7 +79,10 @@ class Method(ABC):
         return 0
 
     def explain(self, samples: Samples, task: Task) -> np.ndarray:
-        """Optional: maps of evidence for class 1 (or for the value), shape (N, D, H, W)."""
+        """Optional: maps of evidence, shape (N, D, H, W).
+
+        For all other classes together against the first, or for the value.
+        """
         raise NotImplementedError
 
     def embed(self, samples: Samples) -> np.ndarray:

@@ -27,7 +27,8 @@ class SklearnMethod(Method):
 
     Write :meth:`estimator`; write :meth:`features` too if the method uses more than the tables that
     its track opens. To choose among several settings return them all from :meth:`candidates`: the
-    one with the lowest validation loss (log loss, or mean absolute error) is kept.
+    one with the lowest validation loss (log loss, or mean absolute error) is kept. The standard
+    deviation of a value is the root mean square of its validation residuals.
     """
 
     def __init__(self, config: Any = None) -> None:
@@ -67,7 +68,8 @@ class SklearnMethod(Method):
             self._fitted[task.name] = fitted[best]
             if not task.classes:
                 answer = _answer(fitted[best], _take(val_inputs, val_mask), task)
-                self._residual_sd[task.name] = float(np.std(answer - val_y[val_mask]))
+                squares = np.square(answer - val_y[val_mask])
+                self._residual_sd[task.name] = float(np.sqrt(squares.mean()))
 
     def predict(self, samples: Samples, tasks: Sequence[Task]) -> dict[str, Prediction]:
         """Predicts each task with its own estimator."""

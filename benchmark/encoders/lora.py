@@ -22,7 +22,7 @@ def add_lora(
         encoder: Any encoder that names its projections.
         rank: Rank of each update.
         alpha: The update is scaled by alpha / rank.
-        dropout: On an adapter's input, while training.
+        dropout: On an adapter's input, while training; of a frozen encoder's adapters too.
 
     Returns:
         The adapters' parameters, all that is left to train.

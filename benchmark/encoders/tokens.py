@@ -18,6 +18,8 @@ from benchmark.errors import MethodError
 
 __all__ = ["TokenEncoder", "masked_mean"]
 
+_ADAPTER_DROPOUT = "lora_dropout"  # PEFT's name for what drops an adapter's input
+
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Mean of the tokens whose mask is true, zeros where there are none.
@@ -136,7 +138,7 @@ class TokenEncoder(Encoder):
     def freeze(self) -> TokenEncoder:
         """Stops training for good: no gradient to its parameters, eval mode even under ``train()``.
 
-        Adapters that are put in later may train; dropout stays off.
+        Adapters that are put in later may train, and their own dropout then acts under ``train()``.
         """
         self._frozen = True
         self.requires_grad_(requires_grad=False)
@@ -144,6 +146,10 @@ class TokenEncoder(Encoder):
         return self
 
     def train(self, mode: bool = True) -> TokenEncoder:
-        """As in torch, but a frozen encoder stays in eval mode."""
+        """As in torch, but of a frozen encoder only the dropout of adapters follows the mode."""
         super().train(mode and not self._frozen)
+        if self._frozen:
+            for name, module in self.named_modules():
+                if name.rpartition(".")[2] == _ADAPTER_DROPOUT:
+                    module.train(mode)
         return self

@@ -111,7 +111,7 @@ class LossBalance(nn.Module):
             k for k, name in enumerate(self.names) if present.get(name, True) and self.fixed[k] > 0
         ]
         if self.config.weighting == "gradnorm" and len(live) > 1:
-            self._follow(losses, live, shared)
+            self._follow(losses, live, shared, scale)
         total = torch.stack(terms if penalty is None else [*terms, penalty]).sum()
         if self.config.weighting == "pcgrad" and len(live) > 1:
             beside = None if penalty is None else scale(penalty)
@@ -141,16 +141,30 @@ class LossBalance(nn.Module):
             start += n
 
     def _follow(
-        self, losses: Mapping[str, Tensor], live: Sequence[int], shared: Sequence[nn.Parameter]
+        self,
+        losses: Mapping[str, Tensor],
+        live: Sequence[int],
+        shared: Sequence[nn.Parameter],
+        scale: Callable[[Tensor], Tensor],
     ) -> None:
-        """One step of the weights towards equal training rates; their sum stays the number."""
+        """One step of the weights towards equal training rates; their sum stays the number.
+
+        Gradients are those of scaled losses, since small ones would be 0 in float16. Where one
+        overflows the weights stay, as the network does in such a step.
+        """
         now = torch.stack([losses[self.names[k]].detach().float() for k in live])
         rows = torch.tensor(live, device=now.device)
         unseen = self.first[rows] == 0
         self.first[rows[unseen]] = now[unseen]
+        factor = scale(torch.ones_like(now[0]))
         norms = torch.stack(
-            [_flat_gradient(losses[self.names[k]], shared).norm() * self.fixed[k] for k in live]
+            [
+                _flat_gradient(scale(losses[self.names[k]]), shared).norm() / factor * self.fixed[k]
+                for k in live
+            ]
         )
+        if not norms.isfinite().all():
+            return
         weights = self.learned[rows].clone().requires_grad_(True)
         rate = now / self.first[rows].clamp_min(1e-8)
         rate = rate / rate.mean().clamp_min(1e-8)

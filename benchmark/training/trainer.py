@@ -70,7 +70,8 @@ class Trainer:
         kept: By epoch, the learned parameters by name, as they were validated; after :meth:`fit`.
 
     Raises:
-        ConfigError: A setting is out of range, or the device is not there.
+        ConfigError: A setting is out of range, the device is not there, or a batch holds fewer
+            people than there are processes.
     """
 
     def __init__(
@@ -105,10 +106,14 @@ class Trainer:
     def _parallel(self, model: nn.Module) -> nn.Module:
         if self.team.size == 1:
             return model
-        if len(self.train) < self.team.size or self.config.batch_size < self.team.size:
+        size = self.config.batch_size
+        batches = even_batches(np.arange(len(self.train)), size)
+        least = min(map(len, batches), default=0)
+        if least < self.team.size:
             raise ConfigError(
-                f"batches of {self.config.batch_size} from {len(self.train)} people cannot be "
-                f"shared by {self.team.size} processes; start fewer or raise trainer.batch_size"
+                f"trainer.batch_size={size} cuts {len(self.train)} people into batches of {least} "
+                f"and more, which {self.team.size} processes cannot share; start fewer or raise "
+                "trainer.batch_size"
             )
         return nn.parallel.DistributedDataParallel(model)
 

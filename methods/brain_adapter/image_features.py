@@ -37,7 +37,9 @@ class ImageFeatures:
             )
         self.view, self.store = _View(network).eval(), store
         config = network.config
-        settings = (config.adapter.stride, config.grid, config.fit, config.read_out)
+        before = (config.adapter.stride, config.grid, config.fit, config.read_out)
+        built = (config.encoder, config.settings, network.encoder_grid)
+        settings = (*before, *built)
         self.identity = fingerprint(network.vit, settings, network.prepare.normalise.spacing_mm)
 
     def __call__(self, volumes: object) -> np.ndarray:

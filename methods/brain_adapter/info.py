@@ -224,7 +224,9 @@ INFO = register(
                 "title": "Frozen transformer, linear probe",
                 **_AGE_TOO,
                 **_STILL,
+                "trainer.keep": "best",
                 "adapter.kind": "none",
+                "classify_unit_vectors": False,
                 "cache_image": True,
             },
             "adapter_lora": {

@@ -190,6 +190,7 @@ class Network(nn.Module):
         self.prepare = PrepareVolumes(spacing_mm, grid=config.grid, fit=config.fit)
         stride = config.adapter.stride
         seen = PrepareVolumes(spacing_mm, pool=stride).shape(self.prepare.shape(shape))
+        self.encoder_grid = tuple(config.encoder_grid or seen)
         self.adapter = _adapter(config)
         encoder = _encoder(config, seen)
         grid = encoder.token_grid(seen)

@@ -29,7 +29,8 @@ class Routing(NamedTuple):
 
     Attributes:
         weights: What each expert counts, rows summing to 1, (B, E).
-        load: Probability that another draw of noise would choose the expert, (B, E).
+        load: Probability that another draw of noise would choose the expert, (B, E); 1 where every
+            expert is chosen.
         probability: What each expert would count if all were taken, without noise, (B, E).
     """
 
@@ -66,7 +67,7 @@ class Gate(nn.Module):
         clean = self.clean(f).float()  # b e
         probability = clean.softmax(dim=1)
         if self.soft:
-            return Routing(probability, probability, probability)
+            return Routing(probability, torch.ones_like(probability), probability)  # all are chosen
         noise = self.noise(f).float() if self.training and self.noisy else None
         choice = noisy_top_k(clean, noise, self.chosen)
         return Routing(choice.weights, choice.load, probability)

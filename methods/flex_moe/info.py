@@ -76,7 +76,7 @@ class FusionConfig:
 
     Attributes:
         missing: What stands for a modality that a person lacks: its vectors in the learned
-            ``bank``, or ``zeros``.
+            ``bank``, or ``zeros``, to which no place is added.
         bank_sd: Standard deviation of the bank before training.
         bank_decays: Whether weight decay acts on the bank and the places of tokens.
         norm: Of a modality's vector over the people of a batch (``batch``) or over its features
@@ -145,7 +145,8 @@ class FlexConfig:
             does not have may be named.
         least_complete: Fewest training people with every modality for whom there is a first stage;
             a number above theirs leaves it out.
-        complete: The training loop of the first stage, on people who have every modality.
+        complete: The training loop of the first stage, on people who have every modality. What the
+            loss, the batches' labels and predictions are like is read of ``trainer`` for both.
         trainer: The training loop of the second stage, on everybody.
     """
 

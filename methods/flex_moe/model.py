@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from benchmark.api import (
     Batch,
     BatchSource,
+    MethodError,
     RunContext,
     Samples,
     Task,
@@ -29,6 +30,8 @@ from .network import COMBINATION, ROUTING, Network
 
 __all__ = ["FlexMoE"]
 
+_READ_ONCE = ("label_smoothing", "class_weights", "even_labels", "balance", "flip_average")
+
 
 class FlexMoE(TorchMethod):
     """Flex-MoE as a method."""
@@ -42,8 +45,19 @@ class FlexMoE(TorchMethod):
         self._lr = self.trainer.lr  # of the stage that runs
 
     def prepare(self, train: Samples, tasks: Sequence[Task], run: RunContext) -> None:
-        """Notes where features are kept, whom statistics come from, and what these people have."""
+        """Notes where features are kept, whom statistics come from, and what these people have.
+
+        Raises:
+            MethodError: A setting of the first stage is not used.
+        """
         del tasks
+        for name in _READ_ONCE:
+            first, both = (getattr(t, name) for t in (self.config.complete, self.trainer))
+            if first != both:
+                raise MethodError(
+                    f"flex_moe: complete.{name} is not used, trainer.{name} holds in both stages; "
+                    f"set complete.{name} to the same ({both})"
+                )
         self._store, self._measured = FeatureStore(run.features), train
         self._schema = held(train).without_labels().subset(np.zeros(0, dtype=np.int64))
 

@@ -157,11 +157,19 @@ class Network(nn.Module):
             parts.append(x)
         return torch.stack(parts, dim=1)
 
+    def placed(self, inputs: Mapping[str, Tensor], there: Tensor) -> Tensor:
+        """What the first block reads, (B, M P, d): tokens with their places.
+
+        Without a bank what is missing stays zeros, so that it has no place either.
+        """
+        place = self.place if self.bank is not None else self.place * there[:, :, None, None]
+        return (self.embedded(inputs, there) + place).flatten(1, 2)
+
     def fused(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, list[Choice]]:
         """Mean token of each modality side by side (B, M d), combinations (B,), and routings."""
         there = self.there(inputs)
         code, complete = combination(there), there.all(dim=1)
-        x = (self.embedded(inputs, there) + self.place).flatten(1, 2)  # b t d
+        x = self.placed(inputs, there)  # b t d
         routings = []
         for block in self.blocks:
             x, routing = block(x, complete)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from test_paper_settings import flat
 
 from benchmark.ablations.claims import Arm, load_claims
 from benchmark.config import load_profile
@@ -69,6 +71,51 @@ MEANING = {
     "daft_over_film": ("conditioning", ["film", "daft"]),
 }
 
+# All that sets an arm apart from the one before. Of arms of two methods: of the settings that both
+# methods have.
+_STILL = {f"trainer.augment.{name}" for name in ("bias", "contrast", "flip", "noise")}
+DIFFER: dict[str, list[set[str]]] = {
+    "tlp_over_fpm": [{"train_projections"}],
+    "tlp_over_fpm_mri": [{"train_projections"}],
+    "report_over_mri": [{"track"}],
+    "anchored_over_concat": [{"fusion.kind"}],
+    "anchored_over_late": [{"fusion.n_queries"}],
+    "queries_saturate": [{"fusion.n_queries"}, {"fusion.n_queries"}],
+    "more_modalities": [{"track", "pretrained"}, {"track"}],  # text alone has no volume encoder
+    "incomplete_over_complete": [{"complete_only"}],
+    "home_over_external": [],
+    "guided_over_single": [
+        {
+            *("multitask", "atlas", "reconstruct_share", "tasks_move_segmentation"),
+            *(f"trainer.balance.weights.{n}" for n in ("atrophy", "reconstruction")),
+            *("trainer.balance.weights.segmentation", "volume_in_stream"),
+        }
+    ],
+    "joint_over_single": [{"multitask", "suite"}],
+    "pretraining_with_few_labels": [{"pretrained"}],
+    "experts_over_shared": [{"experts.kind"}],
+    "experts_over_shared_age": [{"experts.kind"}],
+    "accuracy_rises_with_confidence": [],
+    "adapting_the_transformer": [
+        {
+            *("adapter.kind", "cache_image", "classify_unit_vectors", "trainer.flip_average"),
+            *("trainer.keep", "trainer.augment.shift_voxels", *_STILL),
+        },
+        {"adapter.kind"},
+        {"adapter.kind"},
+    ],
+    "anchored_over_flex": [
+        {
+            *("method", "smri.encoder", "trainer.epochs", "trainer.lr", "trainer.warmup"),
+            *("trainer.ema_decay", "trainer.flip_average", "trainer.keep", "trainer.weight_decay"),
+            *(_STILL - {"trainer.augment.flip"}),
+        }
+    ],
+    "bank_over_zeros": [{"fusion.missing"}],
+    "daft_over_film": [{"conditioning", "identity_start"}],
+    "table_conditions_image": [{"method", "track"}, {"conditioning"}],
+}
+
 
 def test_arms_stand_in_the_claimed_order_the_better_one_last() -> None:
     assert {name: list(one.arms.values()) for name, one in load_claims().items()} == ARMS
@@ -86,6 +133,26 @@ def test_arms_are_set_as_the_claim_says(name: str) -> None:
                 value = value[part]
         found.append(value)
     assert found == expected
+
+
+def settings_of(arm: Arm) -> dict[str, Any]:
+    row = resolve_row(arm.row, load_profile("mini"), arm.config)
+    beside = {name: getattr(row, name) for name in ("track", "suite", "multitask")}
+    return {**flat(row.config), **beside, "method": row.info.name, "percent": arm.percent}
+
+
+def test_arms_differ_in_what_is_named_here_and_in_nothing_else() -> None:
+    found = {}
+    for name, claim in load_claims().items():
+        each = [settings_of(arm) for arm in claim.arms.values()]
+        found[name] = [differing(low, high) for low, high in pairwise(each)]
+    assert found == DIFFER
+
+
+def differing(low: dict[str, Any], high: dict[str, Any]) -> set[str]:
+    if low["method"] == high["method"]:
+        assert low.keys() == high.keys()
+    return {key for key in low.keys() & high.keys() if low[key] != high[key]}
 
 
 def test_claims_of_another_kind_and_gains_that_are_compared() -> None:

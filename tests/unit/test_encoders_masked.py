@@ -22,6 +22,7 @@ from benchmark.encoders import (
 from benchmark.encoders.masked import image_mask, keyed_mask, masked_loss
 from benchmark.encoders.pretraining import preparation
 from benchmark.encoders.transformer import TransformerConfig
+from benchmark.encoders.volume_vit import VolumeViT, VolumeViTConfig
 from benchmark.errors import BenchmarkError, ConfigError, MethodError, UnknownNameError
 from benchmark.runs.pretraining import resolve_pretraining
 from benchmark.training.config import TrainerConfig
@@ -214,6 +215,21 @@ def test_a_volume_without_brain_adds_nothing() -> None:
     loss.backward()
     assert loss.detach() == 0
     assert not prediction.grad.any()
+
+
+def test_a_cls_token_is_trained_only_if_the_decoder_sees_it() -> None:
+    recipe = resolve_pretraining("t1w_dense_vit_paper", load_profile("mini")).config
+    assert recipe.settings["pooled"] == "cls"
+    trained = {}
+    for sees in ("tokens", recipe.masked.context):
+        torch.manual_seed(0)
+        encoder = VolumeViT(VolumeViTConfig(width=16, depth=1, heads=2, pooled="cls", grid=[*GRID]))
+        model = MaskedAutoencoder(encoder, MaskedConfig(decoder=DECODER, context=sees), GRID)
+        encoded = model.encode(volumes(2), mask())
+        encoded.pooled.retain_grad()
+        model.decoder(encoded, (2, 3, 2)).square().sum().backward()
+        trained[sees] = encoded.pooled.grad is not None and bool(encoded.pooled.grad.any())
+    assert trained == {"tokens": False, "both": True}
 
 
 def test_positions_and_vectors_do_not_decay() -> None:

@@ -103,6 +103,34 @@ def test_adapters_are_the_identity_at_first(kind: str) -> None:
     assert len(trained) == (2 if kind == "volume" else 4)
 
 
+def test_dropout_of_adapters_acts_in_training_while_the_frozen_rest_stays_in_eval() -> None:
+    torch.manual_seed(0)
+    encoder = TimeSeriesEncoder(5, width=16, dropout=0.5).freeze()
+    x = torch.randn(4, 23, 5)
+    for parameter in add_lora(encoder, rank=2, dropout=0.5):
+        torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        still, again = (encoder.eval().encode(x).pooled for _ in range(2))
+        one, two = (encoder.train().encode(x).pooled for _ in range(2))
+        assert torch.equal(still, again)
+        assert not torch.allclose(one, two)
+        assert torch.equal(encoder.eval().encode(x).pooled, still)
+    encoder.train()
+    active = {name for name, m in encoder.named_modules() if m.training}
+    assert active
+    assert all("lora_dropout" in name for name in active)
+
+
+def test_adapters_without_dropout_train_as_they_predict() -> None:
+    encoder = TimeSeriesEncoder(5, width=16, dropout=0.5).freeze()
+    for parameter in add_lora(encoder, rank=2):
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(4, 23, 5)
+    with torch.no_grad():
+        still, trained = encoder.eval().encode(x).pooled, encoder.train().encode(x).pooled
+    assert torch.equal(still, trained)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_trains(kind: str) -> None:
     encoder, x = make(kind)

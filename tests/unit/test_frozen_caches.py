@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from brain_adapter_people import TASK, TRAINER, config, network, people
+from brain_adapter_people import SHAPE, TASK, TRAINER, config, network, people
 from training_toy import context
 
 from benchmark.api import Samples
-from benchmark.encoders import TextEncoder
+from benchmark.encoders import FeatureStore, TextEncoder
 from benchmark.encoders.volume_vit import ViTEncoder
 from benchmark.training.config import AugmentConfig
+from methods.brain_adapter.image_features import ImageFeatures
 from methods.brain_adapter.info import BrainAdapterConfig, TextConfig
 from methods.brain_adapter.model import BrainAdapter
 
@@ -76,3 +77,21 @@ def test_sentences_are_encoded_once_over_reports_epochs_folds_and_seeds(
     for fold in range(3):
         fit_a_fold(tmp_path, settings, who, fold)
         assert sorted(seen) == ["Denies falls.", *(f"MMSE {20 + k} of 30." for k in range(7))]
+
+
+def test_kept_features_depend_on_what_weights_do_not_tell() -> None:
+    """Heads and grids of one number of patches leave the shapes of all weights alone."""
+    sizes = {"patch": [4, 8, 8], "width": 12, "depth": 1}
+    plain = network("none", settings={**sizes, "heads": 2})
+    heads = network("none", settings={**sizes, "heads": 3})
+    grid = network("none", settings={**sizes, "heads": 2}, encoder_grid=[8, 16, 8])
+    x = torch.rand(1, 1, *SHAPE) + 0.3
+    found, answers = set(), []
+    for other in (plain, network("none", settings={**sizes, "heads": 2}), heads, grid):
+        other.load_state_dict(plain.state_dict())
+        found.add(ImageFeatures(other, STILL.augment, FeatureStore()).identity)
+        with torch.no_grad():
+            answers.append(other.eval().encode(x))
+    assert len(found) == 3
+    assert torch.equal(answers[0], answers[1])
+    assert not any(torch.allclose(answers[0], other) for other in answers[2:])

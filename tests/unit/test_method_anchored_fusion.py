@@ -136,6 +136,10 @@ def test_low_rank_updates_have_the_rank_and_the_scale_asked_for() -> None:
     with torch.no_grad():
         update = 12 / 3 * (x @ down.T @ up.T)
         torch.testing.assert_close(layer.eval()(x), layer.base_layer(x) + update)
+        each.train()  # as the training loop does
+        assert not torch.equal(layer(x), layer(x))
+        each.eval()
+        torch.testing.assert_close(layer(x), layer.base_layer(x) + update)
 
 
 # Who learns --------------------------------------------------------------------------------------

@@ -26,9 +26,11 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from training_toy import context
 
+from benchmark.config import load_profile
 from benchmark.encoders import FeatureStore
 from benchmark.encoders.released import build
 from benchmark.errors import MethodError
+from benchmark.runs.rows import resolve_row
 from benchmark.samples.hide import hide
 from benchmark.training.config import AugmentConfig, BalanceConfig
 from methods.brain_adapter.adapter import Adapter
@@ -316,3 +318,24 @@ def test_explained_volumes_are_answered_as_their_kept_features(
 def test_released_encoders_of_something_else_are_refused(encoder: str, reads: str) -> None:
     with pytest.raises(MethodError, match=f"{encoder}' reads {reads}; .*volumes: m3d-clip, brain"):
         network("none", encoder=encoder, settings={})
+
+
+def test_the_linear_probe_is_linear_and_keeps_its_best_epoch() -> None:
+    settings = resolve_row("adapter_linear_probe", load_profile("mini")).config
+    found = (settings["trainer"]["keep"], settings["classify_unit_vectors"])
+    assert found == ("best", False)
+    others = [
+        resolve_row(row, load_profile("mini")).config
+        for row in ("adapter_lora", "brain_adapter_mri")
+    ]
+    assert {(c["trainer"]["keep"], c["classify_unit_vectors"]) for c in others} == {("last", True)}
+    unit = settings["classify_unit_vectors"]
+    probe = network("none", text=0, classify_unit_vectors=unit).eval()
+    x, there = torch.randn(3, probe.image.linear.in_features), torch.ones(3, dtype=torch.bool)
+
+    def logits(features: torch.Tensor) -> torch.Tensor:
+        return probe({"image": features, "t1w_available": there})["dx3"]
+
+    with torch.no_grad():
+        none = logits(torch.zeros_like(x))
+        torch.testing.assert_close(logits(2 * x) - none, 2 * (logits(x) - none))

@@ -42,6 +42,19 @@ def test_a_soft_gate_weighs_every_expert() -> None:
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(20))
 
 
+@pytest.mark.parametrize("over", ["together", "each"])
+def test_the_balance_of_a_soft_gate_is_that_of_importance_alone(over: str) -> None:
+    torch.manual_seed(0)
+    gates, f = [Gate(12, ExpertsConfig(gate="soft")) for _ in range(2)], torch.randn(20, 12)
+    for gate in gates:
+        nn.init.normal_(gate.clean.weight)
+    routings, masks = [gate(f) for gate in gates], [torch.ones(20), torch.ones(20)]
+    used = [routing.weights.sum(dim=0) for routing in routings]
+    parts = [used[0] + used[1]] if over == "together" else used
+    expected = torch.stack([p.var() / p.mean() ** 2 for p in parts]).mean()
+    torch.testing.assert_close(balance_loss(routings, masks, "cv2", over), expected)
+
+
 def test_the_switch_loss_is_one_if_uniform_and_e_if_one_expert_has_all() -> None:
     uniform = torch.full((16, 8), 1 / 8)
     assert switch_balance(torch.eye(8).repeat(2, 1), uniform) == pytest.approx(1.0)

@@ -319,7 +319,10 @@ def test_mini_has_about_three_hundred_thousand_parameters() -> None:
 
 def test_the_paper_has_about_154_million_parameters() -> None:
     values = yaml.safe_load((ROOT / "configs/pretraining/t1w_dense_vit_paper.yaml").read_text())
-    masked = MaskedConfig(decoder=TransformerConfig(**values["masked"]["decoder"]))
+    masked = MaskedConfig(
+        context=values["masked"]["context"],
+        decoder=TransformerConfig(**values["masked"]["decoder"]),
+    )
     with torch.device("meta"):
         encoder = build_encoder("dense_vit", values["settings"], (96, 96, 96))
         decoder = MaskedAutoencoder(encoder, masked, (96, 96, 96)).decoder

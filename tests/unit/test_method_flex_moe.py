@@ -116,6 +116,25 @@ def test_without_a_bank_zeros_stand_for_the_missing() -> None:
     assert (tokens[there].flatten(1).abs().sum(dim=1) > 0).all()
 
 
+def test_without_a_bank_zeros_enter_the_first_block() -> None:
+    read = {}
+    for missing in ("zeros", "bank"):
+        model, inputs = network(small(missing)), batch(SUBSETS)
+        torch.nn.init.normal_(model.place)
+
+        def note(_: torch.nn.Module, given: tuple[Tensor, ...], kind: str = missing) -> None:
+            read[kind] = given[0].unflatten(1, (4, -1))  # b m p d
+
+        model.blocks[0].register_forward_pre_hook(note)
+        there = model.there(inputs)
+        with torch.no_grad():
+            model(inputs)
+            own = model.embedded(inputs, there) + model.place
+        assert torch.equal(read[missing][there], own[there])
+        assert torch.equal(read[missing][~there], own[~there]) == (missing == "bank")
+    assert not read["zeros"][~there].any()
+
+
 def test_another_bank_moves_those_who_lack_something_and_nobody_else() -> None:
     model, inputs = network(), batch(SUBSETS)
     with torch.no_grad():

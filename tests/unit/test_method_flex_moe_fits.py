@@ -18,6 +18,7 @@ from benchmark.runs.rows import resolve_row
 from benchmark.samples import LazyRows
 from benchmark.samples.hide import hide
 from benchmark.tasks import get_task
+from benchmark.training.config import BalanceConfig
 from methods.flex_moe.info import INFO, FlexConfig
 from methods.flex_moe.modalities import held
 from methods.flex_moe.model import FlexMoE
@@ -42,6 +43,24 @@ def test_everybody_is_predicted_with_every_subset_of_modalities(method: FlexMoE)
         answers.append(p)
     np.testing.assert_array_equal(answers[0], np.full((12, 3), 1 / 3))
     assert not any(np.array_equal(answers[7], other) for other in answers[:7])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("label_smoothing", 0.1), ("class_weights", False), ("even_labels", True)),
+        *(("flip_average", True), ("balance", BalanceConfig("uncertainty"))),
+    ],
+)
+def test_settings_of_the_first_stage_that_are_not_read_are_refused(
+    tmp_path: Path, setting: str, value: object
+) -> None:
+    config, run = quick(), RunContext(seed=0, folder=tmp_path)
+    config.complete = replace(config.complete, **{setting: value})
+    with pytest.raises(MethodError, match=rf"complete\.{setting} is not used, trainer\.{setting}"):
+        FlexMoE(config).fit(people(42, 0), people(12, 1), TASKS, run)
+    config.trainer = replace(config.trainer, **{setting: value})
+    FlexMoE(config).prepare(people(42, 0), TASKS, run)
 
 
 def test_what_is_exposed_has_one_row_a_person(method: FlexMoE) -> None:

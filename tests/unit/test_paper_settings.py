@@ -89,6 +89,7 @@ MASKED = {  # of DenseFormer-MoE's pretraining
     "masked.ratio": 0.75,
     "masked.loss": "mse",
     "masked.norm_patch": True,
+    "masked.context": "both",  # backbone.pooled is cls
     "masked.decoder.width": 512,
     "masked.decoder.depth": 8,
     "trainer.lr": 1e-4,

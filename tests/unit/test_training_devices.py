@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from training_toy import ToyConfig, ToyMethod, fitted
+from training_toy import ToyConfig, ToyMethod, context, fitted
 
 from benchmark.cli.compose import compose_request
 from benchmark.errors import ConfigError
-from benchmark.training import devices
-from benchmark.training.batches import Batch
+from benchmark.training import devices, trainer
+from benchmark.training.batches import Batch, BatchSource
 from benchmark.training.config import TrainerConfig
-from benchmark.training.devices import Precision, join_team, resolve_device
+from benchmark.training.devices import Precision, Team, join_team, resolve_device
 from benchmark.training.torch_method import TorchMethod
 
 
@@ -129,3 +131,37 @@ def test_a_scale_that_overflows_costs_steps_and_no_weights(
     assert all(torch.isfinite(values).all() for values in weights.values())
     (used,) = (s for s in made if s._scale is not None)
     assert used.get_scale() < 2.0**127
+
+
+@pytest.mark.parametrize(
+    ("people", "size", "processes", "works"),
+    [(10, 4, 3, True), (10, 4, 4, False), (9, 8, 5, False), (3, 8, 4, False), (8, 8, 8, True)],
+)
+def test_a_batch_that_leaves_a_process_without_people_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    people: int,
+    size: int,
+    processes: int,
+    works: bool,
+) -> None:
+    assert works == (people // math.ceil(people / size) >= processes)
+    monkeypatch.setattr(trainer, "join_team", lambda *_: Team(0, processes))
+    monkeypatch.setattr(trainer.nn.parallel, "DistributedDataParallel", lambda model: model)
+    source = BatchSource({"x": np.ones((people, 1), dtype=np.float32)})
+    config, model = TrainerConfig(batch_size=size, distributed=True), torch.nn.Linear(1, 1)
+
+    class Learner:
+        def parameter_groups(self, model: torch.nn.Module) -> list[dict]:
+            return [{"params": list(model.parameters())}]
+
+    def start() -> trainer.Trainer:
+        return trainer.Trainer(model, Learner(), source, source, config, context(tmp_path))
+
+    if works:
+        start()
+        return
+    with pytest.raises(
+        ConfigError, match=rf"which {processes} processes cannot share; start fewer"
+    ):
+        start()

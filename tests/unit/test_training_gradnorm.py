@@ -52,7 +52,7 @@ def by_formula(alpha: float, lr: float) -> list[np.ndarray]:
     return history
 
 
-def by_code(alpha: float, lr: float) -> list[np.ndarray]:
+def by_code(alpha: float, lr: float, scale: float = 1.0) -> list[np.ndarray]:
     net = nn.Linear(2, 2, bias=False)
     config = BalanceConfig("gradnorm", {"c": 0.5}, gradnorm_alpha=alpha, gradnorm_lr=lr)
     balance, history = LossBalance(NAMES, config), []
@@ -60,7 +60,7 @@ def by_code(alpha: float, lr: float) -> list[np.ndarray]:
         net.weight.data = torch.tensor(layer, dtype=torch.float32)
         out = net(torch.tensor(X, dtype=torch.float32)).square().sum(dim=1)
         each = {name: float(COST[k]) * out[k] for k, name in enumerate(NAMES)}
-        balance.backward(each, dict.fromkeys(NAMES, True), [net.weight], lambda loss: loss)
+        balance.backward(each, dict.fromkeys(NAMES, True), [net.weight], lambda loss: scale * loss)
         history.append(balance.learned.numpy().astype(float))
     return history
 
@@ -77,3 +77,30 @@ def test_alpha_decides_whether_a_loss_that_lags_behind_gains_weight() -> None:
     assert gradient_lengths(LAYERS[1]).argmax() == rate.argmax() == 0
     steps = {alpha: np.diff(by_code(alpha, 0.025), axis=0)[0] for alpha in (0.0, 3.0)}
     assert steps[0.0][0] < 0 < steps[3.0][0]
+
+
+def test_a_scaled_loss_gives_the_same_weights() -> None:
+    np.testing.assert_array_equal(by_code(1.5, 0.1, scale=1024.0), by_code(1.5, 0.1))
+
+
+def in_float16(scale: float) -> tuple[LossBalance, torch.Tensor]:
+    """A step of losses whose gradients are 5e-9 and 2e-8 in float16, whose least number is 6e-8."""
+    x = nn.Parameter(torch.ones(2))
+    half = x.half().float()  # what mixed precision makes of a layer
+    each = {"a": 5e-9 * half.sum(), "b": 2e-8 * half.sum()}
+    balance = LossBalance(["a", "b"], BalanceConfig("gradnorm"))
+    balance.backward(each, dict.fromkeys(each, True), [x], lambda loss: scale * loss)
+    return balance, x.grad
+
+
+def test_small_gradients_do_not_vanish_in_float16() -> None:
+    assert not in_float16(1.0)[1].any()
+    a, b = in_float16(2.0**16)[0].learned.tolist()
+    assert a == pytest.approx(1.025, rel=1e-3)  # the shorter gradient gains
+    assert b == pytest.approx(0.975, rel=1e-3)
+
+
+def test_an_overflow_leaves_the_weights_as_they_are() -> None:
+    balance, gradient = in_float16(2.0**60)
+    assert not gradient.isfinite().any()
+    assert balance.learned.tolist() == [1.0, 1.0]
