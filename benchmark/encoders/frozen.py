@@ -2,7 +2,9 @@
 
 A person's features depend on the encoder's weights and on that person's input alone: each person
 is encoded by itself, so features do not depend on who shares a batch, and a stored value equals a
-computed one to the bit. The store is therefore shared by epochs, folds, seeds, methods and trials.
+computed one to the bit. The store is therefore shared by epochs, folds, seeds and trials. Code is
+not in the key: a run is given a folder for its code alone (``feature_folder`` of
+``benchmark.runs.identity``).
 """
 
 from __future__ import annotations
