@@ -212,7 +212,6 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     log.start()
     method.fit(train, val, tasks_of(job.parts), context)
     fit_seconds, fit_cpu = log.spent()
-    log.close()
     team.agree(True)
 
     note_evaluation(job, identity, workspace)
@@ -234,6 +233,7 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(job.config))))
     write_json(folder / "job.json", job.to_json())
     shutil.rmtree(folder / _SCRATCH)
+    log.close()  # after the state that another session would go on from
     facts = {
         "fit_seconds": fit_seconds,
         "fit_cpu_seconds": fit_cpu,

@@ -192,7 +192,6 @@ def _write(
     kept.start()
     encoder = pretrain(train, val, wanted.config, run)
     seconds, cpu_seconds = kept.spent()
-    kept.close()
     torch.save({name: t.cpu() for name, t in encoder.state_dict().items()}, folder / WEIGHTS)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(wanted.resolved)))
     facts = {
@@ -207,6 +206,7 @@ def _write(
         "cpu_seconds": cpu_seconds,
     }
     shutil.rmtree(folder / _SCRATCH)
+    kept.close()
     begun.unlink()
     write_json(folder / CHECKPOINT, facts)
 

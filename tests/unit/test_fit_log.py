@@ -162,9 +162,18 @@ def test_a_run_that_goes_on_records_what_all_of_it_cost(
     with pytest.raises(Stop):
         execution.execute(job, identity, fresh_workspace)
     stops_at.clear()
+    ledger_rows = execution.ledger_rows
+
+    def killed(*arguments):
+        raise Stop
+
+    monkeypatch.setattr(execution, "ledger_rows", killed)  # when all epochs are over
+    with pytest.raises(Stop):
+        execution.execute(job, identity, fresh_workspace)
+    monkeypatch.setattr(execution, "ledger_rows", ledger_rows)
     assert execution.execute(job, identity, fresh_workspace)
     folder = fresh_workspace.runs / "probe" / identity
     record = json.loads((folder / "result.json").read_text())
     assert (record["fit_seconds"], record["fit_cpu_seconds"]) == (40.0, 20.0)
-    assert epochs(folder) == [1, 2, 2, 3, 4]
+    assert epochs(folder) == [1, 2, 3, 4, 4]
     assert not (folder / "sessions.jsonl").exists()
