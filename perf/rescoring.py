@@ -85,6 +85,7 @@ def _write_run(folder: Path, name: str, cohort: str, fold: int, ledger: tuple) -
     facts |= {"parts": [{"cohort": cohort, "tasks": ["ad_cn"]}], "provenance": "reproduced here"}
     facts |= dict.fromkeys(("fit_seconds", "fit_cpu_seconds", "predict_seconds"), 1.0)
     facts |= {"peak_memory_mib": None, "params": None, "n_validation": 40, "started": ""}
+    facts |= {"processes": 1}
     facts |= {"versions": {}, "hashes": {}, "commit": "", "schema_version": 1}
     (target / "result.json").write_text(json.dumps({**run, **facts}))
     return {**run, "cohort": cohort, "tasks": ["ad_cn"], "status": "done", "external": {}}

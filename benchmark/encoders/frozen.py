@@ -2,14 +2,14 @@
 
 A person's features depend on the encoder's weights and on that person's input alone: each person
 is encoded by itself, so features do not depend on who shares a batch, and a stored value equals a
-computed one to the bit. The store is therefore shared by epochs, folds, seeds, methods and trials.
+computed one to the bit. The store is therefore shared by epochs, folds, seeds and trials. Code is
+not in the key: a run is given a folder for its code alone (``feature_folder`` of
+``benchmark.runs.identity``).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import nn
 
 from benchmark.encoders.base import Encoded
 from benchmark.errors import MethodError
+from benchmark.store.atomic import replace_file
 
 __all__ = ["FeatureStore", "fingerprint", "frozen_features"]
 
@@ -57,11 +58,8 @@ class FeatureStore:
             except (ValueError, EOFError) as error:
                 raise MethodError(f"{path}: damaged ({error}); remove it and run again") from error
         value = compute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        with os.fdopen(handle, "wb") as file:
+        with replace_file(path) as temporary, temporary.open("wb") as file:
             np.save(file, value)
-        Path(name).replace(path)
         return value
 
 

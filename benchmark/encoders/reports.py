@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from benchmark.encoders.base import Encoded
 from benchmark.encoders.frozen import FeatureStore, fingerprint, frozen_features
 from benchmark.encoders.text import TextEncoder
 from benchmark.errors import MethodError
+from benchmark.store.hashing import tree_sha256
 
 __all__ = ["POOLINGS", "UNITS", "ReportFeatures", "sentences"]
 
@@ -112,4 +114,11 @@ def _kept(
         Path(folder) if folder else None, layers=layers or None, max_tokens=max_tokens
     )
     encoder.freeze()
-    return encoder, fingerprint(encoder, folder, layers, max_tokens)
+    return encoder, fingerprint(encoder, folder, layers, max_tokens, _content(encoder.tokenizer))
+
+
+def _content(tokenizer: Any) -> str:
+    """Hash of what a tokenizer holds: vocabulary, merges, normalisation, special tokens."""
+    with tempfile.TemporaryDirectory() as written:
+        tokenizer.save_pretrained(written)
+        return tree_sha256(Path(written).iterdir())

@@ -101,6 +101,7 @@ _RESULT_FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
     "params": (int, type(None)),
     "n_train": (int,),
     "n_validation": (int,),
+    "processes": (int,),
     "started": (str,),
     "versions": (dict,),
     "hashes": (dict,),

@@ -20,6 +20,7 @@ from benchmark.runs.people import Cell
 from benchmark.samples import Samples
 from benchmark.samples.align import align_samples
 from benchmark.samples.hide import hide
+from benchmark.store.atomic import replace_file
 
 __all__ = ["DROP_PERCENTS", "exposed", "missing_rows", "shown_by", "write_exposed"]
 
@@ -147,11 +148,10 @@ def shown_by(method: Method, samples: Samples, label: str) -> dict[str, np.ndarr
 
 def write_exposed(path: Path, people: tuple[str, ...], shown: Mapping[str, np.ndarray]) -> None:
     """Writes ``<cohort>.npz``: the arrays, and ``participant_id`` in their order."""
-    path.parent.mkdir(exist_ok=True)
     arrays: dict[str, np.ndarray] = {
         name: values.astype(np.float32) if values.dtype == np.float64 else values
         for name, values in shown.items()
     }
     arrays[v.PARTICIPANT_ID] = np.array(people, dtype=np.str_)
-    with path.open("wb") as file:
+    with replace_file(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

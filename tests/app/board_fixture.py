@@ -121,6 +121,7 @@ def _write_run(folder: Path, run: dict[str, Any], seed: int) -> None:
         "params": params,
         "n_train": 100,
         "n_validation": 20,
+        "processes": 1,
         "started": "2026-11-22T12:00:00+00:00",
         "versions": {},
         "hashes": {},

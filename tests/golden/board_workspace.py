@@ -84,6 +84,7 @@ def result_record(run_id: str, method: FakeMethod, cohort: str, fold: int, seed:
         "params": 10,
         "n_train": 100,
         "n_validation": 20,
+        "processes": 1,
         "started": "2026-01-01T00:00:00Z",
         "versions": {},
         "hashes": {},

@@ -9,12 +9,5 @@ from benchmark.runs import identity
 def forget() -> None:
     """Empties the caches that hold for one process: code and data may differ now."""
     registry.cache_clear()
-    for cached in (
-        identity.core_hash,
-        identity._method_hash,
-        identity._cohort_hash,
-        identity._split_hash,
-        identity._label_hash,
-        identity.library_versions,
-    ):
-        cached.cache_clear()
+    identity.forget_inputs()
+    identity.library_versions.cache_clear()

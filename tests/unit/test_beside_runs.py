@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from itertools import chain, combinations
 from pathlib import Path
@@ -273,3 +274,37 @@ def test_labels_are_out_of_reach_of_what_is_exposed(
     with_code(probe_site, code)
     with pytest.raises(Exception, match="asked of samples that carry none"):
         run_one(fresh_workspace, tiny_profile)
+
+
+def test_an_evaluation_counts_even_if_what_comes_after_it_fails(
+    fresh_workspace: Workspace, tiny_profile: Profile, probe_site: Path
+) -> None:
+    with_code(
+        probe_site,
+        """
+    def expose(self, samples):
+        raise FloatingPointError("shows nothing")
+""",
+    )
+    with pytest.raises(FloatingPointError, match="shows nothing"):
+        run_one(fresh_workspace, tiny_profile)
+    row = fresh_workspace.runs / "probe"
+    assert not list(row.glob("*/result.json"))
+    (failed,) = (row / "failed").iterdir()
+    (line,) = (row / "evaluations.jsonl").read_text().splitlines()
+    assert json.loads(line)["run_id"] == failed.stem
+
+
+def test_a_fit_that_fails_is_no_evaluation(
+    fresh_workspace: Workspace, tiny_profile: Profile, probe_site: Path
+) -> None:
+    with_code(
+        probe_site,
+        """
+    def fit(self, train, val, tasks, run):
+        raise FloatingPointError("diverged")
+""",
+    )
+    with pytest.raises(FloatingPointError, match="diverged"):
+        run_one(fresh_workspace, tiny_profile)
+    assert not (fresh_workspace.runs / "probe" / "evaluations.jsonl").exists()

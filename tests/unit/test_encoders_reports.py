@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 from pathlib import Path
@@ -77,3 +78,19 @@ def test_weights_that_change_in_place_are_read_anew(tmp_path: Path) -> None:
     second = read(FeatureStore())(["Low mood."])
     assert not np.allclose(first, second, atol=1e-3)
     assert _loaded(str(folder), 1, 256)[1] != kept[1]
+
+
+def test_a_tokenizer_that_changes_in_place_has_features_of_its_own(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(minilm_folder(), tmp_path / "text"))
+    store = FeatureStore(tmp_path / "features")
+    read = functools.partial(ReportFeatures, store, folder=str(folder), layers=1)
+    first = read()(["Low mood."])
+    kept = _loaded(str(folder), 1, 256)[1]
+    file = folder / "tokenizer.json"
+    facts = json.loads(file.read_text())
+    words = facts["model"]["vocab"]
+    words["low"], words["high"] = words["high"], words["low"]
+    file.write_text(json.dumps(facts))
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1_000_000_000))
+    assert _loaded(str(folder), 1, 256)[1] != kept
+    assert not np.allclose(read()(["Low mood."]), first, atol=1e-3)

@@ -16,11 +16,15 @@ from process_caches import forget
 from tiny_cohort import EXTERNAL, TINY, write_cohort
 
 from benchmark import tasks
-from benchmark.errors import ConfigError
+from benchmark.config import Profile
+from benchmark.errors import ConfigError, ResultError
 from benchmark.registry import ROOT
-from benchmark.runs import identity
+from benchmark.results.schema import read_result
+from benchmark.runs import identity, pretraining
+from benchmark.runs.execute import execute
 from benchmark.runs.identity import input_hashes, run_id
 from benchmark.runs.job import Job, Part, Workspace
+from benchmark.runs.team import ALONE, Team
 from benchmark.splitting import make_split, write_split
 from benchmark.store import Cohort
 
@@ -169,11 +173,18 @@ def test_the_split_counts_alone(
     assert name(job) != before
 
 
-@pytest.mark.parametrize("library", ["python", "numpy", "pandas", "scikit-learn", "torch", "monai"])
+@pytest.mark.parametrize(
+    "library",
+    [
+        *("python", "numpy", "scipy", "pandas", "scikit-learn", "torch", "monai"),
+        *("transformers", "tokenizers", "safetensors", "peft"),
+    ],
+)
 def test_the_version_of_each_library_counts(
     name: Callable[[Job], str], job: Job, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
     before = name(job)
+    assert identity.library_versions()[library] not in ("absent", "0")
     versions = {**identity.library_versions(), library: "0"}
     monkeypatch.setattr(identity, "library_versions", _cached(versions))
     assert name(job) != before
@@ -211,14 +222,19 @@ NOT_HASHED = {
     "errors.py": "messages",
     "leakage/inputs.py": "refuses; changes no number",
     "leakage/naming.py": "messages",
+    "leakage/remedy.py": "messages",
     "lean_monai.py": "keeps an import lean",
     "method_info.py": "the shape of info.py",
     "registry.py": "finds code; what it finds is hashed",
     "vocabulary.py": "names only; a renamed column changes the cohort",
     "runs/__init__.py": "empty",
     "runs/checkpoints.py": "refuses, and finds weights, which are hashed",
+    "runs/fit_log.py": "log and cost",
     "runs/identity.py": "computes the name",
     "runs/job.py": "is the name",
+    "runs/pretraining.py": "is in the identity of what it learns",
+    "runs/readiness.py": "refuses",
+    "runs/workspace.py": "finds folders",
 }
 
 
@@ -229,7 +245,7 @@ def test_all_code_that_a_run_goes_through_is_hashed() -> None:
         for name in identity._CORE
         for path in ([package / name] if name.endswith(".py") else (package / name).rglob("*.py"))
     }
-    waiting = ["runs/execute.py", "sklearn_method.py"]
+    waiting = ["runs/execute.py", "runs/pretraining.py", "sklearn_method.py"]
     seen: set[str] = set()
     while waiting:
         current = waiting.pop()
@@ -250,6 +266,21 @@ def _files(package: Path, module: str, names: list[str]) -> list[str]:
     else:
         found = [stem.with_suffix(".py")]
     return [path.relative_to(package).as_posix() for path in found if path.is_file()]
+
+
+def test_the_code_that_chooses_people_is_in_a_pretrainings_identity(
+    fresh_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = pretraining.Pretraining("tiny", (TINY,), {})
+    facts = wanted, [Cohort(fresh_workspace.data / TINY)], Profile(name="tiny")
+    before = pretraining._identity(*facts)
+    copy = tmp_path / "pretraining.py"
+    code = Path(pretraining.__file__).read_text()
+    copy.write_text(code)
+    monkeypatch.setattr(pretraining, "__file__", str(copy))
+    assert pretraining._identity(*facts) == before, "a copy of the code is the same code"
+    copy.write_text(f"{code}# other people\n")
+    assert pretraining._identity(*facts) != before
 
 
 def test_key_order_and_place_do_not_count(
@@ -277,3 +308,63 @@ def test_everything_that_is_read_is_listed(
     wanted |= {f"cohort/{TINY}", f"cohort/{EXTERNAL}"}
     assert wanted <= set(hashes)
     assert all(hashes.values())
+
+
+def test_the_number_of_processes_counts_and_is_recorded(
+    fresh_workspace: Workspace, probe_site: Path, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, two, four = (run_id(job, fresh_workspace, n) for n in (1, 2, 4))
+    assert alone == run_id(job, fresh_workspace)
+    assert len({alone, two, four}) == 3
+    assert "processes" not in input_hashes(job, fresh_workspace)
+    monkeypatch.setattr(Team, "agree", lambda self, value: value)
+    with pytest.raises(ResultError, match="changed after this run was planned"):
+        execute(job, alone, fresh_workspace, Team(size=2))
+    for identity_of, team in ((two, Team(size=2)), (alone, ALONE)):
+        execute(job, identity_of, fresh_workspace, team)
+        record = read_result(fresh_workspace.runs / "probe" / identity_of / "result.json")
+        assert record["processes"] == team.size
+        assert record["hashes"].get("processes") == ("2" if team.size == 2 else None)
+
+
+def _another_split(workspace: Workspace, site: Path) -> None:
+    cohort = Cohort(workspace.data / TINY)
+    write_split(make_split(cohort, "3fold", 1), workspace.splits / TINY)
+
+
+def _another_cohort(workspace: Workspace, site: Path) -> None:
+    folder = workspace.data / EXTERNAL
+    write_cohort(folder, Cohort(folder).visits, seed=99)
+
+
+def _another_method(workspace: Workspace, site: Path) -> None:
+    with (site / "model.py").open("a") as model:
+        model.write("# one more line\n")
+
+
+@pytest.mark.parametrize("change", [_another_split, _another_cohort, _another_method])
+def test_a_process_that_ran_a_job_sees_what_changed_before_the_next(
+    fresh_workspace: Workspace, probe_site: Path, job: Job, change: Callable[..., None]
+) -> None:
+    later = dataclasses.replace(job, fold=1)
+    first, second = (run_id(j, fresh_workspace) for j in (job, later))
+    assert execute(job, first, fresh_workspace)
+    change(fresh_workspace, probe_site)
+    with pytest.raises(ResultError, match=r"fold 1.*changed after this run was planned"):
+        execute(later, second, fresh_workspace)
+    assert execute(later, run_id(later, fresh_workspace), fresh_workspace)
+
+
+def test_planning_reads_each_input_once(
+    fresh_workspace: Workspace, probe_site: Path, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget()
+    read: list[object] = []
+    for name in ("tree_sha256", "read_split", "labels_for"):
+        plain = getattr(identity, name)
+        monkeypatch.setattr(
+            identity, name, lambda *a, plain=plain, name=name: (read.append(name), plain(*a))[1]
+        )
+    for seed in range(20):
+        run_id(dataclasses.replace(job, seed=seed), fresh_workspace)
+    assert sorted(read) == ["labels_for"] * 2 + ["read_split"] + ["tree_sha256"] * 2

@@ -21,7 +21,7 @@ from benchmark.method import RunContext
 from benchmark.runs import checkpoints, pretraining
 from benchmark.runs.checkpoints import CHECKPOINT, WEIGHTS, checkpoint_facts, is_recipe
 from benchmark.runs.execute import execute
-from benchmark.runs.identity import input_hashes, run_id
+from benchmark.runs.identity import feature_folder, input_hashes, run_id
 from benchmark.runs.job import Job, Workspace
 from benchmark.runs.planning import plan_jobs
 from benchmark.runs.pretraining import resolve_pretraining, run_pretraining
@@ -30,6 +30,7 @@ from benchmark.store import Cohort
 from benchmark.store.folders import lock_folder
 
 NAME = "tiny_vit"
+FILES = {WEIGHTS, CHECKPOINT, "config.yaml", "train.jsonl"}
 RECIPE = """
 cohorts: [phantom-memory]
 encoder: volume_vit
@@ -113,8 +114,7 @@ def test_weights_are_learned_once_with_the_people_that_they_saw(
     assert learn(on_log=records.append)
     assert [r["epoch"] for r in records] == [1, 2, 3], "the profile's epochs, not the recipe's"
     folder = workspace.pretrained / NAME
-    names = {WEIGHTS, CHECKPOINT, "config.yaml", "train.jsonl"}
-    assert {p.name for p in folder.iterdir()} == names
+    assert {p.name for p in folder.iterdir()} == FILES
     assert list(workspace.pretrained.iterdir()) == [folder]
     facts = checkpoint_facts(folder)
     index = Cohort(workspace.data / TINY).index_visits
@@ -190,6 +190,12 @@ def test_an_interrupted_pretraining_equals_an_uninterrupted_one(
     assert resumed == ([1] if saved else [])
     assert weights(cut).read_bytes() == whole
     assert [p.name for p in cut.pretrained.iterdir()] == [NAME]
+    folder = cut.pretrained / NAME
+    assert {p.name for p in folder.iterdir()} == FILES
+    lines = map(json.loads, (folder / "train.jsonl").read_text().splitlines())
+    seconds = {line["epoch"]: line["seconds"] for line in lines if "epoch" in line}
+    assert list(seconds) == [1, 2, 3]
+    assert checkpoint_facts(folder)["seconds"] >= sum(seconds.values())
 
 
 def test_another_recipe_does_not_continue_an_interrupted_one(
@@ -263,7 +269,7 @@ def test_a_run_gets_the_weights_and_its_name_follows_them(
     line = (workspace.runs / "probe" / first / "train.jsonl").read_text().splitlines()[0]
     assert json.loads(line) == {
         "from": str(workspace.pretrained / NAME),
-        "features": str(workspace.features),
+        "features": str(feature_folder(mine, workspace)),
     }
     profile.pretraining[NAME]["trainer.lr"] = 0.001
     learn()

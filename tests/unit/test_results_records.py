@@ -39,6 +39,7 @@ RECORD = {
     "params": None,
     "n_train": 10,
     "n_validation": 2,
+    "processes": 1,
     "started": "2026-01-01T00:00:00Z",
     "versions": {},
     "hashes": {},

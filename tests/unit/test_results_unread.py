@@ -39,7 +39,7 @@ def _write_run(folder, fold, seed):
     facts |= {"parts": [{"cohort": "memory", "tasks": ["ad_cn"]}], "n_train": 1, "n_validation": 1}
     facts |= dict.fromkeys(("fit_seconds", "fit_cpu_seconds", "predict_seconds"), 1.5 + seed)
     facts |= {"peak_memory_mib": None, "params": 7, "started": "", "versions": {}, "hashes": {}}
-    facts |= {"commit": "", "schema_version": 1}
+    facts |= {"commit": "", "schema_version": 1, "processes": 1}
     (target / "result.json").write_text(json.dumps({**run, **facts}))
     return {**run, "cohort": "memory", "tasks": ["ad_cn"], "status": "done", "external": {}}
 

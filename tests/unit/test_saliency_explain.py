@@ -66,6 +66,8 @@ def job(workspace: Workspace, tiny_profile: Profile) -> Job:
 def test_a_fold_is_explained_beside_its_run(workspace: Workspace, job: Job) -> None:
     identity = run_id(job, workspace)
     execute(job, identity, workspace)
+    log = workspace.runs / job.row / "evaluations.jsonl"
+    assert [json.loads(line)["by"] for line in log.read_text().splitlines()] == ["run"]
     steps: list[str] = []
     folder, fresh = explain_fold(job, POINT, QUICK, workspace)
     assert fresh
@@ -101,6 +103,11 @@ def test_a_fold_is_explained_beside_its_run(workspace: Workspace, job: Job) -> N
 
     again, fresh = explain_fold(job, POINT, QUICK, workspace)
     assert (again, fresh, steps) == (folder, False, [])
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["run_id"], line["by"]) for line in lines] == [
+        (identity, "run"),
+        (identity, "explain"),
+    ]
 
 
 def test_the_same_fold_gives_the_same_maps(workspace: Workspace, job: Job) -> None:

@@ -81,6 +81,8 @@ def test_two_processes_leave_the_record_that_one_would(place: Path) -> None:
     plan = json.loads((folder / "plan.json").read_text())["runs"]
     assert [run["status"] for run in plan] == ["done"] * 3
     assert len((folder / "evaluations.jsonl").read_text().splitlines()) == 3
+    recorded = [json.loads(path.read_text()) for path in folder.glob("*/result.json")]
+    assert [record["processes"] for record in recorded] == [2] * 3
     assert not list(folder.glob(".*"))
     assert not list(folder.glob("*/scratch"))
     ours, theirs = (ledger_by_fold(place, row) for row in ("team_probe_shared", "team_probe"))
