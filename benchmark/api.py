@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.errors import MethodError, SampleError
+    from benchmark.errors import MethodError, SampleError, one_of
     from benchmark.method import Method, RunContext
     from benchmark.method_info import MethodInfo, Shown
     from benchmark.prediction import Prediction
@@ -47,6 +47,7 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "cnn_trainer",
+    "one_of",
     "parameter_groups",
     "register",
     "tabular_preprocessor",
@@ -74,6 +75,7 @@ _HOMES = {
     "TrainerConfig": "benchmark.training.config",
     "UNKNOWN_SITE": "benchmark.vocabulary",
     "cnn_trainer": "benchmark.training.config",
+    "one_of": "benchmark.errors",
     "parameter_groups": "benchmark.training.groups",
     "register": "benchmark.registry",
     "tabular_preprocessor": "benchmark.sklearn_method",

@@ -21,6 +21,7 @@ __all__ = [
     "SplitError",
     "UnknownNameError",
     "nearest",
+    "one_of",
 ]
 
 
@@ -79,3 +80,23 @@ class UnknownNameError(BenchmarkError):
 def nearest(name: str, known: Iterable[str], most: int = 2) -> list[str]:
     """Returns up to ``most`` known names that resemble ``name``, best first."""
     return difflib.get_close_matches(name, list(known), n=most, cutoff=0.5)
+
+
+def one_of(key: str, value: str, known: Iterable[str]) -> str:
+    """The value of a method's setting, if it is one of those known.
+
+    Args:
+        key: The setting as the command line names it.
+        value: What it is.
+        known: What it may be.
+
+    Raises:
+        MethodError: It is none of them; they are named.
+
+    >>> one_of("fusion.pool", "own", ("all", "own"))
+    'own'
+    """
+    names = list(known)
+    if value not in names:
+        raise MethodError(f"{key}: expected one of {', '.join(names)}, got {value!r}")
+    return value

@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.encoders.base import Encoded
 from benchmark.encoders.frozen import FeatureStore, fingerprint, frozen_features
 from benchmark.encoders.text import TextEncoder
-from benchmark.errors import MethodError
+from benchmark.errors import one_of
 from benchmark.store.hashing import tree_sha256
 
 __all__ = ["POOLINGS", "UNITS", "ReportFeatures", "sentences"]
@@ -64,10 +64,8 @@ class ReportFeatures:
         unit: str = "sentence",
         pooling: str = "mean",
     ) -> None:
-        if unit not in UNITS:
-            raise MethodError(f"unit is {unit!r}, expected one of {', '.join(UNITS)}")
-        if pooling not in POOLINGS:
-            raise MethodError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
+        one_of("unit", unit, UNITS)
+        one_of("pooling", pooling, POOLINGS)
         self.store, self.unit, self.pooling = store, unit, pooling
         self._settings = (folder, layers, max_tokens)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor, nn
 
-from benchmark.api import MethodError, Samples
+from benchmark.api import MethodError, Samples, one_of
 from benchmark.encoders import (
     ArrayReader,
     ColumnReader,
@@ -33,7 +33,6 @@ from .released import (
     SequenceReader,
     brain_jepa,
     dna_encoder,
-    known,
     refuse_unread,
     released_volumes,
 )
@@ -114,7 +113,7 @@ def make_readers(config: AnchoredConfig, samples: Samples) -> dict[str, TokenRea
 
 def _series(s: SeriesConfig, samples: Samples) -> TokenEncoder:
     frames, regions = samples.arrays["fmri"].shape
-    if known("fmri.encoder", s.encoder, ("own", "brain-jepa")) == "brain-jepa":
+    if one_of("fmri.encoder", s.encoder, ("own", "brain-jepa")) == "brain-jepa":
         return brain_jepa(s, frames, regions)
     refuse_unread("fmri", "own", "brain-jepa", folder=s.folder, settings=s.settings)
     return TimeSeriesEncoder(
@@ -130,7 +129,7 @@ def _series(s: SeriesConfig, samples: Samples) -> TokenEncoder:
 
 def _genotypes(g: GeneticsConfig, samples: Samples, snps: int) -> GenotypeReader:
     own, released = "own", "nucleotide-transformer"
-    if known("genetics.encoder", g.encoder, (own, released)) == released:
+    if one_of("genetics.encoder", g.encoder, (own, released)) == released:
         refuse_unread("genetics", released, own, log_odds=g.log_odds)
         return SequenceReader(dna_encoder(g, samples))
     refuse_unread("genetics", own, released, folder=g.folder)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import MethodError, Task
+from benchmark.api import MethodError, Task, one_of
 from benchmark.encoders import TokenEncoder, add_lora
 from benchmark.encoders.tokens import masked_mean
 
@@ -362,9 +362,7 @@ def check(config: FusionConfig, readers: Mapping[str, TokenReader]) -> None:
         MethodError: A name is not known, a number is out of range, or there is no modality.
     """
     for key, known in CHOICES.items():
-        value = getattr(config, key)
-        if value not in known:
-            raise MethodError(f"fusion.{key}: expected one of {', '.join(known)}, got {value!r}")
+        one_of(f"fusion.{key}", getattr(config, key), known)
     if config.query_sd <= 0:
         raise MethodError(f"fusion.query_sd must be above 0, got {config.query_sd}")
     if config.n_queries < 0:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from benchmark.api import MethodError, Samples
+from benchmark.api import Samples, one_of
 
 __all__ = ["ORDERS", "cut_share", "has_text", "in_order", "record", "written"]
 
@@ -97,9 +97,7 @@ def in_order(report: str, order: str) -> str:
     >>> in_order("Denies tremor. Seen alone. Read 2 of 4.", "salient")
     'Read 2 of 4. Seen alone. Denies tremor.'
     """
-    if order not in ORDERS:
-        raise MethodError(f"text.order: expected one of {', '.join(ORDERS)}, got {order!r}")
-    if order == "written":
+    if one_of("text.order", order, ORDERS) == "written":
         return report
     statements = [s for s in _SENTENCE_END.split(report.strip()) if s]
     return " ".join(sorted(statements, key=_rank))

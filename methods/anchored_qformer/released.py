@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark.api import MethodError, Samples
+from benchmark.api import MethodError, Samples, one_of
 from benchmark.encoders import GenotypeReader, PrepareVolumes, TokenEncoder, VolumeTokens
 from benchmark.encoders.released import BrainJEPA, NucleotideTransformer, build
 from benchmark.encoders.released.vit import ReleasedViT
@@ -38,17 +38,6 @@ _APOE: Final = "apoe_e4"
 _WORD: Final = 6  # letters of a token of DNA
 _TRAINED: Final = ("volume_vit", "dense_vit")
 _RELEASED: Final = ("m3d-clip", "brainiac")
-
-
-def known(key: str, value: str, names: Sequence[str]) -> str:
-    """The value of a setting, if it is one of the names.
-
-    Raises:
-        MethodError: It is not; they are named.
-    """
-    if value not in names:
-        raise MethodError(f"{key}: expected one of {', '.join(names)}, got {value!r}")
-    return value
 
 
 def refuse_unread(modality: str, encoder: str, reader: str, **given: object) -> None:
@@ -112,7 +101,7 @@ def released_volumes(config: VolumeConfig, prepare: PrepareVolumes) -> ReleasedV
     Raises:
         MethodError: The encoder is not known or cannot be an anchor, or has no such setting.
     """
-    if known("smri.encoder", config.encoder, (*_TRAINED, *_RELEASED)) in _TRAINED:
+    if one_of("smri.encoder", config.encoder, (*_TRAINED, *_RELEASED)) in _TRAINED:
         return None
     encoder = build(config.encoder, **config.settings)
     assert isinstance(encoder, ReleasedViT)

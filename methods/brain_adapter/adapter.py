@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
-from benchmark.api import MethodError
+from benchmark.api import MethodError, one_of
 
 __all__ = ["ACTIVATIONS", "Adapter", "AveragePool"]
 
@@ -63,10 +63,7 @@ class Adapter(nn.Module):
         zero_start: bool = True,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise MethodError(
-                f"adapter.activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}"
-            )
+        one_of("adapter.activation", activation, ACTIVATIONS)
         beyond = [k - s for k, s in zip(kernel, stride, strict=True)]
         if any(b < 0 or b % 2 for b in beyond):
             raise MethodError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchmark.api import MethodError
+from benchmark.api import MethodError, one_of
 from methods.brain_adapter.info import ContrastConfig
 
 __all__ = ["SCALES", "Temperature", "clip_loss"]
@@ -29,10 +29,7 @@ class Temperature(nn.Module):
 
     def __init__(self, config: ContrastConfig) -> None:
         super().__init__()
-        if config.scale not in SCALES:
-            raise MethodError(
-                f"contrast.scale is {config.scale!r}, expected one of {', '.join(SCALES)}"
-            )
+        one_of("contrast.scale", config.scale, SCALES)
         least = 1 if config.scale == "raw" else 0  # tau, its logarithm, multiplies in raw
         if not least < config.first_scale <= config.largest_scale:
             raise MethodError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from benchmark.api import MethodError, Task
+from benchmark.api import MethodError, Task, one_of
 from benchmark.encoders import (
     Encoded,
     PrepareVolumes,
@@ -253,11 +253,8 @@ class Network(nn.Module):
 
 def _adapter(config: BrainAdapterConfig) -> nn.Module:
     own = config.adapter
-    if own.kind not in KINDS:
-        raise MethodError(f"adapter.kind is {own.kind!r}, expected one of {', '.join(KINDS)}")
-    if config.read_out not in READ_OUTS:
-        raise MethodError(f"read_out is {config.read_out!r}, expected {' or '.join(READ_OUTS)}")
-    if own.kind != "adapter":
+    one_of("read_out", config.read_out, READ_OUTS)
+    if one_of("adapter.kind", own.kind, KINDS) != "adapter":
         return AveragePool(own.stride)
     return Adapter(
         own.channels,

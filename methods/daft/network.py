@@ -12,7 +12,7 @@ import torch
 from monai.networks.nets import ResNet
 from torch import Tensor, nn
 
-from benchmark.api import MethodError, NormaliseVolumes, Task
+from benchmark.api import MethodError, NormaliseVolumes, Task, one_of
 from methods.daft.info import DaftConfig
 from methods.daft.table import MISSING, StandardiseTable
 
@@ -142,10 +142,7 @@ def _check(config: DaftConfig) -> None:
         ("activation", tuple(_ACTIVATIONS)),
         ("missing", MISSING),
     ):
-        if getattr(config, key) not in known:
-            raise MethodError(
-                f"{key}: expected one of {', '.join(known)}, got {getattr(config, key)!r}"
-            )
+        one_of(key, getattr(config, key), known)
     if config.conditioning == "none" and config.columns:
         raise MethodError(
             f"columns: no table is read with conditioning=none; leave columns empty (it names "

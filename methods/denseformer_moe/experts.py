@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import MethodError
+from benchmark.api import MethodError, one_of
 from benchmark.encoders.gating import noisy_top_k, squared_variation
 from methods.denseformer_moe.info import ExpertsConfig
 
@@ -165,5 +165,4 @@ def check(config: ExpertsConfig) -> None:
         ("balance", config.balance, BALANCES),
         ("balance_over", config.balance_over, BALANCED),
     ):
-        if value not in known:
-            raise MethodError(f"experts.{key}: expected one of {', '.join(known)}, got {value!r}")
+        one_of(f"experts.{key}", value, known)

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from benchmark.api import (
     Batch,
-    MethodError,
     RunContext,
     Samples,
     Task,
     TorchMethod,
+    one_of,
     parameter_groups,
 )
 from benchmark.encoders import PrepareVolumes, build_encoder, gradcam_maps
@@ -161,8 +161,6 @@ class Network(nn.Module):
 
 def _norm(name: str, width: int) -> nn.Module:
     """Norm of f, (B, d), without parameters."""
-    if name not in NORMS:
-        raise MethodError(f"feature_norm: expected one of {', '.join(NORMS)}, got {name!r}")
-    if name == "batch":
+    if one_of("feature_norm", name, NORMS) == "batch":
         return nn.BatchNorm1d(width, affine=False)
     return nn.LayerNorm(width, elementwise_affine=False) if name == "layer" else nn.Identity()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from benchmark.api import MethodError, Task
+from benchmark.api import MethodError, Task, one_of
 from benchmark.encoders import Reader
 from benchmark.encoders.gating import Choice
 
@@ -204,10 +204,7 @@ def _norm(kind: str, width: int) -> nn.Module:
 
 def _check(config: FusionConfig, modalities: int) -> None:
     for key, known in (("missing", MISSING), ("norm", NORMS), ("tokens_from", TOKENS_FROM)):
-        if getattr(config, key) not in known:
-            raise MethodError(
-                f"fusion.{key}: expected one of {', '.join(known)}, got {getattr(config, key)!r}"
-            )
+        one_of(f"fusion.{key}", getattr(config, key), known)
     for key in ("tokens", "width", "depth", "heads"):
         if getattr(config, key) < 1:
             raise MethodError(f"fusion.{key} must be at least 1, got {getattr(config, key)}")

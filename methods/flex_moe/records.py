@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from benchmark.api import MethodError, Samples
+from benchmark.api import Samples, one_of
 from benchmark.encoders import FeatureStore, ReportFeatures
 
 from .info import RecordConfig
@@ -49,10 +49,7 @@ def report_features(config: RecordConfig, store: FeatureStore) -> ReportFeatures
     Raises:
         MethodError: ``record.report`` is not known.
     """
-    if config.report not in REPORTS:
-        raise MethodError(
-            f"record.report: expected one of {', '.join(REPORTS)}, got {config.report!r}"
-        )
+    one_of("record.report", config.report, REPORTS)
     return ReportFeatures(
         store, folder=config.folder, layers=config.layers, max_tokens=config.max_tokens
     )

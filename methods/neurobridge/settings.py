@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.api import BalanceConfig, MethodError
+from benchmark.api import BalanceConfig, MethodError, one_of
 
 from .info import NeuroBridgeConfig
 
@@ -38,9 +38,8 @@ def check(config: NeuroBridgeConfig) -> None:
         ("atrophy_reference", [config.atrophy_reference], REFERENCES),
         ("atrophy_adjusted_for", config.atrophy_adjusted_for, COVARIATES),
     ):
-        wrong = [value for value in values if value not in known]
-        if wrong:
-            raise MethodError(f"neurobridge: {key}: expected {', '.join(known)}, got {wrong[0]!r}")
+        for value in values:
+            one_of(f"neurobridge: {key}", value, known)
     if config.atlas_smoothing < 1 or config.atlas_smoothing % 2 == 0:
         raise MethodError(
             "neurobridge: atlas_smoothing: expected an odd number of voxels, got "

@@ -59,9 +59,9 @@ def test_one_token_of_each_sentence_may_be_read(pooling: str, place: int) -> Non
 
 
 def test_a_unit_that_is_not_known_is_refused() -> None:
-    with pytest.raises(MethodError, match="unit is 'word', expected one of sentence, report"):
+    with pytest.raises(MethodError, match="unit: expected one of sentence, report, got 'word'"):
         ReportFeatures(FeatureStore(), unit="word")
-    with pytest.raises(MethodError, match="pooling is 'max', expected one of mean, first, last"):
+    with pytest.raises(MethodError, match="pooling: expected one of mean, first, last, got 'max'"):
         ReportFeatures(FeatureStore(), pooling="max")
 
 

@@ -188,7 +188,7 @@ def test_tau_starts_and_ends_where_the_settings_say() -> None:
 def test_what_is_read_of_a_text_follows_the_settings() -> None:
     assert report_features(TextConfig(), FeatureStore()).pooling == "mean"
     assert report_features(TextConfig(pooling="last"), FeatureStore()).pooling == "last"
-    with pytest.raises(MethodError, match="pooling is 'max', expected one of mean, first, last"):
+    with pytest.raises(MethodError, match="pooling: expected one of mean, first, last, got 'max'"):
         report_features(TextConfig(pooling="max"), FeatureStore())
 
 
