@@ -251,14 +251,14 @@ def _groups(plan: CohortPlan, request: SweepRequest, row: Row) -> list[tuple[str
 
 def _refuse_external(cohort: str, profile: Profile) -> None:
     """Everybody of an external cohort is a test person of models fitted elsewhere."""
-    trained = [name for name, plan in profile.plan.items() if cohort in plan.external]
-    if trained:
-        others = ", ".join(name for name in profile.plan if name != cohort)
+    outside = {name: model for model, plan in profile.plan.items() for name in plan.external}
+    if cohort in outside:
+        model = outside[cohort]
+        others = [f"cohort={name}" for name in profile.plan if name not in outside]
         raise ConfigError(
             f"cohort {cohort!r} is not tuned on: profile {profile.name!r} has all its people "
-            f"predicted as external by the models of {' and '.join(trained)} "
-            f"(plan.{trained[0]}.external), so settings would be chosen on test people; give "
-            f"`cohort=` one of {others}, or a development twin"
+            f"predicted by the models of {model} (plan.{model}.external), so settings would be "
+            f"chosen on test people; take {' or '.join([*others, 'a development twin'])}"
         )
 
 

@@ -160,7 +160,7 @@ def test_nobody_tunes_on_a_cohort_that_the_profile_predicts_as_external(workspac
     told = str(refusal.value)
     assert f"'{COHORT}' is not tuned on" in told
     assert "plan.phantom-memory.external" in told
-    assert "give `cohort=` one of phantom-memory, or a development twin" in told
+    assert "take cohort=phantom-memory or a development twin" in told
 
 
 def test_what_computes_the_objective_is_hashed_and_must_be_there(workspace, profile, tmp_path):
