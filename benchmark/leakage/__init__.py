@@ -4,6 +4,7 @@ from benchmark.leakage.images import ImageTwins, find_twins
 from benchmark.leakage.inputs import check_fit_ids, check_inputs, check_reports
 from benchmark.leakage.referee import (
     image_twins,
+    shared_across,
     verify_external_images,
     verify_reports,
     verify_split,
@@ -16,6 +17,7 @@ __all__ = [
     "check_reports",
     "find_twins",
     "image_twins",
+    "shared_across",
     "verify_external_images",
     "verify_reports",
     "verify_split",

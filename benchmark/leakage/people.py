@@ -9,7 +9,6 @@ import pandas as pd
 
 from benchmark import vocabulary as v
 from benchmark.leakage.naming import listed
-from benchmark.splitting.people import UNIT
 from benchmark.splitting.split import FOLD, REPEAT, Split, columns_of
 
 __all__ = [
@@ -94,22 +93,27 @@ def not_tested_once(folds: Folds) -> Iterator[str]:
             )
 
 
-def families_apart(folds: Folds, people: pd.DataFrame) -> Iterator[str]:
-    """Declared siblings or twins in different parts of a fold."""
-    units = zip(people[v.PARTICIPANT_ID].tolist(), people[UNIT].tolist(), strict=True)
-    family_of = {who: unit for who, unit in units if unit.startswith("family:")}
+def families_apart(folds: Folds, visits: pd.DataFrame, held_back: Collection[str]) -> Iterator[str]:
+    """Declared siblings or twins in different parts of a fold, pretraining being a part of each."""
+    index = visits.loc[visits[v.IS_INDEX]]
+    if v.FAMILY_ID not in index:
+        return
+    declared = index.loc[index[v.FAMILY_ID].fillna("") != ""]
+    ids, names = declared[v.PARTICIPANT_ID].tolist(), declared[v.FAMILY_ID].tolist()
+    family_of = dict(zip(ids, names, strict=True))
+    before = [(who, v.PRETRAIN) for who in sorted(held_back)]
     found = []
     for (_, fold), members in folds.items():
         families: dict[str, list[tuple[str, str]]] = {}
-        for who, part in members:
+        for who, part in [*members, *before]:
             if who in family_of:
                 families.setdefault(family_of[who], []).append((who, part))
-        found += [
-            f"{unit.removeprefix('family:')} = {' + '.join(sorted({who for who, _ in family}))}"
-            f" (fold {fold})"
-            for unit, family in sorted(families.items())
-            if len({part for _, part in family}) > 1
-        ]
+        for name, family in sorted(families.items()):
+            parts = {part for _, part in family}
+            if len(parts) > 1:
+                people = " + ".join(sorted({who for who, _ in family}))
+                pretrained = ", pretraining" if v.PRETRAIN in parts else ""
+                found.append(f"{name} = {people} (fold {fold}{pretrained})")
     if found:
         yield f"{len(found)} times a family is in two parts of a fold: {listed(found)}"
 

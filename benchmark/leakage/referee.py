@@ -22,7 +22,13 @@ from benchmark.splitting.protocols import RULE, RULE_VERSION, fold_rows
 from benchmark.splitting.split import Split, columns_of, fold_text, text_sha256
 from benchmark.store.cohort import Cohort
 
-__all__ = ["image_twins", "verify_external_images", "verify_reports", "verify_split"]
+__all__ = [
+    "image_twins",
+    "shared_across",
+    "verify_external_images",
+    "verify_reports",
+    "verify_split",
+]
 
 _ROW = f"{v.T1W}_row"
 _REPORTS = "reports"
@@ -85,12 +91,13 @@ def _by_people(
 ) -> Iterator[str]:
     people, visits = _people(cohort), cohort.visits
     known = set(visits[v.PARTICIPANT_ID].tolist())
+    held_back = _held_back(cohort) | set(pretraining)
     yield from checks.not_people(split, folds, known)
     yield from checks.two_parts(folds)
     yield from checks.not_tested_once(folds)
-    yield from checks.families_apart(folds, people)
+    yield from checks.families_apart(folds, visits, held_back)
     yield from checks.not_everybody(folds, known, set(people[v.PARTICIPANT_ID].tolist()))
-    yield from checks.pretrained(folds, _held_back(cohort) | set(pretraining))
+    yield from checks.pretrained(folds, held_back)
     yield from checks.index_after_label(visits)
 
 
@@ -215,9 +222,8 @@ def verify_external_images(external: Cohort, train: Cohort) -> None:
     Raises:
         LeakageError: Pairs of participants that share an image, a series or measurements.
     """
-    pairs = {(t.first, t.second): t for t in _equal_across(external, train)}
-    pairs |= {(t.first, t.second): t for t in _alike_across(external, train)}
-    found = [_named(pairs[pair]) for pair in sorted(pairs) if len({_study(w) for w in pair}) > 1]
+    everybody = {f"{c.name}/{who}": c.name for c in (external, train) for who in _owners(c)}
+    found = shared_across(external, train, everybody)
     if found:
         raise LeakageError(
             f"splits/{external.name}/external.csv: {len(found)} pairs share data between "
@@ -226,28 +232,58 @@ def verify_external_images(external: Cohort, train: Cohort) -> None:
         )
 
 
+def shared_across(first: Cohort, second: Cohort, parts: Mapping[str, str]) -> list[str]:
+    """Names people of two cohorts who share data and are in different parts of one fit.
+
+    Equal series and measurements, and equal or nearly equal T1w images where the grids are the
+    same. Pairs within a cohort are :func:`verify_split`'s.
+
+    Args:
+        first: A cohort.
+        second: Another cohort.
+        parts: Where each person is, by ``cohort/participant``; whoever is nowhere does not count.
+
+    Returns:
+        One text a pair, sorted, such as ``a/sub-1 = b/sub-2 (equal T1w image)``.
+    """
+    pairs = {(t.first, t.second): t for t in _equal_across(first, second, among=parts)}
+    ordered = sorted((first, second), key=lambda cohort: cohort.name)
+    pairs |= {(t.first, t.second): t for t in _alike_across(*ordered)}
+    return [
+        _named(pairs[a, b])
+        for a, b in sorted(pairs)
+        if _study(a) != _study(b) and {a, b} <= parts.keys() and parts[a] != parts[b]
+    ]
+
+
 def _study(who: str) -> str:
     return who.partition("/")[0]
 
 
-def _equal_across(*cohorts: Cohort) -> list[ImageTwins]:
-    """Equal series and measurements of two cohorts, by ``cohort/participant``."""
+def _owners(cohort: Cohort) -> set[str]:
+    return set(cohort.visits[v.PARTICIPANT_ID].tolist())
+
+
+def _equal_across(*cohorts: Cohort, among: Collection[str]) -> list[ImageTwins]:
+    """Equal series and measurements of some people of cohorts, by ``cohort/participant``."""
     return equal_contents(
-        content._replace(whose=f"{cohort.name}/{content.whose}")
+        content._replace(whose=who)
         for cohort in cohorts
         for content in _contents(cohort)
+        if (who := f"{cohort.name}/{content.whose}") in among
     )
 
 
-def _alike_across(external: Cohort, train: Cohort) -> list[ImageTwins]:
+@_once_per_cohort
+def _alike_across(first: Cohort, second: Cohort) -> list[ImageTwins]:
     """T1w twins of two cohorts, by ``cohort/participant``; none where grids differ."""
-    cohorts = (external, train)
+    cohorts = (first, second)
     if not all(map(_has_images, cohorts)) or len({c.array(v.T1W).shape[1:] for c in cohorts}) > 1:
         return []
     ours, theirs = map(_pictures, cohorts)
     if not (ours.owners and theirs.owners):
         return []
-    owners = [f"{external.name}/{who}" for who in ours.owners]
-    owners += [f"{train.name}/{who}" for who in theirs.owners]
+    owners = [f"{first.name}/{who}" for who in ours.owners]
+    owners += [f"{second.name}/{who}" for who in theirs.owners]
     features = np.concatenate([ours.features, theirs.features])
     return twins_among(Pictures(tuple(owners), ours.hashes + theirs.hashes, features))

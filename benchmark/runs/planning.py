@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from benchmark import vocabulary as v
 from benchmark.config import CohortPlan, Profile, load_suite
-from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.errors import ConfigError, SplitError, UnknownNameError
 from benchmark.runs.job import Job, Part, Workspace
+from benchmark.runs.people import Cell
 from benchmark.runs.readiness import ready_cohort, ready_split
 from benchmark.runs.rows import Row, is_open
 from benchmark.samples.build import modality_mask
-from benchmark.splitting import FEW_LABEL_PERCENTS, PROTOCOLS
+from benchmark.splitting import FEW_LABEL_PERCENTS, PROTOCOLS, Split
+from benchmark.splitting.few_label import LEAST_PER_CLASS
 from benchmark.splitting.protocols import EXTERNAL
-from benchmark.splitting.split import FEW_LABEL
+from benchmark.splitting.split import FEW_LABEL, columns_of
 from benchmark.store import Cohort
-from benchmark.tasks import get_task
+from benchmark.tasks import get_task, labels_for
 from benchmark.tracks import SOURCES, get_track
 
 __all__ = ["Plan", "Selection", "other_protocol", "plan_jobs", "plan_row"]
@@ -67,8 +71,8 @@ def plan_row(
 
     A protocol besides the profile's own takes the cohorts that are split by it, and predicts no
     external cohort: external rows belong to the models of the default job. ``few-label`` is run at
-    every percentage, but where a fold leaves a class of the task fewer than two training people,
-    and but for 100 % where the default job has just these fits.
+    every percentage, but where a fold leaves a class of the task fewer than two training people
+    whom the row can use, and but for 100 % where the default job has just these fits.
 
     Args:
         row: The board row.
@@ -82,7 +86,8 @@ def plan_row(
             there is no such protocol.
         ConfigError: Nothing is left of the plan.
         CohortError: A planned cohort has not been prepared.
-        SplitError: It has not been split.
+        SplitError: It has not been split; or ``few-label`` has other folds than the default job,
+            from which its point at 100 % is taken.
     """
     protocol = other_protocol(protocol, profile)
     narrowed = select is not None
@@ -241,10 +246,13 @@ class _Planner:
         few = split.protocol == FEW_LABEL
         percents: tuple[int, ...] = FEW_LABEL_PERCENTS if few else (100,)
         if self.other == FEW_LABEL and profile.protocol == _SAME_FOLDS:
+            self._refuse_other_folds(split)
             percents = tuple(percent for percent in percents if percent < 100)
-        small = {t: {percent for _, percent in split.omitted(t)} if few else set() for t in tasks}
         outside = {} if self.other else _external(row, plan, profile, self.workspace)
         groups = [tuple(tasks)] if row.multitask else [(task,) for task in tasks]
+        small: dict[str, set[int]] = {task: set() for task in tasks}
+        for group in groups if few else ():
+            small |= self._too_small(split, group)
         jobs = [
             self._job((Part(name, fitted),), outside, (fold, seed, percent))
             for group in groups
@@ -257,6 +265,42 @@ class _Planner:
         ]
         omitted = tuple((name, t, percent) for t in tasks for percent in small[t])
         return Plan(tuple(jobs), omitted)
+
+    def _refuse_other_folds(self, few: Split) -> None:
+        """The point at 100 % is the default job's, so both splits must deal the same folds."""
+        name, profile = few.cohort, self.profile.name
+        whole = ready_split(name, _SAME_FOLDS, profile, self.workspace)
+        columns = columns_of(_SAME_FOLDS)
+        if not few.table[columns].equals(whole.table[columns]):
+            raise SplitError(
+                f"splits/{name}: the point at 100 % of {FEW_LABEL!r} is the default job's, but "
+                f"{_SAME_FOLDS!r} (seed {whole.seed}, {whole.manifest['n_people']} people) and "
+                f"{FEW_LABEL!r} (seed {few.seed}, {few.manifest['n_people']} people) are other "
+                f"folds; make both from one table with one seed: `neurodx splits make --cohort "
+                f"{name} --protocol {_SAME_FOLDS} --protocol {FEW_LABEL} --seed {whole.seed} "
+                f"--profile {profile}`"
+            )
+
+    def _too_small(self, split: Split, tasks: tuple[str, ...]) -> dict[str, set[int]]:
+        """Percentages by task at which a fold leaves a class too few training people.
+
+        Those count who have a label and what the row requires; the manifest counts everybody.
+        """
+        part = Part(split.cohort, tasks)
+        cell = Cell.open(self._job((part,), {}, (0, 0, 100)), part, self.workspace)
+        usable = {who for people in cell.people.values() for who in people}
+        small = {task: {percent for _, percent in split.omitted(task)} for task in tasks}
+        for task in cell.tasks:
+            labels = labels_for(task, cell.cohort.visits)
+            ids = cell.cohort.index_visits[v.PARTICIPANT_ID]
+            known = zip(ids[labels.mask], labels.values[labels.mask], strict=True)
+            class_of = {who: int(code) for who, code in known if task.classes and who in usable}
+            for percent, fold in product(FEW_LABEL_PERCENTS, range(split.n_folds)):
+                train = split.few_label_fold(fold, percent).train
+                counts = Counter(class_of[who] for who in train if who in class_of)
+                if any(counts[code] < LEAST_PER_CLASS for code in range(len(task.classes))):
+                    small[task.name].add(percent)
+        return small
 
     def _job(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from benchmark import vocabulary as v
 from benchmark.splitting.deal import nested_order
@@ -12,9 +12,9 @@ from benchmark.splitting.people import Person
 from benchmark.splitting.split import FEW_LABEL_PERCENTS, FOLD, PERCENT, Row
 from benchmark.tasks import TASKS
 
-__all__ = ["omitted_points", "percents"]
+__all__ = ["LEAST_PER_CLASS", "omitted_points", "percents"]
 
-_LEAST_PER_CLASS = 2
+LEAST_PER_CLASS: Final = 2  # training people without whom a class is not learned
 
 
 def percents(rows: Sequence[Row], people: Sequence[Person], seed: int) -> list[int]:
@@ -58,7 +58,7 @@ def omitted_points(rows: Sequence[Row], people: Sequence[Person]) -> list[dict[s
             points += [
                 {FOLD: fold, PERCENT: percent, "task": task, "class": name, "people": tally[name]}
                 for task, name in scored
-                if tally[name] < _LEAST_PER_CLASS
+                if tally[name] < LEAST_PER_CLASS
             ]
     return points
 

@@ -16,6 +16,7 @@ from benchmark.config import CONFIGS
 from benchmark.errors import ConfigError
 from benchmark.runs.rows import resolve_row
 from benchmark.store.atomic import write_text
+from benchmark.store.hashing import canonical_sha256
 from benchmark.sweeps.plan import StudyPlan
 from benchmark.sweeps.study import StudyResult
 
@@ -42,7 +43,7 @@ _FACTS = (
     "sampler",
     "optuna",
 )
-_SAME_SCALE = ("study", "folds", "n_validation")  # values of such studies can be compared
+_SAME_SCALE = ("study", "folds", "n_validation", "inputs")  # of studies whose values compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,23 @@ def _older_wins(path: Path, result: StudyResult, value: float) -> str:
         return ""
     loaded = OmegaConf.to_container(OmegaConf.load(path))
     old: Mapping[str, Any] = loaded.get("study", {}) if isinstance(loaded, dict) else {}
-    if any(old.get(name) != result.facts[name] for name in _SAME_SCALE):
-        return f"it was frozen by another study ({old.get('study', 'unknown')})"
+    new = _study_facts(result)
+    if differ := [name for name in _SAME_SCALE if old.get(name) != new[name]]:
+        told = f"it was frozen by another study ({old.get('study', 'unknown')})"
+        if differ != ["inputs"]:
+            return told
+        if "inputs" not in old:
+            return f"{told}: the file has no hash of that study's inputs, so values do not compare"
+        return f"{told} of other inputs: the cohort, folds, method, code or a library has changed"
     if old["value"] < value:
         return f"it holds a better value ({old['value']:.4f})"
     return ""
+
+
+def _study_facts(result: StudyResult) -> dict[str, Any]:
+    """What a frozen file keeps of ``study.json``, with one hash of all inputs of the study."""
+    inputs = canonical_sha256(result.facts["inputs"])
+    return {**{name: result.facts[name] for name in _FACTS}, "inputs": inputs}
 
 
 def _text(plan: StudyPlan, result: StudyResult) -> str:
@@ -113,7 +126,7 @@ def _text(plan: StudyPlan, result: StudyResult) -> str:
         "tasks": list(plan.tasks),
         "config": OmegaConf.to_container(nested),
         "study": {
-            **{name: result.facts[name] for name in _FACTS},
+            **_study_facts(result),
             "trial": "defaults" if result.best.slot < 0 else result.best.slot,
             "value": result.best.value,
             "roc_auc": dict(result.best.record.get("roc_auc", {})),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from benchmark.tasks import get_task
 from benchmark.tracks import get_track
 
 __all__ = ["StudyPlan", "SweepRequest", "plan_study"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_OBJECTIVE = ("sweeps/evaluate.py", "sweeps/objective.py", "metrics")  # what makes a trial's value
 
 
 @dataclass(frozen=True)
@@ -122,17 +125,15 @@ class StudyPlan:
         job = {**self._job(self.row, self.folds[0]).to_json(), "folds": list(self.folds)}
         return hashes | {
             "settings": canonical_sha256({"job": job, "fixed": dict(self.fixed)}),
-            "objective": tree_sha256(
-                Path(__file__).with_name(name)
-                for name in ("evaluate.py", "objective.py", "people.py")
-            ),
+            "objective": _code_sha256(_OBJECTIVE),
             "version/optuna": importlib.metadata.version("optuna"),
         }
 
     def tested_elsewhere(self) -> int:
         """Number of people whose labels the sweep uses and who are tested in some fold.
 
-        0 for a cohort outside the profile's plan, such as a development twin.
+        0 for a cohort outside the profile's plan, such as a development twin: nobody there is
+        tested, since :func:`plan_study` refuses the external cohorts.
         """
         if self.cohort not in self.profile.plan:
             return 0
@@ -170,8 +171,9 @@ def plan_study(request: SweepRequest, profile: Profile, workspace: Workspace) ->
 
     Raises:
         UnknownNameError: No such method, task or track.
-        ConfigError: The method has no search space, is tuned already, or cannot do the task; or
-            the cohort and task cannot be told from the request.
+        ConfigError: The method has no search space, is tuned already, or cannot do the task; the
+            profile predicts the cohort as external; or cohort and task cannot be told from the
+            request.
         CohortError: The cohort or its split has not been made, both commands are named; or the
             cohort is damaged.
     """
@@ -183,6 +185,7 @@ def plan_study(request: SweepRequest, profile: Profile, workspace: Workspace) ->
     row = resolve_row(request.method, profile, fixed, request.track)
     suggest = load_space(row.info)
     cohort, tasks = _cohort_and_tasks(request, row, profile)
+    _refuse_external(cohort, profile)
     _check_made(cohort, profile, workspace)
     verify_stores([workspace.data / cohort])
     _check_served(row, cohort, tasks, workspace)
@@ -246,6 +249,19 @@ def _groups(plan: CohortPlan, request: SweepRequest, row: Row) -> list[tuple[str
     return [(task,) for task in tasks]
 
 
+def _refuse_external(cohort: str, profile: Profile) -> None:
+    """Everybody of an external cohort is a test person of models fitted elsewhere."""
+    outside = {name: model for model, plan in profile.plan.items() for name in plan.external}
+    if cohort in outside:
+        model = outside[cohort]
+        others = [f"cohort={name}" for name in profile.plan if name not in outside]
+        raise ConfigError(
+            f"cohort {cohort!r} is not tuned on: profile {profile.name!r} has all its people "
+            f"predicted by the models of {model} (plan.{model}.external), so settings would be "
+            f"chosen on test people; take {' or '.join([*others, 'a development twin'])}"
+        )
+
+
 def _check_made(cohort: str, profile: Profile, workspace: Workspace) -> None:
     store = workspace.data / cohort / "cohort.json"
     split = workspace.splits / cohort / f"{profile.protocol}.csv"
@@ -303,3 +319,18 @@ def _name(
     if request.seed not in (None, profile.seeds[0]):
         parts.append(f"seed{request.seed}")
     return "-".join(parts)
+
+
+def _code_sha256(names: Sequence[str]) -> str:
+    """Hash of files and folders of this package.
+
+    Raises:
+        ConfigError: One of them is not there; hashed, it would add nothing in silence.
+    """
+    absent = [name for name in names if not (_PACKAGE / name).exists()]
+    if absent:
+        raise ConfigError(
+            f"{_PACKAGE}: no {', '.join(absent)}, so a study cannot say what its values were made "
+            "by; restore it, or correct the names in benchmark/sweeps/plan.py"
+        )
+    return tree_sha256(_PACKAGE / name for name in names)

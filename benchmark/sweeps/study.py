@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -133,7 +134,7 @@ class _Sweep:
         return [job.to_json() for job in jobs], str(self._plan.workspace.root), str(scratch)
 
     def _take(self, answer: Answer, on_trial: Callable[[Trial], None] | None) -> None:
-        outcome = TrialOutcome(error=answer.died) if answer.died else answer.value
+        outcome = TrialOutcome(error=answer.died) if answer.died else _finite(answer.value)
         record = _record(outcome.scores)
         if answer.key == _DEFAULTS:
             value = None if outcome.error else objective(outcome.scores)
@@ -223,6 +224,18 @@ class _Sweep:
             "sessions": sessions,
             "inputs": self._study.user_attrs["inputs"],
         }
+
+
+def _finite(outcome: TrialOutcome) -> TrialOutcome:
+    """The same; failed where the objective is not finite: Optuna takes no NaN, and none is best."""
+    value = 0.0 if outcome.error else objective(outcome.scores)
+    if math.isfinite(value):
+        return outcome
+    losses = [{task: float(loss) for task, loss in s.losses.items()} for s in outcome.scores]
+    return TrialOutcome(
+        error=f"the objective is {value}, expected a finite number; validation losses by fold: "
+        f"{losses}. Correct what the method predicts, or narrow its search space"
+    )
 
 
 def _record(scores: Sequence[FoldScore]) -> dict[str, Any]:

@@ -11,10 +11,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "leakage.md").read_text(encoding="utf-8")
 FEWEST_KINDS = 14
-PLANTED = ("test_leakage_contents.py", "test_leakage_runs.py", "test_leakage_splits.py")
+PLANTED = (
+    "test_leakage_across.py",
+    "test_leakage_contents.py",
+    "test_leakage_runs.py",
+    "test_leakage_splits.py",
+)
 # Of these files: what shows that something clean passes, or how a refusal reads.
 NOT_PLANTED = {
     "test_a_clean_cohort_passes",
+    "test_a_person_of_two_cohorts_who_is_in_one_part_is_no_leak",
     "test_a_persons_own_rescan_is_no_leak",
     "test_a_series_that_is_not_finite_is_nobodys",
     "test_images_on_different_grids_are_not_compared",

@@ -67,6 +67,21 @@ def test_a_family_apart(cohort: Cohort, split: Split) -> None:
     assert f"fam-0 = sub-0000 + sub-0001 (fold {fold})" in message
 
 
+def test_a_sibling_in_pretraining(tmp_path: Path) -> None:
+    visits = visit_table(72, families=4, pretrain=12)
+    visits.loc[visits["participant_id"].isin(["sub-0020", "sub-0070"]), "family_id"] = "fam-x"
+    torn = store(tmp_path / "toy", visits)
+    message = _refusal(make_split(torn, "3fold", 0), torn)
+    assert "3 times a family is in two parts of a fold: " in message
+    for fold in range(3):
+        assert f"fam-x = sub-0020 + sub-0070 (fold {fold}, pretraining)" in message
+
+
+def test_a_sibling_whom_a_pretraining_recorded(cohort: Cohort, split: Split) -> None:
+    message = _refusal(split, cohort, pretraining_ids=("sub-0000",))
+    assert "fam-0 = sub-0000 + sub-0001 (fold 2, pretraining)" in message
+
+
 def test_pretraining_people_in_a_fold(cohort: Cohort, split: Split) -> None:
     message = _refusal(split, cohort, pretraining_ids=("sub-0003", "sub-0007", "sub-0071"))
     assert "2 people are in pretraining and in the folds: sub-0003, sub-0007" in message

@@ -25,7 +25,7 @@ from benchmark.runs.people import Cell
 from benchmark.runs.planning import Plan, plan_row
 from benchmark.runs.rows import resolve_row
 from benchmark.runs.runner import run_row
-from benchmark.splitting import FEW_LABEL_PERCENTS, make_split, read_split, write_split
+from benchmark.splitting import FEW_LABEL_PERCENTS, Split, make_split, read_split, write_split
 from benchmark.store import Cohort
 from benchmark.tasks import TASKS
 
@@ -45,8 +45,19 @@ def split_by(workspace: Workspace, protocol: str) -> None:
     write_split(make_split(cohort, protocol, 0), workspace.splits / TINY)
 
 
-def planned(workspace: Workspace, profile: Profile, protocol: str | None) -> Plan:
-    return plan_row(resolve_row("probe", profile), profile, workspace, protocol=protocol)
+def grown(workspace: Workspace) -> Split:
+    """Twice as many people, of whom a part of the labels leaves enough with scans; few-label."""
+    write_cohort(workspace.data / TINY, visit_table(96, 0))
+    for protocol in ("3fold", FEW):
+        split_by(workspace, protocol)
+    return read_split(workspace.splits / TINY, FEW)
+
+
+def planned(
+    workspace: Workspace, profile: Profile, protocol: str | None, track: str | None = None
+) -> Plan:
+    row = resolve_row("probe", profile, track=track)
+    return plan_row(row, profile, workspace, protocol=protocol)
 
 
 def test_few_labels_are_planned_at_every_percentage_that_is_large_enough(
@@ -57,7 +68,7 @@ def test_few_labels_are_planned_at_every_percentage_that_is_large_enough(
     small = {percent for _, percent in split.omitted("dx3")}
     assert small, "the cohort is small enough to omit a percentage"
     assert set(FEW_LABEL_PERCENTS) - small > {100}
-    plan = planned(fresh_workspace, dx3, FEW)
+    plan = planned(fresh_workspace, dx3, FEW, track="confound")  # which everybody has
     points = Counter((job.percent, job.fold) for job in plan.jobs)
     kept = set(FEW_LABEL_PERCENTS) - small - {100}  # the default job's folds are the same
     assert points == {(percent, fold): 1 for percent in kept for fold in range(3)}
@@ -67,11 +78,48 @@ def test_few_labels_are_planned_at_every_percentage_that_is_large_enough(
     assert labels == {f"few-label-{percent}" for percent in kept}
 
 
+def test_a_point_is_omitted_where_the_row_can_use_one_person_of_a_class(
+    fresh_workspace: Workspace, dx3: Profile
+) -> None:
+    """The manifest counts two of each class or more; all of one class but one have no scan."""
+    split = grown(fresh_workspace)
+    before = planned(fresh_workspace, dx3, FEW)
+    percent = min(job.percent for job in before.jobs)
+    path = fresh_workspace.data / TINY / "participants.parquet"
+    visits = pd.read_parquet(path)
+    train = split.few_label_fold(1, percent).train
+    seen = visits["t1w_row"] >= 0
+    ill = seen & visits["participant_id"].isin(train) & visits["diagnosis"].eq("AD")
+    assert ill.sum() > 1
+    visits.loc[visits.index[ill][1:], "t1w_row"] = -1
+    visits.to_parquet(path)
+    plan = planned(fresh_workspace, dx3, FEW)
+    assert {*plan.omitted} - {*before.omitted} == {(TINY, "dx3", percent)}
+    assert [job for job in before.jobs if job.percent != percent] == list(plan.jobs)
+    unseeing = planned(fresh_workspace, dx3, FEW, track="confound")
+    assert percent in {job.percent for job in unseeing.jobs}, "a row that needs no scan runs it"
+
+
+def test_the_point_at_all_labels_is_taken_from_the_same_folds_only(
+    fresh_workspace: Workspace, dx3: Profile
+) -> None:
+    write_split(
+        make_split(Cohort(fresh_workspace.data / TINY), FEW, 1), fresh_workspace.splits / TINY
+    )
+    told = (
+        r"'3fold' \(seed 0, 48 people\) and 'few-label' \(seed 1, 48 people\) are other folds.*"
+        "`neurodx splits make --cohort tiny --protocol 3fold --protocol few-label --seed 0"
+    )
+    with pytest.raises(SplitError, match=told):
+        planned(fresh_workspace, dx3, FEW)
+    dx3.protocol = "leave-site-out"
+    assert 100 in {job.percent for job in planned(fresh_workspace, dx3, FEW).jobs}
+
+
 def test_a_percentage_trains_on_its_people_and_on_no_others(
     fresh_workspace: Workspace, dx3: Profile
 ) -> None:
-    split_by(fresh_workspace, FEW)
-    split = read_split(fresh_workspace.splits / TINY, FEW)
+    split = grown(fresh_workspace)
     sizes = {}
     for job in planned(fresh_workspace, dx3, FEW).jobs:
         people = Cell.open(job, job.parts[0], fresh_workspace).people
@@ -99,7 +147,7 @@ def test_a_percentage_of_another_protocol_is_refused(
 def test_percentages_are_run_scored_and_kept_apart_from_the_default_job(
     fresh_workspace: Workspace, dx3: Profile, tmp_path: Path
 ) -> None:
-    split_by(fresh_workspace, FEW)
+    grown(fresh_workspace)
     row = resolve_row("probe", dx3)
     run_row(row, dx3, fresh_workspace)
     folder = fresh_workspace.runs / "probe"

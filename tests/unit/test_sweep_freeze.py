@@ -45,6 +45,7 @@ def outcome(value: float, penalty: float = 2.5, default: float = 0.7, **facts) -
     names += " wall_seconds cpu_seconds n_train tested_elsewhere sampler"
     known = dict.fromkeys(names.split(), 1)
     same = {"study": "s", "folds": [0], "n_validation": [9], "optuna": "5.0.0"}
+    same["inputs"] = {"cohort/tiny": "a1", "core": "b2"}
     return StudyResult([best], best, default, {**known, **same, **facts})
 
 
@@ -95,6 +96,7 @@ def test_a_tuned_variant_keeps_what_the_profile_sets_for_the_variant(workspace, 
     [
         (0.6, {}, "better value (0.5000)"),
         (0.4, {"folds": [1]}, "another study (s)"),
+        (0.4, {"inputs": {"cohort/tiny": "c3", "core": "b2"}}, "another study (s) of other inputs"),
     ],
 )
 def test_a_frozen_winner_gives_way_to_a_better_one_only_unless_forced(
@@ -108,6 +110,19 @@ def test_a_frozen_winner_gives_way_to_a_better_one_only_unless_forced(
     assert path.read_text() == before
     assert freeze(plan, result, path, force=True).kept_because == ""
     assert yaml.safe_load(path.read_text())["config"]["penalty"] == 7.0
+
+
+def test_a_file_that_was_frozen_without_a_hash_of_its_inputs_is_of_another_study(
+    workspace, tmp_path
+):
+    plan, path = study(workspace), tmp_path / "x_tuned.yaml"
+    freeze(plan, outcome(0.5), path)
+    old = yaml.safe_load(path.read_text())
+    del old["study"]["inputs"]
+    path.write_text(yaml.safe_dump(old))
+    assert "(s): the file has no hash" in freeze(plan, outcome(0.4), path).kept_because
+    assert freeze(plan, outcome(0.4), path, force=True).kept_because == ""
+    assert freeze(plan, outcome(0.3), path).kept_because == ""
 
 
 def test_the_same_winner_after_more_trials_states_the_larger_budget(workspace, tmp_path):

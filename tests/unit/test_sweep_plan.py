@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from benchmark.errors import CohortError, ConfigError, UnknownNameError
 from benchmark.registry import get_method
 from benchmark.splitting import read_split
 from benchmark.sweeps import SweepRequest, plan_study
+from benchmark.sweeps import plan as plan_module
 from benchmark.sweeps.space import load_space, suggested_settings
 
 ASKED = SweepRequest("sweep_probe", task="ad_cn", cohort=COHORT)
@@ -149,6 +151,33 @@ def test_people_who_are_tested_in_other_folds_are_counted_on_the_boards_cohorts_
     used = {*eligible_in_fold_0.train, *eligible_in_fold_0.validation}
     not_mci = {f"sub-{i:03d}" for i in range(90) if i % 3 != 1}
     assert plan.tested_elsewhere() == len(used & not_mci)
+
+
+def test_nobody_tunes_on_a_cohort_that_the_profile_predicts_as_external(workspace, profile):
+    profile.plan = {"phantom-memory": CohortPlan(fit=["dx3"], external={COHORT: ["ad_cn"]})}
+    with pytest.raises(ConfigError) as refusal:
+        plan_study(ASKED, profile, workspace)
+    told = str(refusal.value)
+    assert f"'{COHORT}' is not tuned on" in told
+    assert "plan.phantom-memory.external" in told
+    assert "take cohort=phantom-memory or a development twin" in told
+
+
+def test_what_computes_the_objective_is_hashed_and_must_be_there(workspace, profile, tmp_path):
+    plan = plan_study(ASKED, profile, workspace)
+    package = tmp_path / "benchmark"
+    for name in ("sweeps", "metrics"):
+        shutil.copytree(plan_module._PACKAGE / name, package / name)
+    before = plan.inputs()["objective"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "_PACKAGE", package)
+        assert plan.inputs()["objective"] == before
+        metric = package / "metrics" / "probabilities.py"
+        metric.write_text(metric.read_text() + "\n")
+        assert plan.inputs()["objective"] != before
+        (package / "sweeps" / "objective.py").unlink()
+        with pytest.raises(ConfigError, match=r"no sweeps/objective\.py"):
+            plan.inputs()
 
 
 def test_the_outcome_of_a_sweep_is_not_tuned_again(workspace, profile, monkeypatch, tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -172,6 +173,12 @@ def test_if_all_trials_fail_the_first_traceback_is_quoted_and_a_repair_begins_an
     with pytest.raises(RunFailed, match=r"(?s)all 2 trials.*in fit.*FloatingPointError: penalty"):
         run_study(asked(2, raise_above=0.0), workers=1)
     assert len(run_study(asked(1), workers=1).trials) == 1  # other inputs: nothing to protect
+
+
+def test_an_objective_that_is_not_finite_is_a_failure_of_its_trial(asked, monkeypatch):
+    monkeypatch.setattr("benchmark.sweeps.study.objective", lambda scores: math.nan)
+    with pytest.raises(RunFailed, match=r"(?s)all 2 trials.*the objective is nan.*'ad_cn': 0\.\d"):
+        run_study(asked(2), workers=1)
 
 
 def test_trials_of_other_inputs_are_not_mixed(asked):
