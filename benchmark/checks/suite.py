@@ -24,7 +24,7 @@ RULES: Final = (
     Rule("rows", "every variant resolves in every profile", card.rows_resolve, fits=False),
     Rule("space", "space.py suggests known settings", card.space_fits, fits=False),
     Rule("answers", "fits and answers each task and track", behaviour.every_task_and_track),
-    Rule("labels", "test labels are out of reach", behaviour.labels_unreachable),
+    Rule("labels", "the samples of test people have no labels", behaviour.labels_unreachable),
     Rule("seed", "same seed, same answer, to the bit", behaviour.same_seed_same_answer),
     Rule("order", "the order of people is irrelevant", behaviour.order_irrelevant),
     Rule("others", "other people are irrelevant", behaviour.others_irrelevant),

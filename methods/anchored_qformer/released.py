@@ -26,7 +26,6 @@ __all__ = [
     "SequenceReader",
     "brain_jepa",
     "dna_encoder",
-    "known",
     "refuse_unread",
     "released_volumes",
 ]

@@ -87,10 +87,7 @@ class Projection(nn.Module):
 
     def __init__(self, features: int, config: BrainAdapterConfig) -> None:
         super().__init__()
-        if config.projection_start not in STARTS:
-            raise MethodError(
-                f"projection_start is {config.projection_start!r}, expected {' or '.join(STARTS)}"
-            )
+        one_of("projection_start", config.projection_start, STARTS)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
         self.linear = nn.Linear(features, config.projection, bias=config.projection_bias)

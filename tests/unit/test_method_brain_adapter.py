@@ -323,7 +323,7 @@ def test_features_that_would_change_are_not_computed_once(tmp_path: Path, kind: 
 
 def test_a_unit_of_text_that_is_not_known_is_refused(tmp_path: Path) -> None:
     text = replace(BrainAdapterConfig().text, unit="word")
-    with pytest.raises(MethodError, match="unit: expected .* got 'word'"):
+    with pytest.raises(MethodError, match=r"unit: expected .* got 'word'"):
         fitted(tmp_path, config(text=text))
 
 

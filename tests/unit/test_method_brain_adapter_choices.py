@@ -56,7 +56,10 @@ def text_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     ("settings", "told"),
     [
         ({"adapter": {"activation": "tanh"}}, r"adapter\.activation is 'tanh'.*gelu, relu"),
-        ({"projection_start": "zero"}, "projection_start is 'zero', expected uniform or orthog"),
+        (
+            {"projection_start": "zero"},
+            "projection_start: expected one of uniform, orthogonal, got 'zero'",
+        ),
         ({"contrast": ContrastConfig(scale="log")}, r"contrast\.scale is 'log'.*exp, raw"),
         (
             {"contrast": ContrastConfig(first_scale=200.0)},
