@@ -55,12 +55,12 @@ def text_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"adapter": {"activation": "tanh"}}, r"adapter\.activation is 'tanh'.*gelu, relu"),
+        ({"adapter": {"activation": "tanh"}}, r"adapter\.activation: .*gelu, relu, got 'tanh'"),
         (
             {"projection_start": "zero"},
             "projection_start: expected one of uniform, orthogonal, got 'zero'",
         ),
-        ({"contrast": ContrastConfig(scale="log")}, r"contrast\.scale is 'log'.*exp, raw"),
+        ({"contrast": ContrastConfig(scale="log")}, r"contrast\.scale: .*exp, raw, got 'log'"),
         (
             {"contrast": ContrastConfig(first_scale=200.0)},
             r"first_scale is 200\.0, expected above 0 .* at most contrast\.largest_scale, 100",

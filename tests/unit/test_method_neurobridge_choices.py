@@ -209,7 +209,7 @@ def test_both_classes_of_atrophy_may_weigh_the_same() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"gate": "voxel"}, "gate: expected channel, stream, got 'voxel'"),
+        ({"gate": "voxel"}, "gate: expected one of channel, stream, got 'voxel'"),
         ({"segmentation_pooling": "max"}, "probability, mean"),
         ({"volume_reference": "cn"}, "healthy, everyone"),
         ({"reconstruction_loss": "l2"}, "l1, mse"),
