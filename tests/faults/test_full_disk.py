@@ -66,7 +66,7 @@ def test_a_run_on_a_full_disk_fails_cleanly_and_is_done_once_there_is_room(
         handle.write(b"\0" * (SIZE_KIB - 64) * 1024)
     tiny_profile.plan[TINY].fit, tiny_profile.workers = ["dx3"], 1
     row = resolve_row("probe", tiny_profile)
-    (small_disk / "ballast").write_bytes(b"\0" * _free(small_disk, keep=20 * 1024))
+    (small_disk / "ballast").write_bytes(b"\0" * _free(small_disk, keep=24 * 1024))
     report = run_row(row, tiny_profile, workspace)
     assert report.failed
     assert all("No space left" in error for error in report.failed.values())

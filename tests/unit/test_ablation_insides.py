@@ -52,7 +52,7 @@ def test_the_interval_holds_the_spread_between_three_seeds() -> None:
     people, classes = np.repeat(["a", "b"], 3), np.repeat(["AD", "AD"], 3)
     (line,) = class_means(values, people, classes, np.array([0, 1, 2] * 2)).to_dict("records")
     assert line["value"] == 2.0
-    assert line["high"] - 2.0 == pytest.approx(1.96 * 1.0 / 3**0.5, abs=1e-3)
+    assert line["high"] - 2.0 == pytest.approx(4.303 * 1.0 / 3**0.5, abs=1e-3), "Student's t"
 
 
 def test_routing_is_averaged_and_overlap_is_the_shared_weight() -> None:
@@ -145,7 +145,7 @@ def test_insides_follow_people_by_id_and_say_what_is_missing(study) -> None:
     assert gates["group"].tolist() == [name for name in CLASSES for _ in range(2)]
     assert gates["item"].tolist() == ["left", "right"] * 3
     np.testing.assert_allclose(gates["value"], [0, 1, 0.25, 0.75, 0.5, 0.5], atol=1e-7)
-    half = 1.96 * 0.01 / 3**0.5
+    half = 4.303 * 0.01 / 3**0.5
     np.testing.assert_allclose(gates["high"] - gates["value"], half, atol=1e-4)
     assert gates["n"].tolist() == [8] * 6, "each person once, whatever the folds and seeds"
     (without,) = insides[(insides["array"] == "gate") & (insides["arm"] == "without")]["note"]
@@ -244,6 +244,7 @@ def test_the_verb_writes_tables_page_and_figures_and_names_what_is_missing(
     line = {"claim": "one", "task": "dx3", "metric": "roc_auc", "cohort": COHORT, "kind": "order"}
     line |= {"seeds": 3, "lower": "without", "higher": "with", "score_lower": 0.6, "n": 24}
     line |= {"score_higher": 0.7, "difference": 0.1, "low": 0.02, "high": 0.18}
+    line |= {"n_lower": 24, "n_higher": 24, "commit": ""}
     stand_ins = {
         "benchmark.ablations.claims.load_claims": lambda *_: plan.claims,
         "benchmark.ablations.study.plan_study": lambda *_: plan,
