@@ -92,8 +92,8 @@ def test_gradnorm_measures_each_phase_by_its_own_first_losses(
     steps: list[dict[str, tuple[float, float]]] = []
     follow = LossBalance._follow
 
-    def watched(self: LossBalance, losses, live, shared) -> None:
-        follow(self, losses, live, shared)
+    def watched(self: LossBalance, losses, live, shared, scale) -> None:
+        follow(self, losses, live, shared, scale)
         names = [(k, self.names[k]) for k in live]
         steps.append({n: (float(losses[n].detach()), float(self.first[k])) for k, n in names})
 
