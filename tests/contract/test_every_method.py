@@ -11,6 +11,7 @@ from benchmark.checks import Bench, Rule, rules_for, run_rule
 from benchmark.config import load_profile
 from benchmark.registry import registry
 
+_WHOLE_RUN = "run"  # makes whole runs, so it runs with the end-to-end tests
 PLANNED = {row for name in ("smoke", "mini", "standard") for row in load_profile(name).methods}
 
 
@@ -20,7 +21,8 @@ def _cases() -> Iterator[object]:
             # A variant that no profile plans is larger than the rest; it is tried in the slow tier.
             marks = [] if row == info.name or row in PLANNED else [pytest.mark.slow]
             for rule in rules_for(row, info.name):
-                yield pytest.param(row, rule, marks=marks, id=f"{row}-{rule.name}")
+                own = [pytest.mark.e2e] if rule.name == _WHOLE_RUN and not marks else marks
+                yield pytest.param(row, rule, marks=own, id=f"{row}-{rule.name}")
 
 
 @pytest.fixture(scope="session")

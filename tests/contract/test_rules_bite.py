@@ -289,6 +289,7 @@ def test_what_the_card_promises_is_shown(enter, promised: str, named: str) -> No
     assert re.search(named, outcome.message), outcome.message
 
 
+@pytest.mark.e2e
 def test_a_row_of_a_suite_is_fitted_on_several_cohorts(enter, tmp_path: Path) -> None:
     joint = (
         INFO.replace('tasks=("dx3",)', 'tasks=("dx3", "pd_hc"), multitask=True, suite="disorders"')

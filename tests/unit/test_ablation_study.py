@@ -44,6 +44,7 @@ def claim(**changes) -> Claim:
     return made
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("probe_site")
 def test_a_claim_is_fitted_once_and_judged(
     fresh_workspace: Workspace, tiny_profile: Profile
