@@ -1,4 +1,4 @@
-"""What a page about one cell shows, for the sections of Explore / Robustness."""
+"""What a page about one cell shows, for Explore / Robustness and Explore / Honesty."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import streamlit as st
 
 from benchmark.metrics import get_metric
 from leaderboard.aspects import lines_of, why_empty
-from leaderboard.board_data import Robustness
+from leaderboard.board_data import Board, Robustness, load_cell, load_robustness
 from leaderboard.charts.differences import differences, differences_alt_text
 from leaderboard.charts.palette import palette_for
 from leaderboard.components.chart import show_chart
+from leaderboard.ranking import ranked
+from leaderboard.rows import in_display_order, labelled
 from leaderboard.state import Selection
-from leaderboard.titles import metric_digits, metric_title
+from leaderboard.titles import higher_is_better, metric_digits, metric_title
 
 __all__ = ["Shown"]
 
@@ -34,6 +36,16 @@ class Shown:
     rows: pd.DataFrame
     where: Selection
     metric: str
+
+    @classmethod
+    def of(cls, board: Board, own: pd.DataFrame, where: Selection) -> Shown:
+        """Ranks, labels and orders some rows of a cell, at least one, and reads the tables."""
+        metric = str(own["metric"].iloc[0])
+        cell = load_cell(board, where.cohort, where.task, where.protocol)
+        rows = in_display_order(
+            labelled(ranked(own, cell)), where.sort, higher_is_better=higher_is_better(metric)
+        )
+        return cls(load_robustness(board), rows, where, metric)
 
     @property
     def title(self) -> str:

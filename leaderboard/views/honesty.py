@@ -9,13 +9,12 @@ import streamlit as st
 
 from leaderboard import formats
 from leaderboard.aspects import as_differences, interval_cell
-from leaderboard.board_data import Board, load_cell, load_robustness
+from leaderboard.board_data import Board
 from leaderboard.components.facts_table import facts_table
 from leaderboard.components.filters import cell_filters
 from leaderboard.components.shown import Shown
-from leaderboard.ranking import ranked
-from leaderboard.rows import chosen_rows, in_display_order, labelled, records, split_quoted
-from leaderboard.titles import cohort_titles, higher_is_better, task_titles
+from leaderboard.rows import chosen_rows, records, split_quoted
+from leaderboard.titles import cohort_titles, task_titles
 
 HOW: Final = (
     "Selection happens on validation people; each look at a test fold by the runs of this board is "
@@ -36,12 +35,7 @@ def show(board: Board) -> None:
     if own.empty:
         st.info("No row fits these choices. Choose other inputs, or leave fewer methods out.")
         return
-    metric = str(own["metric"].iloc[0])
-    cell = load_cell(board, selection.cohort, selection.task, selection.protocol)
-    rows = in_display_order(
-        labelled(ranked(own, cell)), selection.sort, higher_is_better=higher_is_better(metric)
-    )
-    shown = Shown(load_robustness(board), rows, selection, metric)
+    shown = Shown.of(board, own, selection)
     lines = shown.lines("honesty")
     if lines.empty:
         shown.nothing("honesty")

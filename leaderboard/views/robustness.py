@@ -5,14 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import state
-from leaderboard.board_data import Board, load_cell, load_robustness
+from leaderboard.board_data import Board
 from leaderboard.components.aspect_sections import ASPECTS
 from leaderboard.components.choice import choose
 from leaderboard.components.filters import cell_filters
 from leaderboard.components.shown import Shown
-from leaderboard.ranking import ranked
-from leaderboard.rows import chosen_rows, in_display_order, is_scored, labelled, split_quoted
-from leaderboard.titles import cohort_titles, higher_is_better, task_titles
+from leaderboard.rows import chosen_rows, is_scored, split_quoted
+from leaderboard.titles import cohort_titles, task_titles
 
 HOW = (
     "Nothing here changes a rank. Positive differences mean worse: elsewhere, for the worst group, "
@@ -34,11 +33,6 @@ def show(board: Board) -> None:
     if own.empty:
         st.info("No scored row fits these choices. Choose other inputs, or leave fewer out.")
         return
-    metric = str(own["metric"].iloc[0])
-    cell = load_cell(board, selection.cohort, selection.task, selection.protocol)
-    rows = in_display_order(
-        labelled(ranked(own, cell)), selection.sort, higher_is_better=higher_is_better(metric)
-    )
     title, section = ASPECTS[aspect]
     st.header(title)
-    section(Shown(load_robustness(board), rows, selection, metric))
+    section(Shown.of(board, own, selection))
